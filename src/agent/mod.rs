@@ -1,0 +1,1 @@
+//! Agents: the roles that a job can be given, and the prompt made from one.

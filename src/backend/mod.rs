@@ -1,0 +1,1 @@
+//! Backends: what is started for a job, and what its output means.

@@ -1,0 +1,1 @@
+//! Configuration files and the trust in what a repository brings along.

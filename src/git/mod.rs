@@ -1,0 +1,1 @@
+//! Git: repositories, worktrees, commits, merges. The only place that names `git2`.

@@ -1,0 +1,86 @@
+//! Jobs as pure values: numbers, names, modes, statuses, outcomes, and the
+//! specs by which people name them (`%1`, `auth`, `%+`).
+//!
+//! Nothing here does I/O and nothing here knows another module of the crate,
+//! so every rule in this folder is tested by calling it.
+
+mod limit;
+mod name;
+mod outcome;
+mod spec;
+
+pub use limit::{DurationError, parse_duration};
+pub use name::{JobName, NameError, slug};
+pub use outcome::{Outcome, Usage, WorkerExit};
+pub use spec::{Candidate, Spec, SpecError, resolve};
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A job's number: 1, 2, 3, ... in the order of the ledger, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(pub u64);
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "%{}", self.0)
+    }
+}
+
+/// What a job may do to files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Looks only: runs in the checkout under a read-only sandbox.
+    Reader,
+    /// Writes: has a linked worktree and a branch of its own.
+    Writer,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reader => "reader",
+            Self::Writer => "writer",
+        })
+    }
+}
+
+/// The program family that does a job's work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackendKind {
+    /// `codex exec`.
+    Codex,
+    /// A shell command or an argv that runs as it is.
+    Sh,
+}
+
+impl BackendKind {
+    /// Every backend, in the order in which help lists them.
+    pub const ALL: [Self; 2] = [Self::Codex, Self::Sh];
+
+    /// The word people type: `codex`, `sh`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Codex => "codex",
+            Self::Sh => "sh",
+        }
+    }
+}
+
+impl fmt::Display for BackendKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for BackendKind {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or(())
+    }
+}

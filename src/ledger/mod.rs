@@ -1,0 +1,1 @@
+//! The ledger: events, append, fold, snapshot.

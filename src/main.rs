@@ -1,0 +1,3 @@
+//! The `cx` binary.
+
+fn main() {}
