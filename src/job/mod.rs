@@ -84,3 +84,12 @@ impl std::str::FromStr for BackendKind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or(())
     }
 }
+
+/// A process, safe against reused numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessRef {
+    /// Its number.
+    pub pid: i32,
+    /// When it started, clock ticks since boot (`/proc/PID/stat`, field 22).
+    pub start: u64,
+}

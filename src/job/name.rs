@@ -53,9 +53,9 @@ impl JobName {
         if word.bytes().all(|b| b.is_ascii_digit()) {
             return Err(NameError::Number);
         }
-        // Lower-case is compared too: some file systems fold case.
-        let lower = word.to_ascii_lowercase();
-        if word.contains("..") || word.ends_with('.') || lower.ends_with(".lock") {
+        // In any case: some file systems fold it.
+        let suffix = word.rsplit_once('.').map_or("", |(_, suffix)| suffix);
+        if word.contains("..") || suffix.eq_ignore_ascii_case("lock") || word.ends_with('.') {
             return Err(NameError::Branch);
         }
         Ok(Self(word.to_owned()))

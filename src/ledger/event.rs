@@ -1,0 +1,350 @@
+//! The events of a ledger, version 1: what each line says and how it is spelt.
+//!
+//! A line is one JSON object: `v` (the version), `t` (UTC), `ev` (the kind),
+//! `job` (the number), then what the kind adds. `docs/ledger.md` is the
+//! reference for readers that are not cx. A kind or a field that this version
+//! does not know is passed over and stays in the file.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::job::{BackendKind, JobId, JobName, Mode, Outcome, ProcessRef, Usage, WorkerExit};
+
+/// The version that this cx writes. Readers take every version up to it, and
+/// of later ones what they know.
+pub const VERSION: u32 = 1;
+
+/// One line of the ledger.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// The version it was written in.
+    pub version: u32,
+    /// When it was written, UTC, to the millisecond.
+    pub at: Timestamp,
+    /// The job it is about.
+    pub job: JobId,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened to a job.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The job exists: its number and name are taken.
+    Spawned(Box<Spawned>),
+    /// Its supervisor is up.
+    Started(Started),
+    /// It waits for the jobs it comes `--after`.
+    Waiting(Waiting),
+    /// It waits for its turn under `--max-jobs`.
+    Queued,
+    /// Its turn has come; it counts against the limit from here on.
+    Admitted,
+    /// A writer's worktree and branch were made.
+    Worktree(Worktree),
+    /// Something a person should know about this job, such as a setup command
+    /// that was not run.
+    Note(Note),
+    /// The worker's process was started.
+    Running(Running),
+    /// Somebody asked for a signal to be sent.
+    KillRequested(KillRequested),
+    /// The job is over. Nothing of it runs any more.
+    Exited(Box<Exited>),
+    /// Its supervisor was found dead; what it left is being taken care of.
+    Lost,
+    /// Its result was handed out.
+    Collected,
+    /// Its branch was merged.
+    Merged(Merged),
+    /// Its files, worktree or branch were removed.
+    Cleaned(Cleaned),
+    /// A kind that this version does not know.
+    Unknown,
+}
+
+/// Everything that was decided when the job was spawned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spawned {
+    /// 16 hexadecimal digits, unique everywhere: `CX_JOB_ID` of the worker.
+    pub id: String,
+    /// The job's name.
+    pub name: JobName,
+    /// Reader or writer.
+    pub mode: Mode,
+    /// What does the work.
+    pub backend: BackendKind,
+    /// The worker's program, absolute.
+    pub program: String,
+    /// For `sh`: the argv that runs as it is, where several words were given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub argv: Vec<String>,
+    /// The role, if one was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// The model, if one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The run it belongs to (`CX_RUN`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// Where it was spawned, absolute; a reader works there.
+    pub cwd: String,
+    /// The top of the checkout around `cwd`, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkout: Option<String>,
+    /// A writer's place, or what it will be once it is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<Tree>,
+    /// Pathspecs that it may touch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scope: Vec<String>,
+    /// Jobs that must have succeeded before it starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<JobId>,
+    /// Wall-clock limit for the worker, milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// How long it may write nothing, milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silence_ms: Option<u64>,
+    /// From TERM to KILL, milliseconds.
+    pub grace_ms: u64,
+    /// The most jobs of this repository that may run at once, itself included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_jobs: Option<u64>,
+    /// Without the trusted setup command it must not start.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_setup: bool,
+    /// The task's first line, cut to 120 characters, for listings.
+    pub title: String,
+}
+
+/// Where a writer works.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tree {
+    /// The linked worktree, absolute.
+    pub path: String,
+    /// The branch, `cx/NAME`.
+    pub branch: String,
+    /// The commit that it starts from, in full.
+    pub base: String,
+    /// The worker's working directory below `path`; empty for its top.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
+}
+
+/// [`Event::Started`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// The supervisor.
+    pub supervisor: ProcessRef,
+}
+
+/// [`Event::Waiting`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// The jobs it waits for.
+    pub after: Vec<JobId>,
+}
+
+/// [`Event::Worktree`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Worktree {
+    /// What made it: `git`.
+    pub engine: String,
+    /// How long that took, milliseconds.
+    pub took_ms: u64,
+}
+
+/// [`Event::Note`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// One sentence.
+    pub text: String,
+}
+
+/// [`Event::Running`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// The worker's first process.
+    pub worker: ProcessRef,
+}
+
+/// [`Event::KillRequested`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KillRequested {
+    /// The signal's number.
+    pub signal: i32,
+}
+
+/// [`Event::Exited`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exited {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// How the worker's first process ended; absent when it never started or
+    /// when nobody saw the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<WorkerExit>,
+    /// What `cx wait JOB` gives.
+    pub code: u8,
+    /// One sentence that says why, when it did not succeed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// How long the worker ran, milliseconds.
+    pub ran_ms: u64,
+    /// Tokens, where the program told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// The conversation's id, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<String>,
+    /// The tip of a writer's branch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tip: Option<String>,
+    /// Commits from base to tip.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub commits: u64,
+    /// Files that differ between base and tip.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub files: u64,
+    /// Processes that outlived the worker and were ended.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub stragglers: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// [`Event::Merged`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Merged {
+    /// The branch it went into.
+    pub into: String,
+    /// The commit that brought it there.
+    pub commit: String,
+    /// The tip that was merged.
+    pub tip: String,
+}
+
+/// [`Event::Cleaned`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cleaned {
+    /// A ref that keeps what was not merged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Line<'a, T> {
+    v: u32,
+    t: Timestamp,
+    ev: &'a str,
+    job: JobId,
+    #[serde(flatten)]
+    body: &'a T,
+}
+
+#[derive(Serialize)]
+struct Nothing {}
+
+/// The fields that every line has. Borrowed, so that a fold which wants only
+/// these stays cheap.
+#[derive(Deserialize)]
+pub(super) struct Head<'a> {
+    pub(super) v: u32,
+    pub(super) t: Timestamp,
+    #[serde(borrow)]
+    pub(super) ev: std::borrow::Cow<'a, str>,
+    pub(super) job: JobId,
+}
+
+impl Event {
+    /// The word under `ev`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Spawned(_) => "spawned",
+            Self::Started(_) => "started",
+            Self::Waiting(_) => "waiting",
+            Self::Queued => "queued",
+            Self::Admitted => "admitted",
+            Self::Worktree(_) => "worktree",
+            Self::Note(_) => "note",
+            Self::Running(_) => "running",
+            Self::KillRequested(_) => "kill-requested",
+            Self::Exited(_) => "exited",
+            Self::Lost => "lost",
+            Self::Collected => "collected",
+            Self::Merged(_) => "merged",
+            Self::Cleaned(_) => "cleaned",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Encodes one event as a line with its newline.
+pub(super) fn encode(
+    at: Timestamp,
+    job: JobId,
+    event: &Event,
+) -> Result<Vec<u8>, jsonl::WriteError> {
+    fn line<T: Serialize>(
+        (at, job, ev): (Timestamp, JobId, &str),
+        body: &T,
+    ) -> Result<Vec<u8>, jsonl::WriteError> {
+        // jsonl writes the newline separately; into a buffer, so that the file
+        // sees one write.
+        let mut buffer = Vec::with_capacity(256);
+        jsonl::write(&mut buffer, &Line { v: VERSION, t: at, ev, job, body })?;
+        Ok(buffer)
+    }
+    let head = (at, job, event.kind());
+    match event {
+        Event::Spawned(body) => line(head, body),
+        Event::Started(body) => line(head, body),
+        Event::Waiting(body) => line(head, body),
+        Event::Worktree(body) => line(head, body),
+        Event::Note(body) => line(head, body),
+        Event::Running(body) => line(head, body),
+        Event::KillRequested(body) => line(head, body),
+        Event::Exited(body) => line(head, body),
+        Event::Merged(body) => line(head, body),
+        Event::Cleaned(body) => line(head, body),
+        Event::Queued | Event::Admitted | Event::Lost | Event::Collected | Event::Unknown => {
+            line(head, &Nothing {})
+        }
+    }
+}
+
+/// Decodes one line, with or without its newline. `None` when it is torn: no
+/// JSON object with the fields that every line has.
+///
+/// A line whose kind is known but whose body is not understood is
+/// [`Event::Unknown`]: a later version may have changed it.
+pub fn decode(line: &[u8]) -> Option<Record> {
+    fn body<'a, T: Deserialize<'a>>(line: &'a [u8], make: impl Fn(T) -> Event) -> Event {
+        serde_json::from_slice(line).map_or(Event::Unknown, make)
+    }
+    let head: Head<'_> = serde_json::from_slice(line).ok()?;
+    let event = match head.ev.as_ref() {
+        "spawned" => body(line, |b| Event::Spawned(Box::new(b))),
+        "started" => body(line, Event::Started),
+        "waiting" => body(line, Event::Waiting),
+        "queued" => Event::Queued,
+        "admitted" => Event::Admitted,
+        "worktree" => body(line, Event::Worktree),
+        "note" => body(line, Event::Note),
+        "running" => body(line, Event::Running),
+        "kill-requested" => body(line, Event::KillRequested),
+        "exited" => body(line, |b| Event::Exited(Box::new(b))),
+        "lost" => Event::Lost,
+        "collected" => Event::Collected,
+        "merged" => body(line, Event::Merged),
+        "cleaned" => body(line, Event::Cleaned),
+        _ => Event::Unknown,
+    };
+    Some(Record { version: head.v, at: head.t, job: head.job, event })
+}

@@ -1,0 +1,239 @@
+//! Folding events into jobs. Pure: a record goes in, the state moves on.
+//!
+//! Every event may come at any time and more than once (two commands may both
+//! see a supervisor dead): folding is tolerant, and the first `exited` of a job
+//! is the one that counts.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::event::{Event, Exited, Merged, Record, Spawned, Worktree};
+use crate::job::{Candidate, JobId, Mode, Outcome, ProcessRef};
+
+/// How far a job has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Spawned; its supervisor prepares it.
+    Starting,
+    /// Waits for the jobs it comes after.
+    Waiting,
+    /// Waits for its turn.
+    Queued,
+    /// The worker runs.
+    Running,
+    /// Its supervisor is dead and its end is not known yet.
+    Lost,
+    /// Over; see [`Job::exited`].
+    Ended,
+}
+
+/// A job as the ledger tells it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its number.
+    pub job: JobId,
+    /// What was decided when it was spawned.
+    pub spec: Spawned,
+    /// How far it has come.
+    pub phase: Phase,
+    /// When it was spawned.
+    pub spawned_at: Timestamp,
+    /// When its worker was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// Its supervisor, once that has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supervisor: Option<ProcessRef>,
+    /// Its worker's first process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<ProcessRef>,
+    /// How its worktree was made, once it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<Worktree>,
+    /// Whether it counts against a limit on parallel jobs.
+    #[serde(default)]
+    pub admitted: bool,
+    /// The last signal that somebody asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kill: Option<i32>,
+    /// What a person should know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exited: Option<Exited>,
+    /// Whether its result was handed out.
+    #[serde(default)]
+    pub collected: bool,
+    /// Its last merge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<Merged>,
+    /// Whether its files, worktree and branch are gone.
+    #[serde(default)]
+    pub cleaned: bool,
+}
+
+impl Job {
+    fn new(job: JobId, at: Timestamp, spec: Spawned) -> Self {
+        // A job that has to queue says so itself; all others may run at once.
+        let admitted = spec.max_jobs.is_none() && spec.after.is_empty();
+        let phase = if spec.max_jobs.is_some() { Phase::Queued } else { Phase::Starting };
+        let phase = if spec.after.is_empty() { phase } else { Phase::Waiting };
+        Self {
+            job,
+            spec,
+            phase,
+            spawned_at: at,
+            running_at: None,
+            ended_at: None,
+            supervisor: None,
+            worker: None,
+            worktree: None,
+            admitted,
+            kill: None,
+            notes: Vec::new(),
+            exited: None,
+            collected: false,
+            merged: None,
+            cleaned: false,
+        }
+    }
+
+    /// Whether it is not over.
+    pub fn is_live(&self) -> bool {
+        self.exited.is_none()
+    }
+
+    /// How it ended, if it has.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.exited.as_ref().map(|exited| &exited.outcome)
+    }
+
+    /// Whether it ended well.
+    pub fn succeeded(&self) -> bool {
+        self.outcome().is_some_and(Outcome::is_success)
+    }
+
+    /// Whether it is a writer whose branch holds commits that no merge took.
+    pub fn is_unmerged(&self) -> bool {
+        let tip = self.exited.as_ref().filter(|e| e.commits > 0).and_then(|e| e.tip.as_ref());
+        let merged = self.merged.as_ref().map(|merged| &merged.tip);
+        self.spec.mode == Mode::Writer && !self.cleaned && tip.is_some() && merged != tip
+    }
+
+    /// Whether its name, branch and worktree are still in use, so that a new
+    /// job cannot have them.
+    pub fn holds_name(&self) -> bool {
+        self.is_live() || (self.spec.tree.is_some() && !self.cleaned)
+    }
+
+    fn fold(&mut self, at: Timestamp, event: Event) {
+        if self.exited.is_some() {
+            match event {
+                Event::Collected => self.collected = true,
+                Event::Merged(merged) => self.merged = Some(merged),
+                Event::Cleaned(_) => self.cleaned = true,
+                Event::Note(note) => self.notes.push(note.text),
+                _ => {}
+            }
+            return;
+        }
+        match event {
+            Event::Started(started) => self.supervisor = Some(started.supervisor),
+            Event::Waiting(_) => self.phase = Phase::Waiting,
+            Event::Queued => {
+                self.phase = Phase::Queued;
+                self.admitted = false;
+            }
+            Event::Admitted => {
+                self.phase = Phase::Starting;
+                self.admitted = true;
+            }
+            Event::Worktree(worktree) => self.worktree = Some(worktree),
+            Event::Note(note) => self.notes.push(note.text),
+            Event::Running(running) => {
+                self.phase = Phase::Running;
+                self.worker = Some(running.worker);
+                self.running_at = Some(at);
+            }
+            Event::KillRequested(request) => self.kill = Some(request.signal),
+            Event::Lost => self.phase = Phase::Lost,
+            Event::Exited(exited) => {
+                self.phase = Phase::Ended;
+                self.ended_at = Some(at);
+                self.exited = Some(*exited);
+            }
+            Event::Cleaned(_) => self.cleaned = true,
+            Event::Spawned(_) | Event::Collected | Event::Merged(_) | Event::Unknown => {}
+        }
+    }
+}
+
+impl Candidate for Job {
+    fn id(&self) -> JobId {
+        self.job
+    }
+
+    fn name(&self) -> &str {
+        self.spec.name.as_str()
+    }
+
+    fn is_open(&self) -> bool {
+        !self.cleaned && (self.is_live() || !self.collected || self.is_unmerged())
+    }
+}
+
+/// All jobs that a fold has seen, or the open ones and the last closed ones.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    /// By number.
+    pub jobs: BTreeMap<JobId, Job>,
+    /// The number that the next job gets, at least 1.
+    pub next: u64,
+    /// Lines that could not be read.
+    pub torn: u64,
+}
+
+impl State {
+    /// Nothing has happened yet.
+    pub fn new() -> Self {
+        Self { jobs: BTreeMap::new(), next: 1, torn: 0 }
+    }
+
+    /// Moves on by one record.
+    pub fn fold(&mut self, record: Record) {
+        self.next = self.next.max(record.job.0.saturating_add(1));
+        match record.event {
+            Event::Spawned(spec) => {
+                self.jobs
+                    .entry(record.job)
+                    .or_insert_with(|| Job::new(record.job, record.at, *spec));
+            }
+            event => {
+                if let Some(job) = self.jobs.get_mut(&record.job) {
+                    job.fold(record.at, event);
+                }
+            }
+        }
+    }
+
+    /// Forgets closed jobs but for the last `keep` and those whose names are
+    /// still in use.
+    pub(super) fn prune(&mut self, keep: usize) {
+        let closed: Vec<JobId> = self
+            .jobs
+            .values()
+            .filter(|job| !job.is_open() && !job.holds_name())
+            .map(|job| job.job)
+            .collect();
+        for id in closed.iter().take(closed.len().saturating_sub(keep)) {
+            self.jobs.remove(id);
+        }
+    }
+}

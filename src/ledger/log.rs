@@ -1,0 +1,168 @@
+//! Appending to the ledger, and following it.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::PathBuf,
+};
+
+use jiff::Timestamp;
+
+use super::{
+    event::{Event, Record, decode, encode},
+    fold::State,
+    snapshot::{self, Head},
+    store::{Store, StoreError, at},
+};
+use crate::job::JobId;
+
+/// The right to append: an exclusive lock on the ledger, held until this value
+/// is dropped. What is read through it stays true as long.
+#[derive(Debug)]
+pub struct Appender<'a> {
+    store: &'a Store,
+    path: PathBuf,
+    file: File,
+    len: u64,
+    torn: bool,
+}
+
+impl Store {
+    /// Takes the ledger's lock, waiting for others, and makes the ledger if it
+    /// is not there.
+    pub fn appender(&self) -> Result<Appender<'_>, StoreError> {
+        let path = self.ledger_path();
+        let open =
+            || OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&path);
+        let file = match open() {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.create()?;
+                open()
+            }
+            other => other,
+        }
+        .map_err(at("open", &path))?;
+        file.lock().map_err(at("lock", &path))?;
+        let len = file.metadata().map_err(at("read", &path))?.len();
+        let mut last = [b'\n'];
+        if len > 0 {
+            file.read_exact_at(&mut last, len - 1).map_err(at("read", &path))?;
+        }
+        Ok(Appender { store: self, path, file, len, torn: last != [b'\n'] })
+    }
+
+    /// Appends one event: lock, write, unlock.
+    pub fn append(&self, job: JobId, event: &Event) -> Result<(), StoreError> {
+        self.appender()?.append(job, event).map(drop)
+    }
+
+    /// The open jobs and the last closed ones.
+    pub fn state(&self) -> Result<State, StoreError> {
+        snapshot::state(self)
+    }
+
+    /// Every job that the ledger has ever seen, folded from its start.
+    pub fn history(&self) -> Result<State, StoreError> {
+        snapshot::history(self)
+    }
+
+    /// The record whose line begins at `offset`.
+    pub fn record_at(&self, offset: u64) -> Result<Option<Record>, StoreError> {
+        let path = self.ledger_path();
+        let mut file = File::open(&path).map_err(at("open", &path))?;
+        file.seek(SeekFrom::Start(offset)).map_err(at("read", &path))?;
+        let mut line = Vec::new();
+        io::BufRead::read_until(&mut io::BufReader::new(file), b'\n', &mut line)
+            .map_err(at("read", &path))?;
+        Ok(decode(&line))
+    }
+
+    /// Folds what has come since the last snapshot into a new one, where that
+    /// has grown long enough to be felt. Failing to is no error: a snapshot is
+    /// never needed.
+    pub fn refresh_snapshot(&self) {
+        snapshot::refresh(self);
+    }
+}
+
+impl Appender<'_> {
+    /// Appends one event and gives the offset at which its line begins.
+    ///
+    /// When the write fails, the ledger is cut back to what it was.
+    pub fn append(&mut self, job: JobId, event: &Event) -> Result<u64, StoreError> {
+        let mut line = encode(
+            Timestamp::now().round(jiff::Unit::Millisecond).unwrap_or_default(),
+            job,
+            event,
+        )?;
+        let begin = self.len + u64::from(self.torn);
+        if self.torn {
+            // Ends the torn line, in the same write, so that it stays alone.
+            line.insert(0, b'\n');
+        }
+        if let Err(error) = self.file.write_all(&line) {
+            // Nothing to be done where even this fails: readers skip torn lines.
+            let _ = self.file.set_len(self.len);
+            return Err(at("append to", &self.path)(error));
+        }
+        self.len += line.len() as u64;
+        self.torn = false;
+        Ok(begin)
+    }
+
+    /// The next number and the names in use, as of now.
+    pub fn head(&self) -> Result<Head, StoreError> {
+        snapshot::head(self.store)
+    }
+
+    /// The open jobs, as of now.
+    pub fn state(&self) -> Result<State, StoreError> {
+        snapshot::state(self.store)
+    }
+}
+
+impl Drop for Appender<'_> {
+    fn drop(&mut self) {
+        // Closing the file would do; but a child started meanwhile may hold a
+        // copy of it for a moment.
+        let _ = self.file.unlock();
+    }
+}
+
+/// Reads the ledger's lines as they come, from any offset.
+#[derive(Debug)]
+pub struct Follower {
+    path: PathBuf,
+    offset: u64,
+    partial: Vec<u8>,
+}
+
+impl Follower {
+    /// From `offset`, which must be the beginning of a line.
+    pub fn new(store: &Store, offset: u64) -> Self {
+        Self { path: store.ledger_path(), offset, partial: Vec::new() }
+    }
+
+    /// From the ledger's end.
+    pub fn from_end(store: &Store) -> Self {
+        let len = std::fs::metadata(store.ledger_path()).map_or(0, |meta| meta.len());
+        Self::new(store, len)
+    }
+
+    /// The whole lines that have come since the last call, newline included. A
+    /// line that is not finished yet comes with a later call.
+    pub fn lines(&mut self) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut file = match File::open(&self.path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(at("open", &self.path))?,
+        };
+        file.seek(SeekFrom::Start(self.offset)).map_err(at("read", &self.path))?;
+        let read = file.read_to_end(&mut self.partial).map_err(at("read", &self.path))?;
+        self.offset += read as u64;
+        let whole = self.partial.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+        let rest = self.partial.split_off(whole);
+        let lines = std::mem::replace(&mut self.partial, rest);
+        Ok(lines.split_inclusive(|b| *b == b'\n').map(<[u8]>::to_vec).collect())
+    }
+}

@@ -1,0 +1,243 @@
+//! Snapshots: what makes a fold cost what has happened since, not what has
+//! ever happened.
+//!
+//! `snapshot.jsonl` is a header line, then one folded job a line: the open ones
+//! and the last closed ones. The header alone is enough for `cx spawn`. It says
+//! up to which offset of the ledger it speaks and what stands just before that
+//! offset; where either does not hold, or the version is another, the ledger is
+//! folded from its start.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
+    os::unix::fs::FileExt,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    event::decode,
+    fold::{Job, State},
+    store::{Store, StoreError, at},
+};
+use crate::job::JobId;
+
+const VERSION: u32 = 1;
+
+/// How many closed jobs stay at hand.
+const KEEP_CLOSED: usize = 100;
+
+/// A snapshot is renewed once this many bytes of ledger, or a quarter of the
+/// snapshot's own size, have come since.
+const RENEW_AFTER: u64 = 48 * 1024;
+
+/// How much of the ledger before the offset is compared.
+const CHECK: u64 = 64;
+
+/// What a new job has to know about the others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// The number that the next job gets.
+    pub next: u64,
+    /// Names in use, and by which job.
+    pub taken: BTreeMap<String, JobId>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    snapshot: u32,
+    offset: u64,
+    before: String,
+    next: u64,
+    torn: u64,
+    /// Name, job, and whether a worktree keeps the name in use after its end.
+    taken: Vec<(String, JobId, bool)>,
+}
+
+/// The fields of a line that [`Head`] needs.
+#[derive(Deserialize)]
+struct HeadLine<'a> {
+    #[serde(borrow)]
+    ev: std::borrow::Cow<'a, str>,
+    job: JobId,
+    #[serde(borrow, default)]
+    name: Option<std::borrow::Cow<'a, str>>,
+    #[serde(default)]
+    tree: Option<serde::de::IgnoredAny>,
+}
+
+/// A ledger that is opened for reading, or nothing yet.
+fn open_ledger(store: &Store) -> Result<Option<File>, StoreError> {
+    let path = store.ledger_path();
+    match File::open(&path) {
+        Ok(file) => Ok(Some(file)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(at("open", &path)(e)),
+    }
+}
+
+/// The bytes of the ledger from `offset` up to its last newline.
+fn whole_lines_from(store: &Store, ledger: &mut File, offset: u64) -> Result<Vec<u8>, StoreError> {
+    let path = store.ledger_path();
+    let mut bytes = Vec::new();
+    ledger
+        .seek(SeekFrom::Start(offset))
+        .and_then(|_| ledger.read_to_end(&mut bytes))
+        .map_err(at("read", &path))?;
+    let end = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+    bytes.truncate(end);
+    Ok(bytes)
+}
+
+/// What stands in the ledger just before `offset`, as a string that compares.
+fn before(ledger: &File, offset: u64) -> Option<String> {
+    let len = offset.min(CHECK);
+    let mut bytes = vec![0; usize::try_from(len).ok()?];
+    ledger.read_exact_at(&mut bytes, offset - len).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The snapshot's header and what follows it, if it fits this ledger.
+fn usable_header(store: &Store, ledger: &File) -> Option<(Header, BufReader<File>)> {
+    let mut reader = BufReader::with_capacity(64 * 1024, File::open(store.snapshot_path()).ok()?);
+    let header: Header = jsonl::read(&mut reader).ok()?;
+    let fits = header.snapshot == VERSION
+        && before(ledger, header.offset).is_some_and(|found| found == header.before);
+    fits.then_some((header, reader))
+}
+
+/// See [`super::log::Appender::head`].
+pub(super) fn head(store: &Store) -> Result<Head, StoreError> {
+    let Some(mut ledger) = open_ledger(store)? else {
+        return Ok(Head { next: 1, taken: BTreeMap::new() });
+    };
+    let mut head = Head { next: 1, taken: BTreeMap::new() };
+    let mut trees: BTreeMap<JobId, (String, bool)> = BTreeMap::new();
+    let mut offset = 0;
+    if let Some((header, _)) = usable_header(store, &ledger) {
+        (head.next, offset) = (header.next, header.offset);
+        for (name, id, tree) in header.taken {
+            head.taken.insert(name.clone(), id);
+            trees.insert(id, (name, tree));
+        }
+    }
+    for line in whole_lines_from(store, &mut ledger, offset)?.split(|b| *b == b'\n') {
+        let Ok(line) = serde_json::from_slice::<HeadLine<'_>>(line) else { continue };
+        head.next = head.next.max(line.job.0.saturating_add(1));
+        match line.ev.as_ref() {
+            "spawned" => {
+                let name = line.name.map(std::borrow::Cow::into_owned).unwrap_or_default();
+                head.taken.insert(name.clone(), line.job);
+                trees.insert(line.job, (name, line.tree.is_some()));
+            }
+            "exited" | "cleaned" => {
+                let keeps = |tree: bool| line.ev == "exited" && tree;
+                if let Some((name, tree)) = trees.get(&line.job)
+                    && !keeps(*tree)
+                    && head.taken.get(name) == Some(&line.job)
+                {
+                    head.taken.remove(name);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(head)
+}
+
+/// See [`Store::state`].
+pub(super) fn state(store: &Store) -> Result<State, StoreError> {
+    Ok(fold(store, true)?.0)
+}
+
+/// See [`Store::history`].
+pub(super) fn history(store: &Store) -> Result<State, StoreError> {
+    Ok(fold(store, false)?.0)
+}
+
+/// The state, the offset it speaks for, and where the snapshot ended that it
+/// was made from.
+fn fold(store: &Store, from_snapshot: bool) -> Result<(State, u64, u64), StoreError> {
+    let Some(mut ledger) = open_ledger(store)? else {
+        return Ok((State::new(), 0, 0));
+    };
+    let found = if from_snapshot { read_snapshot(store, &ledger) } else { None };
+    let (mut state, offset) = found.unwrap_or_else(|| (State::new(), 0));
+    let bytes = whole_lines_from(store, &mut ledger, offset)?;
+    for line in bytes.split_inclusive(|b| *b == b'\n') {
+        match decode(line) {
+            Some(record) => state.fold(record),
+            None if line == b"\n" => {}
+            None => state.torn += 1,
+        }
+    }
+    if from_snapshot {
+        state.prune(KEEP_CLOSED);
+    }
+    Ok((state, offset + bytes.len() as u64, offset))
+}
+
+fn read_snapshot(store: &Store, ledger: &File) -> Option<(State, u64)> {
+    let (header, mut reader) = usable_header(store, ledger)?;
+    let mut state = State { jobs: BTreeMap::new(), next: header.next, torn: header.torn };
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line).ok()? > 0 {
+        // One line that cannot be read spoils the whole snapshot: a job must
+        // not be missing.
+        let job: Job = serde_json::from_slice(&line).ok()?;
+        state.jobs.insert(job.job, job);
+        line.clear();
+    }
+    Some((state, header.offset))
+}
+
+/// See [`Store::refresh_snapshot`].
+pub(super) fn refresh(store: &Store) {
+    let size = |path| std::fs::metadata(path).map_or(0, |meta| meta.len());
+    let ledger_len = size(store.ledger_path());
+    let snapshot_len = size(store.snapshot_path());
+    let Ok(Some(ledger)) = open_ledger(store) else { return };
+    let since = usable_header(store, &ledger).map_or(0, |(header, _)| header.offset);
+    if ledger_len.saturating_sub(since) < RENEW_AFTER.max(snapshot_len / 4) {
+        return;
+    }
+    // Whoever is at it already does it for all.
+    let lock = store.dir().join("snapshot.lock");
+    let Ok(lock) = File::options().create(true).append(true).open(lock) else { return };
+    if lock.try_lock().is_err() {
+        return;
+    }
+    let _ = write(store, &ledger);
+}
+
+fn write(store: &Store, ledger: &File) -> Result<(), StoreError> {
+    let (state, offset, _) = fold(store, true)?;
+    let path = store.snapshot_path();
+    let Some(before) = before(ledger, offset) else { return Ok(()) };
+    let header = Header {
+        snapshot: VERSION,
+        offset,
+        before,
+        next: state.next,
+        torn: state.torn,
+        taken: state
+            .jobs
+            .values()
+            .filter(|job| job.holds_name())
+            .map(|job| (job.spec.name.as_str().to_owned(), job.job, job.spec.tree.is_some()))
+            .collect(),
+    };
+    let mut buffer = Vec::with_capacity(64 * 1024);
+    jsonl::write(&mut buffer, &header)?;
+    for job in state.jobs.values() {
+        jsonl::write(&mut buffer, job)?;
+    }
+    let persist = || -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(store.dir())?;
+        file.write_all(&buffer)?;
+        file.persist(&path)?;
+        Ok(())
+    };
+    persist().map_err(at("write", &path))
+}

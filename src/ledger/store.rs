@@ -1,0 +1,236 @@
+//! Where the state of one repository lies, and the errors of touching it.
+//!
+//! ```text
+//! STATE/ledger.jsonl        events, append-only
+//! STATE/snapshot.jsonl      a fold of them, replaceable
+//! STATE/worktree.lock       serialises worktree commands
+//! STATE/merge.lock          serialises merges
+//! STATE/jobs/N/prompt       what the worker is told, byte for byte
+//! STATE/jobs/N/events.jsonl the worker's stdout
+//! STATE/jobs/N/stderr       the worker's stderr
+//! STATE/jobs/N/last-message the final message, once the job is over
+//! STATE/jobs/N/answer       what codex -o wrote
+//! STATE/jobs/N/lock         held as long as the job's supervisor lives
+//! STATE/jobs/N/supervisor.log  what the supervisor had to complain about
+//! STATE/jobs/N/tmp/         the worker's TMPDIR
+//! ```
+//! Folders are 0700, files 0600. Folders `jobs/.new-*` were left by a
+//! `cx spawn` that died before its job existed; `cx clean` takes them.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use crate::job::JobId;
+
+/// The state folder of one repository, or the one for places without.
+#[derive(Clone, Debug)]
+pub struct Store {
+    dir: PathBuf,
+}
+
+/// The files of one job.
+#[derive(Clone, Debug)]
+pub struct JobFiles {
+    dir: PathBuf,
+}
+
+/// Why the state could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file or folder of the state could not be used.
+    #[error("cannot {what} {path}: {source}", path = path.display())]
+    Io {
+        /// What was tried: `read`, `append to`, `create`, ...
+        what: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// An event could not be encoded.
+    #[error("cannot encode an event: {0}")]
+    Encode(#[from] jsonl::WriteError),
+}
+
+impl StoreError {
+    /// The system's error, for those who must tell a full disk from others.
+    pub fn io_kind(&self) -> Option<io::ErrorKind> {
+        match self {
+            Self::Io { source, .. } => Some(source.kind()),
+            Self::Encode(_) => None,
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self.io_kind()? {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(
+                "make room on that disk (`cx clean` removes what is merged and collected); nothing earlier was lost".to_owned(),
+            ),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Some(
+                "the state folder must be writable: inside a sandbox cx can only look".to_owned(),
+            ),
+            _ => None,
+        }
+    }
+}
+
+/// Attaches what was tried and where to an I/O error.
+pub(super) fn at<'a>(
+    what: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(io::Error) -> StoreError + 'a {
+    move |source| StoreError::Io { what, path: path.to_owned(), source }
+}
+
+impl Store {
+    /// Names a state folder; nothing is read or made.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The ledger's path.
+    pub fn ledger_path(&self) -> PathBuf {
+        self.dir.join("ledger.jsonl")
+    }
+
+    pub(super) fn snapshot_path(&self) -> PathBuf {
+        self.dir.join("snapshot.jsonl")
+    }
+
+    /// The lock that serialises worktree commands.
+    pub fn worktree_lock(&self) -> PathBuf {
+        self.dir.join("worktree.lock")
+    }
+
+    /// The lock that serialises merges into this repository.
+    pub fn merge_lock(&self) -> PathBuf {
+        self.dir.join("merge.lock")
+    }
+
+    /// The folder that holds the jobs' folders.
+    pub fn jobs_dir(&self) -> PathBuf {
+        self.dir.join("jobs")
+    }
+
+    /// The files of one job.
+    pub fn job(&self, id: JobId) -> JobFiles {
+        JobFiles { dir: self.jobs_dir().join(id.0.to_string()) }
+    }
+
+    /// Makes the state folder, if it is not there, private to its owner.
+    pub fn create(&self) -> Result<(), StoreError> {
+        let jobs = self.jobs_dir();
+        private_dir(&jobs).map_err(at("create", &jobs))
+    }
+
+    /// A new folder under `jobs/` for a job that has no number yet. It goes
+    /// away with the returned value, unless that is made a job.
+    pub fn draft(&self) -> Result<tempfile::TempDir, StoreError> {
+        let jobs = self.jobs_dir();
+        let make = || tempfile::Builder::new().prefix(".new-").rand_bytes(8).tempdir_in(&jobs);
+        match make() {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.create()?;
+                make().map_err(at("create a folder in", &jobs))
+            }
+            other => other.map_err(at("create a folder in", &jobs)),
+        }
+    }
+}
+
+impl JobFiles {
+    /// The files of a job whose folder is `dir`.
+    pub fn in_dir(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
+    /// The job's folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What the worker is told.
+    pub fn prompt(&self) -> PathBuf {
+        self.dir.join("prompt")
+    }
+
+    /// The worker's stdout: events for codex, plain output for `sh`.
+    pub fn stdout(&self) -> PathBuf {
+        self.dir.join("events.jsonl")
+    }
+
+    /// The worker's stderr.
+    pub fn stderr(&self) -> PathBuf {
+        self.dir.join("stderr")
+    }
+
+    /// The final message; exists only once the job is over and had one.
+    pub fn last_message(&self) -> PathBuf {
+        self.dir.join("last-message")
+    }
+
+    /// Where the worker's program writes its answer, if it can.
+    pub fn answer(&self) -> PathBuf {
+        self.dir.join("answer")
+    }
+
+    /// The lock that the supervisor holds.
+    pub fn lock(&self) -> PathBuf {
+        self.dir.join("lock")
+    }
+
+    /// What the supervisor complained about.
+    pub fn supervisor_log(&self) -> PathBuf {
+        self.dir.join("supervisor.log")
+    }
+
+    /// The worker's `TMPDIR`.
+    pub fn tmp(&self) -> PathBuf {
+        self.dir.join("tmp")
+    }
+
+    /// Makes the job's `TMPDIR`, if it is not there.
+    pub fn create_tmp(&self) -> Result<(), StoreError> {
+        private_dir(&self.tmp()).map_err(at("create", &self.tmp()))
+    }
+
+    /// Creates one of the job's files, empty, private to its owner.
+    pub fn create(path: &Path) -> Result<File, StoreError> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true).mode(0o600);
+        options.open(path).map_err(at("create", path))
+    }
+
+    /// Replaces `path` in one step: readers see the old content or the new.
+    pub fn replace(&self, path: &Path, content: &[u8]) -> Result<(), StoreError> {
+        let write = || -> io::Result<()> {
+            let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
+            io::Write::write_all(&mut file, content)?;
+            file.persist(path)?;
+            Ok(())
+        };
+        write().map_err(at("write", path))
+    }
+
+    /// Removes the job's folder with all that is in it.
+    pub fn remove(&self) -> Result<(), StoreError> {
+        match fs::remove_dir_all(&self.dir) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(at("remove", &self.dir)(e)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn private_dir(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}

@@ -1,0 +1,174 @@
+//! A job's lock, the wait for its end, and its turn in the queue.
+//!
+//! Two independent locks share one file and one open file description, so that
+//! both pass to the supervisor with one descriptor:
+//! - `flock`, exclusive: the job lives. Waiting for a job is a shared `flock`
+//!   that blocks: no polling, any number of waiters, any terminal.
+//! - an open-file-description lock on byte 0: the job waits for its turn. The
+//!   next in the queue blocks on it.
+//!
+//! A waiter holds the shared lock for a moment when it wakes. Who wants the
+//! lock exclusively must therefore not take a refusal for life; see [`claim`].
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    os::fd::AsFd,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    fcntl::{FcntlArg, fcntl},
+    libc,
+};
+
+/// Creates the lock file of a new job and locks it.
+pub fn create(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
+    file.lock()?;
+    Ok(file)
+}
+
+/// Whether somebody holds the lock at `path`. A file that is gone is not held.
+pub fn is_held(path: &Path) -> io::Result<bool> {
+    let file = match File::open(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        other => other?,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(e)) => Err(e),
+    }
+}
+
+/// Takes over the lock of a job whose supervisor is dead: `None` when it is
+/// held after all.
+pub fn claim(path: &Path) -> io::Result<Option<File>> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::Error(e)) => return Err(e),
+            Err(TryLockError::WouldBlock) if is_held(path)? => return Ok(None),
+            // Only waiters, who let go at once.
+            Err(TryLockError::WouldBlock) => thread::yield_now(),
+        }
+    }
+}
+
+/// Blocks until the lock at `path` is free.
+pub fn wait(path: &Path) -> io::Result<()> {
+    match File::open(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other?.lock_shared(),
+    }
+}
+
+/// Waits for several locks at once: a thread for each, blocked in the kernel.
+#[derive(Debug)]
+pub struct Waiters {
+    freed: mpsc::Receiver<usize>,
+    left: usize,
+}
+
+impl Waiters {
+    /// Begins to wait for all of `paths`.
+    pub fn new(paths: Vec<PathBuf>) -> io::Result<Self> {
+        let (sender, freed) = mpsc::channel();
+        let left = paths.len();
+        for (index, path) in paths.into_iter().enumerate() {
+            let sender = sender.clone();
+            thread::Builder::new().stack_size(64 * 1024).spawn(move || {
+                // A lock that cannot be waited for is as good as free: whoever
+                // is told then looks at the ledger.
+                let _ = wait(&path);
+                let _ = sender.send(index);
+            })?;
+        }
+        Ok(Self { freed, left })
+    }
+
+    /// The index of the next lock that became free; `None` when `deadline`
+    /// passed first or none is left.
+    pub fn next(&mut self, deadline: Option<Instant>) -> Option<usize> {
+        if self.left == 0 {
+            return None;
+        }
+        let index = match deadline {
+            None => self.freed.recv().ok()?,
+            Some(deadline) => {
+                let timeout = deadline.saturating_duration_since(Instant::now());
+                match self.freed.recv_timeout(timeout) {
+                    Ok(index) => index,
+                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return None,
+                }
+            }
+        };
+        self.left -= 1;
+        Some(index)
+    }
+
+    /// Whether any lock is still to become free.
+    pub fn is_done(&self) -> bool {
+        self.left == 0
+    }
+}
+
+/// A deadline this far from now; `None` for one beyond what a clock can say.
+pub fn deadline_in(duration: Duration) -> Option<Instant> {
+    Instant::now().checked_add(duration)
+}
+
+fn turn_lock(kind: libc::c_int) -> libc::flock {
+    libc::flock {
+        l_type: i16::try_from(kind).unwrap_or_default(),
+        l_whence: 0, // SEEK_SET
+        l_start: 0,
+        l_len: 1,
+        l_pid: 0,
+    }
+}
+
+/// Marks the job that owns `lock` as waiting for its turn.
+pub fn begin_turn_wait(lock: &impl AsFd) -> io::Result<()> {
+    fcntl(lock, FcntlArg::F_OFD_SETLK(&turn_lock(libc::F_WRLCK)))?;
+    Ok(())
+}
+
+/// Its turn has come: lets the next in the queue look.
+pub fn end_turn_wait(lock: &impl AsFd) -> io::Result<()> {
+    fcntl(lock, FcntlArg::F_OFD_SETLK(&turn_lock(libc::F_UNLCK)))?;
+    Ok(())
+}
+
+/// Blocks until the job whose lock file is at `path` has had its turn, or is
+/// dead.
+pub fn wait_turn(path: &Path) -> io::Result<()> {
+    let file = match File::open(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    loop {
+        match fcntl(&file, FcntlArg::F_OFD_SETLKW(&turn_lock(libc::F_RDLCK))) {
+            Err(nix::errno::Errno::EINTR) => {}
+            other => return Ok(other.map(drop)?),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The signals that a supervisor hears.
+//!
+//! Handlers write a byte to a socket pair (`signal_hook`), and the supervisor
+//! polls its other end: no signal mask has to be kept, so workers start with
+//! none, and handlers are reset when a worker is executed.
+
+use std::{
+    io::{self, Read},
+    os::{fd::AsFd, unix::net::UnixStream},
+    time::Instant,
+};
+
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::signal::{SigSet, Signal},
+};
+
+/// What woke the supervisor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Woken {
+    /// A child changed its state.
+    pub child: bool,
+    /// The ledger may hold a request for this job.
+    pub request: bool,
+    /// Somebody wants this job to end: TERM or INT.
+    pub terminate: bool,
+}
+
+impl Woken {
+    /// Whether it was only the time that passed.
+    pub fn by_nothing(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// Blocks all signals in this thread, and so in the processes that it starts,
+/// until they say [`Signals::install`]: between a supervisor's start and its
+/// `setsid` a Ctrl-C at the terminal must not end it.
+pub fn block_all() -> io::Result<SigSet> {
+    Ok(SigSet::all().thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_SETMASK)?)
+}
+
+/// Puts back what [`block_all`] returned.
+pub fn restore(mask: SigSet) -> io::Result<()> {
+    Ok(mask.thread_set_mask()?)
+}
+
+/// The receiving end.
+#[derive(Debug)]
+pub struct Signals {
+    child: UnixStream,
+    request: UnixStream,
+    terminate: UnixStream,
+}
+
+impl Signals {
+    /// Installs the handlers and unblocks everything. HUP is heard and passed
+    /// over: the terminal may go.
+    pub fn install() -> io::Result<Self> {
+        let listen = |signals: &[Signal]| -> io::Result<UnixStream> {
+            let (reader, writer) = UnixStream::pair()?;
+            reader.set_nonblocking(true)?;
+            for signal in signals {
+                signal_hook::low_level::pipe::register(*signal as i32, writer.try_clone()?)?;
+            }
+            Ok(reader)
+        };
+        let child = listen(&[Signal::SIGCHLD])?;
+        let request = listen(&[Signal::SIGUSR1])?;
+        let terminate = listen(&[Signal::SIGTERM, Signal::SIGINT])?;
+        // A flag nobody reads: a handler, so that it is neither fatal here nor
+        // ignored in the worker.
+        let _ignored = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        for signal in [Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR2, Signal::SIGPIPE] {
+            signal_hook::flag::register(signal as i32, std::sync::Arc::clone(&_ignored))?;
+        }
+        SigSet::empty().thread_set_mask()?;
+        Ok(Self { child, request, terminate })
+    }
+
+    /// Sleeps until a signal has come or `deadline` has passed.
+    pub fn wait(&mut self, deadline: Option<Instant>) -> io::Result<Woken> {
+        let timeout = match deadline {
+            None => PollTimeout::NONE,
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                // Rounded up, so that a deadline has passed when it is said to.
+                let millis = left.as_nanos().div_ceil(1_000_000);
+                PollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX))
+                    .unwrap_or(PollTimeout::MAX)
+            }
+        };
+        let mut fds = [
+            PollFd::new(self.child.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.request.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.terminate.as_fd(), PollFlags::POLLIN),
+        ];
+        match poll(&mut fds, timeout) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+        Ok(Woken {
+            child: drain(&mut self.child)?,
+            request: drain(&mut self.request)?,
+            terminate: drain(&mut self.terminate)?,
+        })
+    }
+}
+
+fn drain(stream: &mut UnixStream) -> io::Result<bool> {
+    let mut any = false;
+    let mut buffer = [0; 64];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return Ok(any),
+            Ok(_) => any = true,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(any),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// The number of a signal named as `kill -s` names it: `TERM`, `SIGTERM`,
+/// `term` or `15`.
+pub fn number(word: &str) -> Option<i32> {
+    if let Ok(n) = word.parse::<i32>() {
+        return Signal::try_from(n).ok().map(|signal| signal as i32);
+    }
+    let upper = word.to_ascii_uppercase();
+    let name = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
+    name.parse::<Signal>().ok().map(|signal| signal as i32)
+}
+
+/// A signal's name without `SIG`: `TERM`.
+pub fn name(number: i32) -> String {
+    match Signal::try_from(number) {
+        Ok(signal) => signal.as_str().trim_start_matches("SIG").to_owned(),
+        Err(_) => number.to_string(),
+    }
+}
