@@ -69,6 +69,23 @@ impl Failure {
         Self::new(Exit::Internal, message)
     }
 
+    /// Says nothing and is no error: whoever read our output has gone away.
+    pub fn silent() -> Self {
+        Self::new(Exit::Success, "")
+    }
+
+    /// Whether this is [`Failure::silent`].
+    pub fn is_silent(&self) -> bool {
+        self.message.is_empty()
+    }
+
+    /// The same with a hint, where there is one.
+    #[must_use]
+    pub fn maybe_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint.or(self.hint);
+        self
+    }
+
     /// The same with a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -113,9 +113,19 @@ pub struct Spawned {
     /// The most jobs of this repository that may run at once, itself included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_jobs: Option<u64>,
-    /// Without the trusted setup command it must not start.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub require_setup: bool,
+    /// The setup command that runs in a fresh worktree; trusted by then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub setup: Vec<String>,
+    /// Ignored files that come along into a worktree, in gitignore syntax, on
+    /// top of `.worktreeinclude`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<String>,
+    /// More arguments for the worker's program.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra_args: Vec<String>,
+    /// Variables that the worker's commands must not see.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env_exclude: Vec<String>,
     /// The task's first line, cut to 120 characters, for listings.
     pub title: String,
 }

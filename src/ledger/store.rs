@@ -194,6 +194,11 @@ impl JobFiles {
         self.dir.join("supervisor.log")
     }
 
+    /// What a setup command put out.
+    pub fn setup_log(&self) -> PathBuf {
+        self.dir.join("setup.log")
+    }
+
     /// The worker's `TMPDIR`.
     pub fn tmp(&self) -> PathBuf {
         self.dir.join("tmp")

@@ -131,6 +131,29 @@ impl Waiters {
     }
 }
 
+/// Has this process sent [`super::signals::REQUEST`] once `wait` returns, which
+/// blocks on somebody else's lock: for a supervisor, which sleeps on signals.
+fn wake_after(wait: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
+    let me = nix::unistd::Pid::this();
+    let signal = nix::sys::signal::Signal::try_from(super::signals::REQUEST)?;
+    thread::Builder::new().stack_size(64 * 1024).spawn(move || {
+        // An error wakes too: the supervisor then looks for itself.
+        let _ = wait();
+        let _ = nix::sys::signal::kill(me, signal);
+    })?;
+    Ok(())
+}
+
+/// Wakes this supervisor when the job of the lock at `path` has ended.
+pub fn wake_when_free(path: PathBuf) -> io::Result<()> {
+    wake_after(move || wait(&path))
+}
+
+/// Wakes this supervisor when the job of the lock at `path` has had its turn.
+pub fn wake_after_turn(path: PathBuf) -> io::Result<()> {
+    wake_after(move || wait_turn(&path))
+}
+
 /// A deadline this far from now; `None` for one beyond what a clock can say.
 pub fn deadline_in(duration: Duration) -> Option<Instant> {
     Instant::now().checked_add(duration)
@@ -160,7 +183,7 @@ pub fn end_turn_wait(lock: &impl AsFd) -> io::Result<()> {
 
 /// Blocks until the job whose lock file is at `path` has had its turn, or is
 /// dead.
-pub fn wait_turn(path: &Path) -> io::Result<()> {
+fn wait_turn(path: &Path) -> io::Result<()> {
     let file = match File::open(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         other => other?,

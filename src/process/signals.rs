@@ -15,6 +15,9 @@ use nix::{
     sys::signal::{SigSet, Signal},
 };
 
+/// The signal that tells a supervisor to look into the ledger for a request.
+pub const REQUEST: i32 = Signal::SIGUSR1 as i32;
+
 /// What woke the supervisor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Woken {
@@ -70,12 +73,17 @@ impl Signals {
         let terminate = listen(&[Signal::SIGTERM, Signal::SIGINT])?;
         // A flag nobody reads: a handler, so that it is neither fatal here nor
         // ignored in the worker.
-        let _ignored = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let unread = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
         for signal in [Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR2, Signal::SIGPIPE] {
-            signal_hook::flag::register(signal as i32, std::sync::Arc::clone(&_ignored))?;
+            signal_hook::flag::register(signal as i32, std::sync::Arc::clone(&unread))?;
         }
         SigSet::empty().thread_set_mask()?;
         Ok(Self { child, request, terminate })
+    }
+
+    /// What has come since the last look, without sleeping.
+    pub fn poll(&mut self) -> io::Result<Woken> {
+        self.wait(Some(Instant::now()))
     }
 
     /// Sleeps until a signal has come or `deadline` has passed.
@@ -138,4 +146,28 @@ pub fn name(number: i32) -> String {
         Ok(signal) => signal.as_str().trim_start_matches("SIG").to_owned(),
         Err(_) => number.to_string(),
     }
+}
+
+/// A flag that Ctrl-C sets, in place of ending this process.
+pub fn interrupt_flag() -> io::Result<std::sync::Arc<std::sync::atomic::AtomicBool>> {
+    let flag = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    signal_hook::flag::register(Signal::SIGINT as i32, std::sync::Arc::clone(&flag))?;
+    Ok(flag)
+}
+
+/// Whether a worker that is sent this signal is meant to end.
+pub fn ends(number: i32) -> bool {
+    !matches!(
+        Signal::try_from(number),
+        Ok(Signal::SIGSTOP
+            | Signal::SIGTSTP
+            | Signal::SIGTTIN
+            | Signal::SIGTTOU
+            | Signal::SIGCONT
+            | Signal::SIGCHLD
+            | Signal::SIGWINCH
+            | Signal::SIGURG
+            | Signal::SIGUSR1
+            | Signal::SIGUSR2)
+    )
 }

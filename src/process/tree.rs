@@ -65,6 +65,14 @@ fn send(pid: i32, signal: i32) -> io::Result<bool> {
     }
 }
 
+/// Sends a signal to every process below this one.
+pub fn signal_all_below(number: i32) -> io::Result<()> {
+    for process in descendants(&[Pid::this().as_raw()]) {
+        signal(process, number)?;
+    }
+    Ok(())
+}
+
 struct Stat {
     state: u8,
     parent: i32,

@@ -52,9 +52,8 @@ impl Watch {
         }
         loop {
             match self.inotify.read_events() {
-                Ok(_) => {}
+                Ok(_) | Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return Ok(true),
-                Err(Errno::EINTR) => {}
                 Err(e) => return Err(e.into()),
             }
         }

@@ -1,1 +1,16 @@
 //! Everything that is printed.
+//!
+//! stdout is the answer, stderr is narration. Colour and escapes appear only on
+//! a terminal (`anstream` decides, `NO_COLOR` and `--color` are honoured), and
+//! without one there is no decoration: what a script reads is plain.
+
+mod duration;
+mod output;
+pub mod progress;
+mod table;
+mod text;
+
+pub use duration::{clock, short};
+pub use output::{Out, columns, failure, is_terminal, note, out, stderr_is_terminal, warn};
+pub use table::{Align, Table};
+pub use text::{clean, cut, plural, width};

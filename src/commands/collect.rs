@@ -1,0 +1,261 @@
+//! `cx collect`
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{
+    session::{Session, label, store},
+    view::{self, JobView},
+};
+use crate::{
+    failure::{Exit, Failure},
+    ledger::{Event, Job},
+    ui::{self, Out},
+};
+
+/// Hand out the results of finished jobs: each once, unless named or --all
+///
+/// A job counts as collected once its result was written. The exit code is 1
+/// if a collected job did not succeed, or if there was nothing to collect.
+#[derive(Debug, Args)]
+pub struct CollectArgs {
+    /// The jobs; all finished and not yet collected ones if none is named
+    #[arg(value_name = "JOB", add = super::completions::finished_job())]
+    jobs: Vec<String>,
+
+    /// Also those that were collected before
+    #[arg(short, long)]
+    all: bool,
+
+    /// One JSON array: what `cx jobs --json` says, and `message`
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+
+    /// One line for each job, with {name}, {job}, {status}, {code}, {seconds},
+    /// {message}, {reason}, {branch}, {commits}, {files}, {input}, {output},
+    /// {agent}, {backend}; \n and \t
+    #[arg(long, value_name = "FMT")]
+    format: Option<String>,
+
+    /// Write each final message to DIR/NAME.md in place of stdout
+    #[arg(short, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    output: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Collected<'a> {
+    #[serde(flatten)]
+    view: JobView<'a>,
+    message: Option<String>,
+}
+
+/// Runs the verb.
+pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
+    let session = Session::open()?;
+    if let Some(format) = &args.format {
+        fill(format, &|_| Some(String::new()))?;
+    }
+    let jobs = wanted(&session, args)?;
+    if jobs.is_empty() {
+        ui::note("nothing to collect");
+        return Ok(Exit::Failed);
+    }
+    if let Some(dir) = &args.output {
+        fs::create_dir_all(dir).map_err(|e| {
+            Failure::usage(format!("cannot make {}: {e}; nothing was collected", dir.display()))
+        })?;
+    }
+    let mut out = ui::out();
+    let mut rows = Vec::new();
+    for (index, job) in jobs.iter().enumerate() {
+        let view = JobView::new(job, &session.store);
+        let message = message(&session, job)?;
+        if let Some(dir) = &args.output {
+            write_message(dir, job, message.as_deref())?;
+        }
+        if args.json {
+            let message = message.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            rows.push(Collected { view, message });
+        } else if let Some(format) = &args.format {
+            out.line(fill(format, &|key| field(key, &view, message.as_deref()))?)?;
+        } else if args.output.is_some() {
+            out.line(headline(job, &view))?;
+        } else {
+            if index > 0 {
+                out.line("")?;
+            }
+            print(&mut out, job, &view, message.as_deref())?;
+        }
+    }
+    if args.json {
+        out.json(&rows)?;
+    }
+    // Only what was written is collected.
+    out.finish()?;
+    for job in jobs.iter().filter(|job| !job.collected) {
+        session.store.append(job.job, &Event::Collected).map_err(store)?;
+    }
+    Ok(if jobs.iter().all(Job::succeeded) { Exit::Success } else { Exit::Failed })
+}
+
+fn wanted(session: &Session, args: &CollectArgs) -> Result<Vec<Job>, Failure> {
+    if !args.jobs.is_empty() {
+        let jobs = session.jobs(&args.jobs)?;
+        if let Some(live) = jobs.iter().find(|job| job.is_live()) {
+            let status = view::status(live);
+            return Err(Failure::new(Exit::Failed, format!("{} is not over: {status}", label(live)))
+                .hint(format!("cx wait {0} && cx collect {0}", live.spec.name)));
+        }
+        if let Some(cleaned) = jobs.iter().find(|job| job.cleaned && !session.store.job(job.job).dir().exists()) {
+            return Err(Failure::new(Exit::Failed, format!("the result of {} is gone: it was cleaned", label(cleaned)))
+                .hint(format!("`cx show {}` has what the ledger knows", cleaned.job)));
+        }
+        return Ok(jobs);
+    }
+    let state = if args.all { session.history()? } else { session.state()? };
+    let wanted = |job: &Job| {
+        !job.is_live() && !job.cleaned && (args.all || !job.collected) && session.in_run(job)
+    };
+    Ok(state.jobs.into_values().filter(wanted).collect())
+}
+
+/// The final message of this very job; `None` when it had none.
+fn message(session: &Session, job: &Job) -> Result<Option<Vec<u8>>, Failure> {
+    let path = session.store.job(job.job).last_message();
+    match fs::read(&path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Failure::internal(format!(
+            "cannot read the answer of {} in {}: {e}",
+            label(job),
+            path.display()
+        ))),
+    }
+}
+
+fn write_message(dir: &Path, job: &Job, message: Option<&[u8]>) -> Result<(), Failure> {
+    let path = dir.join(format!("{}.md", job.spec.name));
+    let done = match message {
+        Some(message) => {
+            fs::write(&path, message)
+        }
+        // An older answer must not stand where this job has none.
+        None => match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        },
+    };
+    done.map_err(|e| {
+        Failure::internal(format!("cannot write {}: {e}; {} is not collected", path.display(), label(job)))
+    })
+}
+
+fn headline(job: &Job, view: &JobView<'_>) -> String {
+    let mut parts = vec![label(job), view::status_with_code(job), ui::short(view::elapsed(job))];
+    if let Some(usage) = view.usage {
+        parts.push(format!("{} tokens in, {} out", usage.input, usage.output));
+    }
+    if let (Some(branch), true) = (view.branch, view.commits > 0) {
+        let commits = ui::plural(view.commits, "commit");
+        let files = ui::plural(view.files, "file");
+        parts.push(format!("{commits}, {files} on {branch}"));
+    }
+    format!("== {}", parts.join(" · "))
+}
+
+fn print(out: &mut Out, job: &Job, view: &JobView<'_>, message: Option<&[u8]>) -> Result<(), Failure> {
+    out.line(headline(job, view))?;
+    if let Some(reason) = view.reason {
+        out.line(format_args!("-- {}", ui::clean(reason)))?;
+    }
+    for note in view.notes {
+        out.line(format_args!("-- {}", ui::clean(note)))?;
+    }
+    if let Some(message) = message {
+        out.bytes(message)?;
+        if !message.ends_with(b"\n") && !message.is_empty() {
+            out.line("")?;
+        }
+    }
+    Ok(())
+}
+
+/// A field of `--format`; `None` for one that does not exist.
+fn field(key: &str, view: &JobView<'_>, message: Option<&[u8]>) -> Option<String> {
+    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+    Some(match key {
+        "name" => view.name.to_owned(),
+        "job" => view.job.0.to_string(),
+        "status" => view.status.to_owned(),
+        "code" => view.exit_code.unwrap_or_default().to_string(),
+        "seconds" => format!("{:.3}", view.seconds),
+        "message" => String::from_utf8_lossy(message.unwrap_or_default()).trim_end().to_owned(),
+        "reason" => text(view.reason),
+        "branch" => text(view.branch),
+        "commits" => view.commits.to_string(),
+        "files" => view.files.to_string(),
+        "input" => view.usage.unwrap_or_default().input.to_string(),
+        "output" => view.usage.unwrap_or_default().output.to_string(),
+        "agent" => text(view.agent),
+        "backend" => view.backend.to_owned(),
+        _ => return None,
+    })
+}
+
+const FIELDS: [&str; 14] = [
+    "name", "job", "status", "code", "seconds", "message", "reason", "branch", "commits", "files",
+    "input", "output", "agent", "backend",
+];
+
+/// Fills `{fields}` and `\n`, `\t`, `\\`; `{{` is a brace. What was filled in is
+/// not looked at again.
+fn fill(format: &str, value: &dyn Fn(&str) -> Option<String>) -> Result<String, Failure> {
+    let mut filled = String::new();
+    let mut rest = format;
+    while let Some(at) = rest.find(['{', '\\']) {
+        filled.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let escapes = [("{{", "{"), ("\\n", "\n"), ("\\t", "\t"), ("\\\\", "\\")];
+        if let Some((from, to)) = escapes.iter().find(|(from, _)| rest.starts_with(from)) {
+            filled.push_str(to);
+            rest = &rest[from.len()..];
+            continue;
+        }
+        let key = rest.strip_prefix('{').and_then(|inner| inner.split_once('}'));
+        match key {
+            Some((key, after)) if FIELDS.contains(&key) => {
+                filled.push_str(&value(key).unwrap_or_default());
+                rest = after;
+            }
+            Some((key, _)) => {
+                return Err(Failure::usage(format!("--format has no field '{key}'"))
+                    .hint(format!("the fields are {}", FIELDS.join(", "))));
+            }
+            None => {
+                filled.push_str(&rest[..1]);
+                rest = &rest[1..];
+            }
+        }
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_are_filled_once() {
+        let value = |key: &str| Some(format!("<{key}{{name}}>"));
+        assert_eq!(fill("{job}\\t{{{name}", &value).expect("fills"), "<job{name}>\t{<name{name}>");
+        assert_eq!(fill("a{b \\x", &value).expect("fills"), "a{b \\x");
+        let error = fill("{nope}", &value).expect_err("unknown");
+        assert_eq!(error.message, "--format has no field 'nope'");
+    }
+}

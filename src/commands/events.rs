@@ -1,0 +1,89 @@
+//! `cx events`
+
+use clap::Args;
+
+use super::session::{Session, store};
+use crate::{
+    failure::{Exit, Failure},
+    ledger::{Event, Follower, Record, decode},
+    process::watch::Watch,
+    ui,
+};
+
+/// Print the ledger: every change of every job's state
+///
+/// `docs/ledger.md` describes each event. A line that cannot be read is
+/// reported on stderr and passed over.
+#[derive(Debug, Args)]
+pub struct EventsArgs {
+    /// Go on as new events come
+    #[arg(short, long)]
+    follow: bool,
+
+    /// The ledger's own lines
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the verb.
+pub fn run(args: &EventsArgs) -> Result<Exit, Failure> {
+    let session = Session::open()?;
+    let mut follower = Follower::new(&session.store, 0);
+    let watch = args.follow.then(|| watch_ledger(&session)).transpose()?;
+    let mut out = ui::out();
+    loop {
+        for line in follower.lines().map_err(store)? {
+            if args.json && decode(&line).is_some() {
+                out.bytes(&line)?;
+                continue;
+            }
+            match decode(&line) {
+                Some(record) => out.line(sentence(&record))?,
+                None if line == b"\n" => {}
+                None => ui::warn("a line of the ledger cannot be read, and was passed over"),
+            }
+        }
+        out.flush()?;
+        let Some(watch) = &watch else { return Ok(Exit::Success) };
+        watch.wait(None).map_err(|e| Failure::internal(format!("cannot watch the ledger: {e}")))?;
+    }
+}
+
+fn watch_ledger(session: &Session) -> Result<Watch, Failure> {
+    let failed = |e: std::io::Error| Failure::internal(format!("cannot watch the ledger: {e}"));
+    // Without a ledger yet, its folder is watched until it appears.
+    session.store.create().map_err(store)?;
+    let watch = Watch::new().map_err(failed)?;
+    watch.add(session.store.dir()).map_err(failed)?;
+    Ok(watch)
+}
+
+fn sentence(record: &Record) -> String {
+    let what = match &record.event {
+        Event::Spawned(s) => format!("spawned {} ({} on {}): {}", s.name, s.mode, s.backend, s.title),
+        Event::Started(s) => format!("supervised by pid {}", s.supervisor.pid),
+        Event::Waiting(w) => {
+            let after: Vec<_> = w.after.iter().map(ToString::to_string).collect();
+            format!("waits for {}", after.join(", "))
+        }
+        Event::Queued => "waits for its turn".to_owned(),
+        Event::Admitted => "its turn has come".to_owned(),
+        Event::Worktree(w) => format!("worktree made by {} in {} ms", w.engine, w.took_ms),
+        Event::Note(n) => n.text.clone(),
+        Event::Running(r) => format!("running as pid {}", r.worker.pid),
+        Event::KillRequested(k) => format!("asked to be sent {}", crate::process::signals::name(k.signal)),
+        Event::Exited(e) => match &e.reason {
+            Some(reason) => format!("{} ({}): {reason}", e.outcome, e.code),
+            None => format!("{} ({})", e.outcome, e.code),
+        },
+        Event::Lost => "lost: its supervisor vanished".to_owned(),
+        Event::Collected => "collected".to_owned(),
+        Event::Merged(m) => format!("merged into {} as {}", m.into, m.commit),
+        Event::Cleaned(c) => match &c.kept {
+            Some(kept) => format!("cleaned; its work is kept at {kept}"),
+            None => "cleaned".to_owned(),
+        },
+        Event::Unknown => "something that this version of cx does not know".to_owned(),
+    };
+    format!("{}  {}  {}", ui::clock(record.at), record.job, ui::clean(&what))
+}

@@ -1,0 +1,139 @@
+//! `cx jobs`
+
+use clap::Args;
+
+use super::{
+    session::Session,
+    view::{self, JobView},
+};
+use crate::{
+    failure::{Exit, Failure},
+    job::{Candidate, Mode},
+    ledger::Job,
+    ui::{self, Align, Table},
+};
+
+/// List jobs: number, status, how long, what they do now, and their task
+///
+/// Shown are the jobs that still want something: live ones, those not yet
+/// collected, and writers not yet merged. `+` marks the last job, `-` the one
+/// before it.
+#[derive(Debug, Args)]
+pub struct JobsArgs {
+    /// Also show mode, agent, backend, process, branch and worktree
+    #[arg(short, long)]
+    long: bool,
+
+    /// All jobs, also those that are collected and merged
+    #[arg(short, long)]
+    all: bool,
+
+    /// One JSON array of jobs
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the verb.
+pub fn run(args: &JobsArgs) -> Result<Exit, Failure> {
+    let session = Session::open()?;
+    let state = if args.all { session.history()? } else { session.state()? };
+    let open: Vec<_> = state.jobs.values().filter(|job| job.is_open()).map(|job| job.job).collect();
+    let shown: Vec<&Job> =
+        state.jobs.values().filter(|job| args.all || (job.is_open() && session.in_run(job))).collect();
+    let mut out = ui::out();
+    if args.json {
+        let views: Vec<_> = shown.iter().map(|job| JobView::new(job, &session.store)).collect();
+        out.json(&views)?;
+    } else {
+        for line in table(&session, &shown, &open, args.long) {
+            out.line(line)?;
+        }
+    }
+    out.finish()?;
+    if state.torn > 0 {
+        let torn = ui::plural(state.torn, "line");
+        ui::warn(format_args!("the ledger has {torn} that cannot be read; `cx doctor` says more"));
+    }
+    Ok(Exit::Success)
+}
+
+fn table(session: &Session, jobs: &[&Job], open: &[crate::job::JobId], long: bool) -> Vec<String> {
+    let columns = ui::is_terminal().then(ui::columns);
+    let mut table = Table::new(&[
+        Align::Right,
+        Align::Left,
+        Align::Right,
+        Align::Left,
+        Align::Left,
+        Align::Left,
+    ]);
+    for job in jobs {
+        let files = session.store.job(job.job);
+        table.row(vec![
+            format!("[{}]{}", job.job.0, view::mark(open, job.job)),
+            view::status_with_code(job),
+            ui::short(view::elapsed(job)),
+            job.spec.name.to_string(),
+            ui::clean(&doing(job, view::activity(job, &files))),
+            ui::clean(&job.spec.title),
+        ]);
+    }
+    let lines = table.lines(columns, &[5, 4]);
+    if !long {
+        return lines;
+    }
+    lines
+        .into_iter()
+        .zip(jobs)
+        .flat_map(|(line, job)| [line, format!("      {}", details(job))])
+        .collect()
+}
+
+/// What a job does, or what is still to be done with it.
+fn doing(job: &Job, activity: Option<String>) -> String {
+    if let Some(activity) = activity {
+        return activity;
+    }
+    let Some(exited) = &job.exited else { return String::new() };
+    if let Some(reason) = &exited.reason {
+        return reason.clone();
+    }
+    let mut parts = Vec::new();
+    if exited.commits > 0 {
+        parts.push(format!(
+            "{}, {}",
+            ui::plural(exited.commits, "commit"),
+            ui::plural(exited.files, "file")
+        ));
+    }
+    match &job.merged {
+        Some(merged) if !job.is_unmerged() => parts.push(format!("merged into {}", merged.into)),
+        _ => {}
+    }
+    if job.collected {
+        parts.push("collected".to_owned());
+    }
+    if job.cleaned {
+        parts.push("cleaned".to_owned());
+    }
+    parts.join(", ")
+}
+
+fn details(job: &Job) -> String {
+    let spec = &job.spec;
+    let mut parts = vec![format!("{} on {}", spec.mode, spec.backend)];
+    if let Some(model) = &spec.model {
+        parts.push(model.clone());
+    }
+    if let Some(agent) = &spec.agent {
+        parts.push(format!("as {agent}"));
+    }
+    if let Some(worker) = job.worker.filter(|_| job.is_live()) {
+        parts.push(format!("pid {}", worker.pid));
+    }
+    match (&spec.tree, spec.mode) {
+        (Some(tree), _) => parts.push(format!("{} in {}", tree.branch, tree.path)),
+        (None, Mode::Reader | Mode::Writer) => parts.push(format!("in {}", spec.cwd)),
+    }
+    parts.join(" · ")
+}

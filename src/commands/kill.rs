@@ -1,0 +1,104 @@
+//! `cx kill`
+
+use clap::Args;
+
+use super::session::{Session, label, store};
+use crate::{
+    failure::{Exit, Failure},
+    job::JobId,
+    ledger::{Event, Job, KillRequested},
+    process::{lock, lock::deadline_in, signals, tree, watch::Watch},
+    ui,
+};
+
+/// End jobs: the worker and everything that it started
+///
+/// The signal goes to every process of the job; what is left after the grace
+/// time (5 s unless configured) is killed. What a writer did so far is committed
+/// on its branch. Returns when nothing of the job runs any more.
+#[derive(Debug, Args)]
+pub struct KillArgs {
+    /// The signal, by name or number
+    ///
+    /// KILL ends at once; STOP and CONT pause and go on; USR1, USR2 and the
+    /// like are passed on to the worker.
+    #[arg(short, long, value_name = "SIG", default_value = "TERM")]
+    signal: String,
+
+    /// All live jobs (of this `CX_RUN`, where that is set)
+    #[arg(long, conflicts_with = "jobs")]
+    all: bool,
+
+    /// The jobs
+    #[arg(value_name = "JOB", required_unless_present = "all", add = super::completions::live_job())]
+    jobs: Vec<String>,
+}
+
+/// Runs the verb.
+pub fn run(args: &KillArgs) -> Result<Exit, Failure> {
+    let Some(signal) = signals::number(&args.signal) else {
+        return Err(Failure::usage(format!("'{}' is not a signal", args.signal))
+            .hint("TERM, INT, KILL, HUP, STOP, CONT, ... or a number; `kill -l` lists them"));
+    };
+    let session = Session::open()?;
+    let jobs: Vec<Job> = if args.all {
+        let state = session.state()?;
+        state.jobs.into_values().filter(|job| job.is_live() && session.in_run(job)).collect()
+    } else {
+        session.jobs(&args.jobs)?
+    };
+    let (live, over): (Vec<_>, Vec<_>) = jobs.into_iter().partition(Job::is_live);
+    for job in &over {
+        let status = super::view::status(job);
+        ui::note(format_args!("{} has already ended: {status}", label(job)));
+    }
+    if live.is_empty() && args.all {
+        ui::note("no live jobs");
+    }
+    for job in &live {
+        request(&session, job, signal)?;
+    }
+    if signals::ends(signal) {
+        for job in &live {
+            lock::wait(&session.store.job(job.job).lock())
+                .map_err(|e| Failure::internal(format!("cannot wait for {}: {e}", label(job))))?;
+            let ended = session.fresh(job.job)?;
+            ui::note(format_args!("{} {}", label(job), super::view::status_with_code(&ended)));
+        }
+    }
+    Ok(if over.is_empty() { Exit::Success } else { Exit::Failed })
+}
+
+/// Writes the request into the ledger and wakes the supervisor.
+fn request(session: &Session, job: &Job, signal: i32) -> Result<(), Failure> {
+    session
+        .store
+        .append(job.job, &Event::KillRequested(KillRequested { signal }))
+        .map_err(store)?;
+    let Some(supervisor) = supervisor(session, job.job)? else { return Ok(()) };
+    tree::signal(supervisor, signals::REQUEST)
+        .map_err(|e| {
+            Failure::internal(format!("cannot signal the supervisor of {}: {e}", label(job)))
+                .hint("is it yours? `cx show` has its process number")
+        })
+        .map(drop)
+}
+
+/// The job's supervisor; a moment after the spawn it has not said yet who it
+/// is. `None` when the job has ended meanwhile.
+fn supervisor(session: &Session, id: JobId) -> Result<Option<crate::job::ProcessRef>, Failure> {
+    let failed = |e: std::io::Error| Failure::internal(format!("cannot watch the ledger: {e}"));
+    let watch = Watch::new().map_err(failed)?;
+    watch.add(session.store.dir()).map_err(failed)?;
+    loop {
+        let job = session.fresh(id)?;
+        if !job.is_live() {
+            return Ok(None);
+        }
+        if let Some(supervisor) = job.supervisor.filter(|process| tree::is_alive(*process)) {
+            return Ok(Some(supervisor));
+        }
+        // A supervisor that dies writes nothing, so look again now and then.
+        watch.wait(deadline_in(std::time::Duration::from_millis(200))).map_err(failed)?;
+    }
+}

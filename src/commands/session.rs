@@ -1,0 +1,205 @@
+//! What every verb starts from: where it stands, which state belongs to that
+//! place, and the jobs as they are now.
+
+use std::{
+    env,
+    ffi::OsStr,
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    config::Roots,
+    failure::{Exit, Failure},
+    git::{GitError, Place},
+    job::{Candidate, JobId, SpecError, resolve},
+    ledger::{Event, Job, State, Store, StoreError},
+    process::{lock, start},
+};
+
+/// Where a command stands.
+#[derive(Debug)]
+pub struct Session {
+    /// The current folder, absolute.
+    pub cwd: PathBuf,
+    /// The repository around it.
+    pub place: Option<Place>,
+    /// Its state.
+    pub store: Store,
+    /// Home, configuration and state folders.
+    pub roots: Roots,
+    /// `CX_RUN`: narrows what "all jobs" means.
+    pub run: Option<String>,
+}
+
+impl Session {
+    /// Finds out where we are. Reads no ledger and makes nothing.
+    pub fn open() -> Result<Self, Failure> {
+        let cwd = env::current_dir().map_err(|e| {
+            Failure::usage(format!("cannot tell the current folder: {e}"))
+                .hint("change to a folder that is there")
+        })?;
+        let place = Place::discover(&cwd).map_err(git)?;
+        let roots = Roots::from_env();
+        let dir = match &place {
+            Some(place) => place.common_dir.join("cx"),
+            None => roots.state_home.join("cx").join("elsewhere"),
+        };
+        let run = env::var("CX_RUN").ok().filter(|run| !run.is_empty());
+        Ok(Self { cwd, place, store: Store::new(dir), roots, run })
+    }
+
+    /// The repository, or an error that says what `verb` needs it for.
+    pub fn repository(&self, verb: &str) -> Result<&Place, Failure> {
+        self.place.as_ref().ok_or_else(|| {
+            Failure::usage(format!("{verb} needs a git repository, and {} is in none", self.cwd.display()))
+                .hint("change to a repository, or make one with `git init`")
+        })
+    }
+
+    /// The open jobs and the last closed ones. Jobs whose supervisor has
+    /// vanished are found here, shown as lost, and taken care of.
+    pub fn state(&self) -> Result<State, Failure> {
+        let mut state = self.store.state().map_err(store)?;
+        if self.sweep(&state)? {
+            state = self.store.state().map_err(store)?;
+        }
+        Ok(state)
+    }
+
+    /// Looks for live jobs that nobody supervises. `true` when the ledger moved
+    /// on meanwhile.
+    fn sweep(&self, state: &State) -> Result<bool, Failure> {
+        let mut moved = false;
+        for job in state.jobs.values().filter(|job| job.is_live()) {
+            let path = self.store.job(job.job).lock();
+            if lock::is_held(&path).map_err(|e| lock_failure(&path, &e))? {
+                continue;
+            }
+            moved = true;
+            if let Err(failure) = self.recover(job.job, &path) {
+                // Looking must work also where nothing can be mended, as in a
+                // sandbox that has the state folder read-only.
+                crate::ui::warn(format_args!("job {} is lost, and: {failure}", job.job));
+            }
+        }
+        Ok(moved)
+    }
+
+    /// Takes the lock of a job whose supervisor is dead, writes `lost` and hands
+    /// the lock to a supervisor that ends and keeps what is left.
+    fn recover(&self, id: JobId, path: &Path) -> Result<(), Failure> {
+        let claimed = lock::claim(path).map_err(|e| lock_failure(path, &e))?;
+        let Some(lock) = claimed else { return Ok(()) };
+        {
+            let mut appender = self.store.appender().map_err(store)?;
+            let state = appender.state().map_err(store)?;
+            // It may have ended properly between our two looks.
+            if !state.jobs.get(&id).is_some_and(Job::is_live) {
+                return Ok(());
+            }
+            appender.append(id, &Event::Lost).map_err(store)?;
+        }
+        let number = id.0.to_string();
+        let args = [OsStr::new("--recover"), self.store.dir().as_os_str(), OsStr::new(&number)];
+        start::supervisor(&args, lock, &self.store.job(id).supervisor_log())
+            .map_err(|e| Failure::internal(format!("cannot start a supervisor: {e}")))
+    }
+
+    /// Every job ever, for what is asked about closed ones.
+    pub fn history(&self) -> Result<State, Failure> {
+        self.state()?;
+        self.store.history().map_err(store)
+    }
+
+    /// The jobs that `words` name, each once, in the order of the words.
+    pub fn jobs(&self, words: &[String]) -> Result<Vec<Job>, Failure> {
+        let state = self.state()?;
+        let known: Vec<Job> = state.jobs.into_values().collect();
+        let mut all: Option<Vec<Job>> = None;
+        let mut found: Vec<Job> = Vec::new();
+        for word in words {
+            let job = match resolve(word, &known) {
+                Ok(job) => job.clone(),
+                Err(SpecError::NoSuchJob(_)) => {
+                    if all.is_none() {
+                        all = Some(self.store.history().map_err(store)?.jobs.into_values().collect());
+                    }
+                    resolve(word, all.as_deref().unwrap_or_default()).map_err(spec)?.clone()
+                }
+                Err(error) => return Err(spec(error)),
+            };
+            if !found.iter().any(|seen| seen.job == job.job) {
+                found.push(job);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The one job that `words` name. What `cx spawn` prints may come as two
+    /// words, since shells split it.
+    pub fn job(&self, words: &[String]) -> Result<Job, Failure> {
+        let mut jobs = self.jobs(words)?;
+        match (jobs.pop(), jobs.is_empty()) {
+            (Some(job), true) => Ok(job),
+            _ => Err(Failure::usage(format!("one job is wanted, not '{}'", words.join(" ")))
+                .hint("`cx jobs` lists them")),
+        }
+    }
+
+    /// Whether a job belongs to the run that this shell is in, if it is in one.
+    pub fn in_run(&self, job: &Job) -> bool {
+        self.run.is_none() || self.run == job.spec.run
+    }
+
+    /// A job as it is now.
+    pub fn fresh(&self, id: JobId) -> Result<Job, Failure> {
+        match self.state()?.jobs.remove(&id) {
+            Some(job) => Ok(job),
+            None => self.jobs(&[id.to_string()])?.pop().ok_or_else(|| {
+                spec(SpecError::NoSuchJob(id.to_string()))
+            }),
+        }
+    }
+}
+
+/// Refuses verbs that change something when they are run by a worker.
+pub fn refuse_in_worker(verb: &str) -> Result<(), Failure> {
+    let Some(job) = env::var_os("CX_JOB") else { return Ok(()) };
+    let name = env::var("CX_NAME").unwrap_or_default();
+    Err(Failure::usage(format!(
+        "a worker cannot {verb}, and this is the worker of job %{} {name}",
+        job.to_string_lossy()
+    ))
+    .hint("do the task yourself, or say in your answer what else is needed"))
+}
+
+/// `[3] auth`.
+pub fn label(job: &Job) -> String {
+    format!("[{}] {}", job.id().0, job.spec.name)
+}
+
+/// A failure of the state.
+#[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
+pub fn store(error: StoreError) -> Failure {
+    Failure::internal(error.to_string()).maybe_hint(error.hint())
+}
+
+/// A failure of git.
+#[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
+pub fn git(error: GitError) -> Failure {
+    Failure::internal(error.to_string()).maybe_hint(error.hint())
+}
+
+/// A spec that names no job, or too many.
+pub fn spec(error: SpecError) -> Failure {
+    let exit = match error {
+        SpecError::NoSuchJob(_) => Exit::NotFound,
+        SpecError::Ambiguous { .. } => Exit::Usage,
+    };
+    Failure::new(exit, error.to_string()).hint("`cx jobs -a` lists all jobs of this repository")
+}
+
+fn lock_failure(path: &Path, error: &io::Error) -> Failure {
+    Failure::internal(format!("cannot use the lock {}: {error}", path.display()))
+}

@@ -1,0 +1,101 @@
+//! `cx show`
+
+use clap::Args;
+
+use super::{
+    session::{Session, label},
+    view::{self, JobView},
+};
+use crate::{
+    failure::{Exit, Failure},
+    ui::{self, Align, Table},
+};
+
+/// Everything about one job
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The job
+    #[arg(required = true, value_name = "JOB", add = super::completions::any_job())]
+    job: Vec<String>,
+
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the verb.
+pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
+    let session = Session::open()?;
+    let job = session.job(&args.job)?;
+    let view = JobView::new(&job, &session.store);
+    let mut out = ui::out();
+    if args.json {
+        out.json(&view)?;
+        out.finish()?;
+        return Ok(Exit::Success);
+    }
+    let mut table = Table::new(&[Align::Left, Align::Left]);
+    let mut row = |key: &str, value: String| {
+        if !value.is_empty() {
+            table.row(vec![key.to_owned(), value]);
+        }
+    };
+    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+    row("job", label(&job));
+    row("status", view::status_with_code(&job));
+    row("reason", view.reason.map(ui::clean).unwrap_or_default());
+    row("doing", view.activity.as_deref().map(ui::clean).unwrap_or_default());
+    row("mode", view.mode.to_string());
+    row("agent", text(view.agent));
+    row("backend", format!("{} ({})", view.backend, job.spec.program));
+    row("model", text(view.model));
+    row("run", text(view.run));
+    row("task", ui::clean(view.title));
+    row("took", ui::short(view::elapsed(&job)));
+    row("spawned", ui::clock(view.spawned_at));
+    row("running", view.running_at.map(ui::clock).unwrap_or_default());
+    row("ended", view.ended_at.map(ui::clock).unwrap_or_default());
+    row("supervisor", process(view.supervisor));
+    row("worker", process(view.worker));
+    row("folder", view.cwd.to_owned());
+    row("worktree", text(view.worktree));
+    row("made by", job.worktree.as_ref().map(|w| format!("{} in {} ms", w.engine, w.took_ms)).unwrap_or_default());
+    row("branch", text(view.branch));
+    row("base", text(view.base));
+    row("tip", text(view.tip));
+    if view.commits > 0 {
+        row("changes", format!("{}, {}", ui::plural(view.commits, "commit"), ui::plural(view.files, "file")));
+    }
+    row("scope", view.scope.join(" "));
+    row("after", view.after.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
+    let limit = |ms: Option<u64>| {
+        ms.map(|ms| ui::short(std::time::Duration::from_millis(ms))).unwrap_or_default()
+    };
+    row("timeout", limit(job.spec.timeout_ms));
+    row("silence", limit(job.spec.silence_ms));
+    if let Some(usage) = view.usage {
+        row(
+            "tokens",
+            format!("{} in ({} cached), {} out", usage.input, usage.cached, usage.output),
+        );
+    }
+    row("thread", text(view.thread));
+    if view.stragglers > 0 {
+        row("ended too", ui::plural(view.stragglers, "process left behind").replace("behinds", "behind"));
+    }
+    for note in view.notes {
+        row("note", ui::clean(note));
+    }
+    row("collected", if view.collected { "yes".to_owned() } else { String::new() });
+    row("merged", view.merged_into.map(|into| format!("into {into}")).unwrap_or_default());
+    row("files", view.folder.clone());
+    for line in table.lines(None, &[]) {
+        out.line(line)?;
+    }
+    out.finish()?;
+    Ok(Exit::Success)
+}
+
+fn process(process: Option<crate::job::ProcessRef>) -> String {
+    process.map(|p| format!("pid {}", p.pid)).unwrap_or_default()
+}

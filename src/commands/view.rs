@@ -1,0 +1,225 @@
+//! A job as listings and JSON show it. The JSON keys are the contract for
+//! scripts (`docs/cli.md`): keys are added, never renamed.
+
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    path::Path,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::{
+    backend,
+    job::{JobId, Mode, ProcessRef, Usage, WorkerExit},
+    ledger::{Job, JobFiles, Phase, Store},
+};
+
+/// How much of the end of a worker's output is looked at for its last action.
+const TAIL: u64 = 16 * 1024;
+
+/// A job for people and scripts.
+#[derive(Clone, Debug, Serialize)]
+pub struct JobView<'a> {
+    /// Its number.
+    pub job: JobId,
+    /// Its name.
+    pub name: &'a str,
+    /// `CX_JOB_ID`.
+    pub id: &'a str,
+    /// One word: `queued`, `running`, ... or how it ended.
+    pub status: &'a str,
+    /// Whether it is not over yet.
+    pub live: bool,
+    /// Reader or writer.
+    pub mode: Mode,
+    /// Its role.
+    pub agent: Option<&'a str>,
+    /// `codex`, `sh`, ...
+    pub backend: &'a str,
+    /// The model that was asked for.
+    pub model: Option<&'a str>,
+    /// The run it belongs to.
+    pub run: Option<&'a str>,
+    /// The first line of its task.
+    pub title: &'a str,
+    /// What it did last, while it runs.
+    pub activity: Option<String>,
+    /// What `cx wait JOB` gives; none while it is live.
+    pub exit_code: Option<u8>,
+    /// How the worker's process ended.
+    pub exit: Option<WorkerExit>,
+    /// Why it did not succeed.
+    pub reason: Option<&'a str>,
+    /// When it was spawned.
+    pub spawned_at: Timestamp,
+    /// When its worker started.
+    pub running_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// How long it took or has taken so far, from the worker's start; from the
+    /// spawn where no worker has started.
+    pub seconds: f64,
+    /// Its worker's process.
+    pub worker: Option<ProcessRef>,
+    /// Its supervisor's process.
+    pub supervisor: Option<ProcessRef>,
+    /// Where it was spawned.
+    pub cwd: &'a str,
+    /// A writer's worktree.
+    pub worktree: Option<&'a str>,
+    /// A writer's branch.
+    pub branch: Option<&'a str>,
+    /// The commit that the branch started from.
+    pub base: Option<&'a str>,
+    /// The branch's tip at the end.
+    pub tip: Option<&'a str>,
+    /// Commits from base to tip.
+    pub commits: u64,
+    /// Files that differ between base and tip.
+    pub files: u64,
+    /// Pathspecs that it may touch.
+    pub scope: &'a [String],
+    /// Jobs that it came after.
+    pub after: &'a [JobId],
+    /// Tokens.
+    pub usage: Option<Usage>,
+    /// The conversation's id.
+    pub thread: Option<&'a str>,
+    /// Processes that outlived the worker and were ended.
+    pub stragglers: u64,
+    /// What a person should know.
+    pub notes: &'a [String],
+    /// Whether its result was handed out.
+    pub collected: bool,
+    /// The branch it was merged into.
+    pub merged_into: Option<&'a str>,
+    /// Whether its files are gone.
+    pub cleaned: bool,
+    /// The folder with its prompt and outputs.
+    pub folder: String,
+}
+
+impl<'a> JobView<'a> {
+    /// A view of `job`, as of now. Reads the end of a live job's output.
+    pub fn new(job: &'a Job, store: &Store) -> Self {
+        let exited = job.exited.as_ref();
+        let spec = &job.spec;
+        let tree = spec.tree.as_ref();
+        let files = store.job(job.job);
+        Self {
+            job: job.job,
+            name: spec.name.as_str(),
+            id: &spec.id,
+            status: status(job),
+            live: job.is_live(),
+            mode: spec.mode,
+            agent: spec.agent.as_deref(),
+            backend: spec.backend.as_str(),
+            model: spec.model.as_deref(),
+            run: spec.run.as_deref(),
+            title: &spec.title,
+            activity: activity(job, &files),
+            exit_code: exited.map(|e| e.code),
+            exit: exited.and_then(|e| e.exit),
+            reason: exited.and_then(|e| e.reason.as_deref()),
+            spawned_at: job.spawned_at,
+            running_at: job.running_at,
+            ended_at: job.ended_at,
+            seconds: (elapsed(job).as_secs_f64() * 1000.0).round() / 1000.0,
+            worker: job.worker,
+            supervisor: job.supervisor,
+            cwd: &spec.cwd,
+            worktree: tree.map(|t| t.path.as_str()),
+            branch: tree.map(|t| t.branch.as_str()),
+            base: tree.map(|t| t.base.as_str()),
+            tip: exited.and_then(|e| e.tip.as_deref()),
+            commits: exited.map_or(0, |e| e.commits),
+            files: exited.map_or(0, |e| e.files),
+            scope: &spec.scope,
+            after: &spec.after,
+            usage: exited.and_then(|e| e.usage),
+            thread: exited.and_then(|e| e.thread.as_deref()),
+            stragglers: exited.map_or(0, |e| e.stragglers),
+            notes: &job.notes,
+            collected: job.collected,
+            merged_into: job.merged.as_ref().map(|m| m.into.as_str()),
+            cleaned: job.cleaned,
+            folder: files.dir().display().to_string(),
+        }
+    }
+}
+
+/// One word for how far a job is, or how it ended.
+pub fn status(job: &Job) -> &str {
+    match (job.phase, job.outcome()) {
+        (_, Some(outcome)) => outcome.as_str(),
+        (Phase::Starting, None) => "starting",
+        (Phase::Waiting, None) => "waiting",
+        (Phase::Queued, None) => "queued",
+        (Phase::Lost, None) => "lost",
+        (Phase::Running | Phase::Ended, None) => "running",
+    }
+}
+
+/// The status with the exit code where that adds something: `failed 3`.
+pub fn status_with_code(job: &Job) -> String {
+    match &job.exited {
+        Some(exited) if exited.code > 1 => format!("{} {}", exited.outcome, exited.code),
+        _ => status(job).to_owned(),
+    }
+}
+
+/// How long a job took or has taken.
+pub fn elapsed(job: &Job) -> Duration {
+    if let Some(exited) = &job.exited
+        && job.running_at.is_some()
+    {
+        return Duration::from_millis(exited.ran_ms);
+    }
+    let from = job.running_at.unwrap_or(job.spawned_at);
+    let to = job.ended_at.unwrap_or_else(Timestamp::now);
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}
+
+/// What a live job does now, or why an ended one failed; one line.
+pub fn activity(job: &Job, files: &JobFiles) -> Option<String> {
+    match job.phase {
+        Phase::Ended => None,
+        Phase::Waiting => {
+            let after: Vec<String> = job.spec.after.iter().map(ToString::to_string).collect();
+            Some(format!("after {}", after.join(", ")))
+        }
+        Phase::Queued => Some("waits for its turn".to_owned()),
+        Phase::Starting if job.spec.tree.is_some() && job.worktree.is_none() => {
+            Some("making its worktree".to_owned())
+        }
+        Phase::Starting => None,
+        Phase::Lost => Some("its supervisor vanished; keeping what it left".to_owned()),
+        Phase::Running => {
+            let tail = tail(&files.stdout(), TAIL)?;
+            backend::activity(job.spec.backend, &tail)
+        }
+    }
+}
+
+/// The last `len` bytes of a file.
+fn tail(path: &Path, len: u64) -> Option<Vec<u8>> {
+    let mut file = File::open(path).ok()?;
+    let size = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(size.saturating_sub(len))).ok()?;
+    let mut bytes = Vec::new();
+    file.take(len).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// `+` for the current job, `-` for the one before, among `open` jobs in order.
+pub fn mark(open: &[JobId], id: JobId) -> char {
+    match open.iter().rev().position(|other| *other == id) {
+        Some(0) => '+',
+        Some(1) => '-',
+        _ => ' ',
+    }
+}

@@ -1,0 +1,222 @@
+//! `cx wait`
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use super::{
+    session::{Session, label},
+    view,
+};
+use crate::{
+    failure::{Exit, Failure},
+    job::{Candidate, JobId, parse_duration},
+    ledger::Job,
+    process::{
+        lock::{self, Waiters, deadline_in},
+        signals,
+    },
+    ui::{self, progress::Lines},
+};
+
+/// How often live lines are drawn. Nothing is polled but the screen.
+const FRAME: Duration = Duration::from_millis(250);
+
+/// Wait for jobs to end, and tell how they did
+///
+/// Without JOB, all live and not yet collected jobs (of this `CX_RUN`, where
+/// that is set). The exit code is 0 only if every one succeeded; with one JOB it
+/// is that job's own. Ctrl-C stops the waiting, not the work.
+#[derive(Debug, Args)]
+pub struct WaitArgs {
+    /// The jobs
+    #[arg(value_name = "JOB", add = super::completions::any_job())]
+    jobs: Vec<String>,
+
+    /// Return when one has ended, and print which: its exit code is ours
+    ///
+    /// With `cx collect "$(cx wait -n)"` in a loop, each job comes once.
+    #[arg(short = 'n', long)]
+    any: bool,
+
+    /// Give up after this long, with exit code 124; the jobs go on
+    #[arg(long, value_name = "D", value_parser = parse_duration)]
+    timeout: Option<Duration>,
+}
+
+/// Why the waiting ended.
+enum Ended {
+    Done,
+    TimedOut,
+    Interrupted,
+}
+
+/// Runs the verb.
+pub fn run(args: &WaitArgs) -> Result<Exit, Failure> {
+    let session = Session::open()?;
+    let mut jobs = if args.jobs.is_empty() {
+        let state = session.state()?;
+        let wanted = |job: &Job| (job.is_live() || !job.collected && !job.cleaned) && session.in_run(job);
+        state.jobs.into_values().filter(wanted).collect()
+    } else {
+        session.jobs(&args.jobs)?
+    };
+    if jobs.is_empty() {
+        ui::note("no jobs to wait for");
+        return Ok(if args.any { Exit::NotFound } else { Exit::Success });
+    }
+    let deadline = args.timeout.and_then(deadline_in);
+    match wait(&session, &mut jobs, args.any, deadline)? {
+        Ended::Done => {}
+        Ended::TimedOut => {
+            let live = names(&jobs);
+            let limit = ui::short(args.timeout.unwrap_or_default());
+            ui::note(format_args!("still running after {limit}: {live}"));
+            return Ok(Exit::TimedOut);
+        }
+        Ended::Interrupted => {
+            ui::note(format_args!("no longer waiting; these go on: {}", names(&jobs)));
+            return Ok(Exit::Code(130));
+        }
+    }
+    if args.any {
+        let first = jobs.iter().filter(|job| !job.is_live()).min_by_key(|job| job.ended_at);
+        let Some(job) = first else { return Ok(Exit::Failed) };
+        tell_failure(job);
+        let mut out = ui::out();
+        out.line(label(job))?;
+        out.finish()?;
+        return Ok(Exit::Code(code(job)));
+    }
+    for job in jobs.iter().filter(|job| !job.succeeded()) {
+        tell_failure(job);
+    }
+    match jobs.as_slice() {
+        [one] if !args.jobs.is_empty() => Ok(Exit::Code(code(one))),
+        all if all.iter().all(Job::succeeded) => Ok(Exit::Success),
+        _ => Ok(Exit::Failed),
+    }
+}
+
+fn code(job: &Job) -> u8 {
+    job.exited.as_ref().map_or(1, |exited| exited.code)
+}
+
+fn names(jobs: &[Job]) -> String {
+    jobs.iter().filter(|job| job.is_live()).map(label).collect::<Vec<_>>().join(", ")
+}
+
+/// Names a job that did not succeed, and why.
+pub fn tell_failure(job: &Job) {
+    let Some(exited) = job.exited.as_ref().filter(|exited| !exited.outcome.is_success()) else {
+        return;
+    };
+    let status = view::status_with_code(job);
+    match &exited.reason {
+        Some(reason) => ui::note(format_args!("{} {status}: {}", label(job), ui::clean(reason))),
+        None => ui::note(format_args!("{} {status}", label(job))),
+    }
+}
+
+/// Waits until `jobs` have ended, or one of them, and brings them up to date.
+fn wait(
+    session: &Session,
+    jobs: &mut Vec<Job>,
+    any: bool,
+    deadline: Option<Instant>,
+) -> Result<Ended, Failure> {
+    let screen = ui::stderr_is_terminal().then(|| Lines::new(jobs.len()));
+    let interrupted = match &screen {
+        Some(_) => Some(signals::interrupt_flag().map_err(|e| {
+            Failure::internal(format!("cannot listen for Ctrl-C: {e}"))
+        })?),
+        None => None,
+    };
+    let done = |jobs: &[Job]| {
+        if any { jobs.iter().any(|job| !job.is_live()) } else { !jobs.iter().any(Job::is_live) }
+    };
+    let ended = 'waiting: loop {
+        if done(jobs) {
+            break Ended::Done;
+        }
+        // Nothing to draw and nothing else to wait for: one lock after the
+        // other, without a thread.
+        if screen.is_none() && deadline.is_none() && !any {
+            for job in jobs.iter().filter(|job| job.is_live()) {
+                lock::wait(&session.store.job(job.job).lock()).map_err(|e| wait_failure(&e))?;
+            }
+            refresh(session, jobs)?;
+            continue;
+        }
+        let live = jobs.iter().filter(|job| job.is_live());
+        let locks = live.map(|job| session.store.job(job.job).lock()).collect();
+        let mut waiters = Waiters::new(locks).map_err(|e| wait_failure(&e))?;
+        while !waiters.is_done() {
+            let frame = screen.as_ref().and_then(|_| deadline_in(FRAME));
+            let until = match (frame, deadline) {
+                (Some(frame), Some(deadline)) => Some(frame.min(deadline)),
+                (frame, deadline) => frame.or(deadline),
+            };
+            let freed = waiters.next(until);
+            if interrupted.as_ref().is_some_and(|flag| flag.load(std::sync::atomic::Ordering::Relaxed)) {
+                break 'waiting Ended::Interrupted;
+            }
+            if freed.is_some() || screen.is_some() {
+                refresh(session, jobs)?;
+            }
+            if let Some(screen) = &screen {
+                draw(session, screen, jobs);
+            }
+            if freed.is_some() && done(jobs) {
+                break 'waiting Ended::Done;
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                break 'waiting Ended::TimedOut;
+            }
+        }
+        refresh(session, jobs)?;
+    };
+    if let Some(screen) = &screen {
+        screen.clear();
+    }
+    Ok(ended)
+}
+
+/// Brings `jobs` up to date. A lock that is free without an end in the ledger
+/// means a lost job; looking at the state takes care of it, and its recovery
+/// holds the lock again.
+fn refresh(session: &Session, jobs: &mut Vec<Job>) -> Result<(), Failure> {
+    let state = session.state()?;
+    for job in jobs.iter_mut() {
+        if let Some(now) = state.jobs.get(&job.job) {
+            job.clone_from(now);
+        } else if job.is_live() {
+            job.clone_from(&session.fresh(job.job)?);
+        }
+    }
+    Ok(())
+}
+
+fn draw(session: &Session, screen: &Lines, jobs: &[Job]) {
+    let open: Vec<JobId> = jobs.iter().map(Candidate::id).collect();
+    for (index, job) in jobs.iter().enumerate() {
+        let files = session.store.job(job.job);
+        let doing = view::activity(job, &files)
+            .or_else(|| job.exited.as_ref().and_then(|exited| exited.reason.clone()))
+            .unwrap_or_else(|| job.spec.title.clone());
+        let line = format!(
+            "[{}]{}  {:<10}  {:>6}  {}  {}",
+            job.job.0,
+            view::mark(&open, job.job),
+            view::status_with_code(job),
+            ui::short(view::elapsed(job)),
+            job.spec.name,
+            doing
+        );
+        screen.set(index, &line);
+    }
+}
+
+fn wait_failure(error: &std::io::Error) -> Failure {
+    Failure::internal(format!("cannot wait for a job's lock: {error}"))
+}

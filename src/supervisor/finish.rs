@@ -1,0 +1,326 @@
+//! After the worker: what its end means, what it left, what is written down.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{Stop, Supervisor, SupervisorError, watch::Watched};
+use crate::{
+    backend::{self, Answer, JudgeInput, Verdict},
+    git::{self, CommitMessage, Oid, Place, commit, diff},
+    job::{Outcome, WorkerExit},
+    ledger::{Exited, JobFiles, Note, Spawned, Store, Tree},
+    process::{
+        crash,
+        start::{Input, WorkerCommand},
+    },
+    ui,
+};
+
+/// How the work ended, before it is judged.
+pub(super) struct Ended {
+    started: bool,
+    exit: Option<WorkerExit>,
+    stop: Option<Stop>,
+    stragglers: u64,
+    ran: Duration,
+    answer_file: Option<PathBuf>,
+    /// An unconfined reader changed the checkout.
+    wrote: bool,
+}
+
+impl Ended {
+    /// No worker ran.
+    pub(super) fn stopped(stop: Stop) -> Self {
+        Self {
+            started: false,
+            exit: None,
+            stop: Some(stop),
+            stragglers: 0,
+            ran: Duration::ZERO,
+            answer_file: None,
+            wrote: false,
+        }
+    }
+
+    /// The worker ran and was watched to its end.
+    pub(super) fn ran(watched: Watched, answer_file: Option<PathBuf>, wrote: bool) -> Self {
+        Self {
+            started: true,
+            exit: watched.exit,
+            stop: watched.stop,
+            stragglers: watched.stragglers,
+            ran: watched.ran,
+            answer_file,
+            wrote,
+        }
+    }
+
+    /// The supervisor vanished; `started` says whether a worker may have run.
+    pub(super) fn lost(started: bool, reason: String, ran: Duration, stragglers: u64) -> Self {
+        let stop = Some(Stop { outcome: Outcome::Lost, reason });
+        Self { started, exit: None, stop, stragglers, ran, answer_file: None, wrote: false }
+    }
+}
+
+/// What [`finish`] needs to know of a job.
+pub(super) struct Finisher<'a> {
+    pub(super) store: &'a Store,
+    pub(super) id: crate::job::JobId,
+    pub(super) spec: &'a Spawned,
+    pub(super) files: &'a JobFiles,
+}
+
+impl Supervisor {
+    /// Judges, writes the answer down and commits; the result is what `exited`
+    /// says.
+    pub(super) fn finish(&mut self, ended: &Ended) -> Result<Exited, SupervisorError> {
+        let mut verdict =
+            Finisher { store: &self.store, id: self.id, spec: &self.spec, files: &self.files }
+                .judge(ended)?;
+        if verdict.sandbox_unproven {
+            self.prove_sandbox(&mut verdict)?;
+        }
+        Finisher { store: &self.store, id: self.id, spec: &self.spec, files: &self.files }
+            .finish(ended, verdict)
+    }
+
+    /// A success without a sign of a working sandbox is proved by starting one.
+    fn prove_sandbox(&mut self, verdict: &mut Verdict) -> Result<(), SupervisorError> {
+        let program = Path::new(&self.spec.program);
+        let Some(probe) = backend::sandbox_probe(self.spec.backend, program) else { return Ok(()) };
+        let log = self.files.dir().join("sandbox.log");
+        let folder = self.spec.tree.as_ref().map_or(&self.spec.cwd, |tree| &tree.path);
+        let mut env = self.worker_env();
+        env.extend(probe.env);
+        let command = WorkerCommand {
+            program: probe.program,
+            args: probe.args,
+            dir: PathBuf::from(folder),
+            env,
+            env_remove: super::prepare::scrubbed(),
+            stdin: Input::Null,
+            stdout: log.clone(),
+            stderr: log.clone(),
+            confine: None,
+        };
+        let watched = self.watch(command.start()?, &[&log])?;
+        if watched.exit == Some(WorkerExit::Code(0)) {
+            return Ok(());
+        }
+        verdict.outcome = Outcome::SandboxBroken;
+        let said = fs::read_to_string(&log).unwrap_or_default();
+        let said = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("no reason given");
+        verdict.reason = Some(format!("its sandbox cannot start here: {}", ui::clean(said)));
+        Ok(())
+    }
+}
+
+impl Finisher<'_> {
+    pub(super) fn judge(&self, ended: &Ended) -> Result<Verdict, SupervisorError> {
+        let stop = ended.stop.as_ref();
+        let mut verdict = if ended.started {
+            backend::judge(
+                self.spec.backend,
+                &JudgeInput {
+                    exit: ended.exit,
+                    stdout: &self.files.stdout(),
+                    stderr: &self.files.stderr(),
+                    answer_file: ended.answer_file.as_deref(),
+                    ended_by_us: stop.map(|stop| stop.outcome.clone()),
+                    expected_thread: None,
+                },
+            )?
+        } else {
+            Verdict {
+                outcome: Outcome::NotStarted,
+                reason: None,
+                answer: Answer::None,
+                usage: None,
+                thread_id: None,
+                notes: Vec::new(),
+                sandbox_unproven: false,
+            }
+        };
+        if let Some(stop) = stop {
+            verdict.outcome = stop.outcome.clone();
+            // What the worker said last helps whoever wonders why.
+            verdict.reason = Some(match verdict.reason.take() {
+                Some(said) if stop.outcome != Outcome::Killed => format!("{}; {said}", stop.reason),
+                _ => stop.reason.clone(),
+            });
+        }
+        if ended.wrote {
+            verdict.outcome = Outcome::WroteInReader;
+            verdict.reason = Some(
+                "the checkout changed while this reader ran, which could not be confined here".to_owned(),
+            );
+        }
+        Ok(verdict)
+    }
+
+    pub(super) fn finish(&self, ended: &Ended, mut verdict: Verdict) -> Result<Exited, SupervisorError> {
+        let mut notes = std::mem::take(&mut verdict.notes);
+        self.write_answer(&verdict.answer)?;
+        crash::point("answered");
+        notes.extend(self.refused_hint(&verdict));
+        let mut kept = Work::default();
+        if let (Some(tree), true) = (&self.spec.tree, ended.started) {
+            match self.keep_work(tree, &verdict) {
+                Ok(work) => kept = work,
+                Err(error) => {
+                    // The files are still there, and the job must not look well.
+                    if verdict.outcome.is_success() {
+                        verdict.outcome = Outcome::Failed;
+                    }
+                    let before = verdict.reason.take().map(|r| format!("{r}; ")).unwrap_or_default();
+                    verdict.reason = Some(format!(
+                        "{before}its work could not be committed and is still in {}: {error}",
+                        tree.path
+                    ));
+                }
+            }
+        }
+        crash::point("committed");
+        notes.extend(std::mem::take(&mut kept.notes));
+        for text in notes {
+            self.store.append(self.id, &crate::ledger::Event::Note(Note { text }))?;
+        }
+        Ok(Exited {
+            code: WorkerExit::job_code(ended.exit, &verdict.outcome),
+            outcome: verdict.outcome,
+            exit: ended.exit,
+            reason: verdict.reason,
+            ran_ms: u64::try_from(ended.ran.as_millis()).unwrap_or(u64::MAX),
+            usage: verdict.usage,
+            thread: verdict.thread_id,
+            tip: kept.tip,
+            commits: kept.commits,
+            files: kept.files,
+            stragglers: ended.stragglers,
+        })
+    }
+
+    fn write_answer(&self, answer: &Answer) -> Result<(), SupervisorError> {
+        let path = self.files.last_message();
+        match answer {
+            Answer::None => {}
+            Answer::Text(text) => self.files.replace(&path, text.as_bytes())?,
+            // The worker and all that it started are gone: nobody writes to the
+            // file any more.
+            Answer::Stdout => match fs::hard_link(self.files.stdout(), &path) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(_) => {
+                    fs::copy(self.files.stdout(), &path)?;
+                }
+                Ok(()) => {}
+            },
+        }
+        Ok(())
+    }
+
+    /// A reader that was refused a write is told how to get one.
+    fn refused_hint(&self, verdict: &Verdict) -> Option<String> {
+        if self.spec.mode != crate::job::Mode::Reader || verdict.outcome != Outcome::Failed {
+            return None;
+        }
+        let stderr = fs::read(self.files.stderr()).ok()?;
+        let tail = stderr.get(stderr.len().saturating_sub(4096)..)?;
+        let tail = String::from_utf8_lossy(tail);
+        let refused = ["Permission denied", "Read-only file system", "EACCES", "EROFS"];
+        refused.iter().any(|word| tail.contains(word)).then(|| {
+            "a reader may not write outside its TMPDIR and /tmp; `--write` gives it a worktree of its own"
+                .to_owned()
+        })
+    }
+
+    /// Commits what lies in the worktree, and counts what the branch holds.
+    fn keep_work(&self, tree: &Tree, verdict: &Verdict) -> Result<Work, git::GitError> {
+        let path = Path::new(&tree.path);
+        let from = self.spec.checkout.as_deref().unwrap_or(&self.spec.cwd);
+        let place = match Place::discover(Path::new(from))? {
+            Some(place) => place,
+            None => Place::discover(path)?
+                .ok_or_else(|| git::GitError::NotAWorktree(path.to_owned()))?,
+        };
+        let message = self.commit_message(verdict);
+        let kept = commit::leftovers(&commit::Leftovers {
+            place: &place,
+            worktree: path,
+            branch: &tree.branch,
+            name: self.spec.name.as_str(),
+            message: &message,
+        })?;
+        let notes = kept.notes.iter().map(ToString::to_string).collect();
+        let Some(tip) = kept.tip else { return Ok(Work { notes, ..Work::default() }) };
+        let base = Oid::new(&tree.base).map_err(|_| git::GitError::NoSuchRevision(tree.base.clone()))?;
+        let (commits, files) = if tip == base {
+            (0, 0)
+        } else {
+            let commits = git::Repo::open(&place).commits_between(&base, &tip)?;
+            (commits as u64, diff::stat(&place, &base, &tip)?.len() as u64)
+        };
+        Ok(Work { tip: Some(tip.as_str().to_owned()), commits, files, notes })
+    }
+
+    /// Subject from the final message, or from the task where there is none.
+    fn commit_message(&self, verdict: &Verdict) -> CommitMessage {
+        let answer = match &verdict.answer {
+            Answer::Text(text) => text.clone(),
+            // What a shell command prints last is seldom a summary.
+            Answer::Stdout | Answer::None => String::new(),
+        };
+        let subject = subject(&answer).unwrap_or_else(|| self.spec.title.clone());
+        let mut trailers = vec![
+            ("Cx-Job".to_owned(), format!("{} {}", self.id.0, self.spec.name)),
+            ("Cx-Backend".to_owned(), self.spec.backend.to_string()),
+        ];
+        if let Some(agent) = &self.spec.agent {
+            trailers.push(("Cx-Agent".to_owned(), agent.clone()));
+        }
+        if verdict.outcome.is_success() {
+            return CommitMessage { subject, body: String::new(), trailers };
+        }
+        trailers.push(("Cx-Outcome".to_owned(), verdict.outcome.to_string()));
+        CommitMessage {
+            subject: format!("[{}] {}", verdict.outcome, ui::cut(&self.spec.title, 60)),
+            body: format!("Left behind by a job that did not succeed.\n\n{}", verdict.reason.clone().unwrap_or_default()),
+            trailers,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Work {
+    tip: Option<String>,
+    commits: u64,
+    files: u64,
+    notes: Vec<String>,
+}
+
+/// The first line of an answer that says something, without Markdown around it,
+/// cut to what `git log --oneline` shows.
+fn subject(answer: &str) -> Option<String> {
+    let plain = |line: &str| {
+        let line = line.trim_start_matches(['#', '*', '-', '>', ' ', '`']);
+        ui::clean(line.trim_end_matches(['*', '`', ':', ' ']))
+    };
+    let line = answer.lines().map(plain).find(|line| line.chars().any(char::is_alphanumeric))?;
+    Some(ui::cut(&line, 72))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::subject;
+
+    #[test]
+    fn subjects_are_the_first_line_that_says_something() {
+        assert_eq!(subject("\n## **Added** the refresh\n\nmore"), Some("Added** the refresh".to_owned()));
+        assert_eq!(subject("```\nDone."), Some("Done.".to_owned()));
+        assert_eq!(subject(" \n--\n"), None);
+        assert_eq!(subject(&"x".repeat(100)).map(|s| s.chars().count()), Some(72));
+    }
+}

@@ -1,0 +1,149 @@
+//! Before the worker starts: a writer's worktree, what comes along into it, and
+//! the setup command.
+
+use std::{path::Path, time::Instant};
+
+use super::{Stop, Supervisor, SupervisorError};
+use crate::{
+    git::{self, Place, include, worktree},
+    ledger::{Event, Tree, Worktree},
+    process::{
+        crash,
+        start::{Input, WorkerCommand},
+    },
+};
+
+impl Supervisor {
+    /// `Ok(Err(stop))`: the job cannot start, and nothing is left behind that
+    /// has no job's name on it.
+    pub(super) fn prepare(&mut self) -> Result<Result<(), Stop>, SupervisorError> {
+        self.files.create_tmp()?;
+        let Some(tree) = self.spec.tree.clone() else { return Ok(Ok(())) };
+        if let Err(reason) = self.make_worktree(&tree)? {
+            return Ok(Err(Stop::not_started(reason)));
+        }
+        crash::point("worktree");
+        if self.spec.setup.is_empty() {
+            return Ok(Ok(()));
+        }
+        self.set_up(&tree)
+    }
+
+    fn make_worktree(&mut self, tree: &Tree) -> Result<Result<(), String>, SupervisorError> {
+        let begun = Instant::now();
+        let place = match self.place() {
+            Ok(place) => place,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let base = match git::Oid::new(&tree.base) {
+            Ok(base) => base,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let new = worktree::NewWorktree {
+            path: Path::new(&tree.path),
+            branch: &tree.branch,
+            base: &base,
+        };
+        let made = match worktree::create(&place, &new, &self.store.worktree_lock()) {
+            Ok(made) => made,
+            Err(error) => return Ok(Err(format!("its worktree could not be made: {error}"))),
+        };
+        crash::point("worktree-made");
+        for submodule in &made.empty_submodules {
+            self.note(format!(
+                "submodule {} is empty in the worktree, as it is in the checkout",
+                submodule.display()
+            ))?;
+        }
+        if let Some(checkout) = &place.checkout {
+            match include::copy(checkout, Path::new(&tree.path), &self.spec.include) {
+                Ok(copied) if copied.files > 0 => self.note(format!(
+                    "{} ignored files came along into the worktree",
+                    copied.files
+                ))?,
+                Ok(_) => {}
+                Err(error) => return Ok(Err(format!("ignored files could not come along: {error}"))),
+            }
+        }
+        // A subfolder that holds only ignored files is not in a fresh worktree.
+        let folder = Path::new(&tree.path).join(&tree.prefix);
+        if let Err(error) = std::fs::create_dir_all(&folder) {
+            return Ok(Err(format!("cannot make {}: {error}", folder.display())));
+        }
+        let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.append(&Event::Worktree(Worktree { engine: made.engine.to_owned(), took_ms }))?;
+        Ok(Ok(()))
+    }
+
+    fn place(&self) -> Result<Place, String> {
+        let from = self.spec.checkout.as_deref().unwrap_or(&self.spec.cwd);
+        match Place::discover(Path::new(from)) {
+            Ok(Some(place)) => Ok(place),
+            Ok(None) => Err(format!("{from} is no repository any more")),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Runs the setup command in the worktree, watched as the worker is.
+    fn set_up(&mut self, tree: &Tree) -> Result<Result<(), Stop>, SupervisorError> {
+        let [program, args @ ..] = self.spec.setup.as_slice() else { return Ok(Ok(())) };
+        let log = self.files.setup_log();
+        let folder = Path::new(&tree.path);
+        let program = match crate::backend::program::locate_word(program.as_ref(), &path_variable()) {
+            Ok(program) => program,
+            Err(error) => return Ok(Err(Stop::not_started(format!("setup: {error}")))),
+        };
+        let command = WorkerCommand {
+            program,
+            args: args.iter().map(Into::into).collect(),
+            dir: folder.to_owned(),
+            env: self.worker_env(),
+            env_remove: scrubbed(),
+            stdin: Input::Null,
+            stdout: log.clone(),
+            stderr: log.clone(),
+            confine: None,
+        };
+        let worker = match command.start() {
+            Ok(worker) => worker,
+            Err(error) => return Ok(Err(Stop::not_started(format!("setup: {error}")))),
+        };
+        let watched = self.watch(worker, &[&log])?;
+        if let Some(stop) = watched.stop {
+            return Ok(Err(stop));
+        }
+        match watched.exit {
+            Some(exit) if exit.shell_code() == 0 => Ok(Ok(())),
+            Some(exit) => Ok(Err(Stop::not_started(format!(
+                "the setup command failed ({}); its output is in {}",
+                exit.shell_code(),
+                log.display()
+            )))),
+            None => Ok(Err(Stop::not_started("how the setup command ended is not known"))),
+        }
+    }
+
+    /// What every process of the job has in its environment on top of what its
+    /// spawner had.
+    pub(super) fn worker_env(&self) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
+        let mut env = vec![
+            ("CX_JOB".into(), self.id.0.to_string().into()),
+            ("CX_JOB_ID".into(), self.spec.id.clone().into()),
+            ("CX_NAME".into(), self.spec.name.as_str().into()),
+            ("TMPDIR".into(), self.files.tmp().into()),
+        ];
+        if let Some(run) = &self.spec.run {
+            env.push(("CX_RUN".into(), run.clone().into()));
+        }
+        env
+    }
+}
+
+/// What no worker inherits: variables that name another repository.
+pub(super) fn scrubbed() -> Vec<String> {
+    git::SCRUBBED.iter().map(|name| (*name).to_owned()).chain(["CX_CRASH_AT".to_owned()]).collect()
+}
+
+pub(super) fn path_variable() -> std::ffi::OsString {
+    std::env::var_os("PATH").unwrap_or_default()
+}

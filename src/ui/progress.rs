@@ -1,0 +1,41 @@
+//! Live lines on a terminal: one for each job, drawn on stderr.
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::text::clean;
+
+/// A block of lines that is redrawn in place.
+#[derive(Debug)]
+pub struct Lines {
+    multi: MultiProgress,
+    bars: Vec<ProgressBar>,
+}
+
+impl Lines {
+    /// Room for `count` lines on stderr. Draws nothing where that is no terminal.
+    pub fn new(count: usize) -> Self {
+        let multi = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        let style = ProgressStyle::with_template("{wide_msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let bars = (0..count)
+            .map(|_| multi.add(ProgressBar::new_spinner().with_style(style.clone())))
+            .collect();
+        Self { multi, bars }
+    }
+
+    /// Sets a line's text; what does not fit is cut.
+    pub fn set(&self, index: usize, text: &str) {
+        if let Some(bar) = self.bars.get(index) {
+            bar.set_message(clean(text));
+            bar.tick();
+        }
+    }
+
+    /// Takes the lines off the screen.
+    pub fn clear(&self) {
+        for bar in &self.bars {
+            bar.finish_and_clear();
+        }
+        let _ = self.multi.clear();
+    }
+}

@@ -1,0 +1,88 @@
+//! Tables for terminals and pipes.
+
+use super::text::{cut, width};
+
+/// How a column stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    /// Text.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// Rows of cells. On a terminal the last columns are cut so that a row is one
+/// line; elsewhere nothing is cut.
+#[derive(Debug)]
+pub struct Table {
+    columns: Vec<Align>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table with these columns.
+    pub fn new(columns: &[Align]) -> Self {
+        Self { columns: columns.to_vec(), rows: Vec::new() }
+    }
+
+    /// Adds a row; cells are plain text without line breaks.
+    pub fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
+    /// The lines. `columns` is the terminal's width, if it is one; what does
+    /// not fit is taken from the columns that may shrink, in the order given,
+    /// each down to eight columns before the next.
+    pub fn lines(&self, columns: Option<usize>, shrink: &[usize]) -> Vec<String> {
+        let mut widths = vec![0; self.columns.len()];
+        for row in &self.rows {
+            for (slot, cell) in widths.iter_mut().zip(row) {
+                *slot = width(cell).max(*slot);
+            }
+        }
+        if let Some(columns) = columns {
+            let gaps = widths.iter().filter(|w| **w > 0).count().saturating_sub(1) * 2;
+            for index in shrink {
+                let total: usize = widths.iter().sum::<usize>() + gaps;
+                if let Some(slot) = widths.get_mut(*index) {
+                    *slot -= total.saturating_sub(columns).min(slot.saturating_sub(8));
+                }
+            }
+        }
+        self.rows.iter().map(|row| self.line(row, &widths)).collect()
+    }
+
+    fn line(&self, row: &[String], widths: &[usize]) -> String {
+        let mut line = String::new();
+        for ((cell, align), columns) in row.iter().zip(&self.columns).zip(widths) {
+            if *columns == 0 {
+                continue;
+            }
+            if !line.is_empty() {
+                line.push_str("  ");
+            }
+            let cell = cut(cell, *columns);
+            let pad = " ".repeat(columns - width(&cell));
+            match align {
+                Align::Left => line.extend([cell.as_str(), &pad]),
+                Align::Right => line.extend([pad.as_str(), &cell]),
+            }
+        }
+        line.truncate(line.trim_end().len());
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_and_the_last_gives_way() {
+        let mut table = Table::new(&[Align::Right, Align::Left, Align::Left]);
+        table.row(vec!["1".into(), "auth".into(), "a long title that is cut".into()]);
+        table.row(vec!["10".into(), "x".into(), String::new()]);
+        assert_eq!(table.lines(None, &[2]), [" 1  auth  a long title that is cut", "10  x"]);
+        assert_eq!(table.lines(Some(20), &[2]), [" 1  auth  a long ti…", "10  x"]);
+    }
+}
