@@ -109,7 +109,14 @@ fn set(agent: &mut Agent, key: &str, line: u64, value: Value) -> Result<(), Stri
                 word.parse().map_err(|()| format!("'backend' is '{word}': write {known}"))?;
             agent.backend = Some(kind);
         }
-        "model" => agent.model = Some(text()?),
+        "model" => {
+            // It becomes an argument, and must not pass for another option.
+            let model = text()?;
+            if model.starts_with('-') {
+                return Err(format!("'model' is '{model}', which is no name of a model"));
+            }
+            agent.model = Some(model);
+        }
         "timeout" => agent.timeout = Some(duration()?),
         "silence" => agent.silence = Some(duration()?),
         "scope" => {
@@ -281,6 +288,7 @@ mod tests {
                 "---\ntimeout: ever\n---\nx",
                 "2: 'timeout' is 'ever', which is not a duration: write 90s, 10m, 1h30m or a number of seconds",
             ),
+            ("---\nmodel: --yolo\n---\nx", "2: 'model' is '--yolo', which is no name of a model"),
             ("---\nscope: {a: b}\n---\nx", "2: 'scope' has to be a pathspec or a list of them"),
         ] {
             assert_eq!(parse_text(text), Err(format!("/x/races.md:{problem}")), "{text:?}");
