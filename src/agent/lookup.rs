@@ -1,5 +1,6 @@
 //! Where agents are looked for, and in which order.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -46,6 +47,18 @@ pub struct Listed {
 /// # Errors
 /// Those of [`AgentError`]; an unknown name comes with the nearest ones.
 pub fn find(name: &str, folders: &Folders) -> Result<Agent, AgentError> {
+    let (source, bytes) = definition(name, folders)?;
+    format::markdown::parse(name, &bytes, source)
+}
+
+/// The file that [`find`] would read, as it is: where it lies and its bytes.
+///
+/// # Errors
+/// Those of [`find`], except that the file may say anything.
+pub fn definition(
+    name: &str,
+    folders: &Folders,
+) -> Result<(Source, Cow<'static, [u8]>), AgentError> {
     if !is_name(name) {
         return Err(AgentError::BadName(name.to_owned()));
     }
@@ -53,13 +66,13 @@ pub fn find(name: &str, folders: &Folders) -> Result<Agent, AgentError> {
     for (folder, source) in folders.in_order() {
         let path = folder.join(&file);
         match fs::read(&path) {
-            Ok(bytes) => return format::markdown::parse(name, &bytes, source(path)),
+            Ok(bytes) => return Ok((source(path), Cow::Owned(bytes))),
             Err(error) if is_absent(&error) => {}
             Err(error) => return Err(AgentError::Unreadable { path, error }),
         }
     }
     match builtin::text(name) {
-        Some(text) => format::markdown::parse(name, text.as_bytes(), Source::BuiltIn),
+        Some(text) => Ok((Source::BuiltIn, Cow::Borrowed(text.as_bytes()))),
         None => Err(AgentError::Unknown { name: name.to_owned(), nearest: nearest(name, folders) }),
     }
 }
@@ -115,7 +128,8 @@ pub fn list(folders: &Folders) -> Result<Vec<Listed>, AgentError> {
     Ok(listed)
 }
 
-/// The names of the agents in one folder, in no order. Other files are not agents.
+/// The names of the agents in one folder, in no order. Other files are not
+/// agents, and neither is a README.
 fn names_in(folder: &Path) -> Result<Vec<String>, AgentError> {
     let unreadable = |error| AgentError::Unreadable { path: folder.to_owned(), error };
     let entries = match fs::read_dir(folder) {
@@ -128,6 +142,7 @@ fn names_in(folder: &Path) -> Result<Vec<String>, AgentError> {
         let file = entry.map_err(unreadable)?.file_name();
         if let Some(name) = file.to_str().and_then(|file| file.strip_suffix(".md"))
             && is_name(name)
+            && !name.eq_ignore_ascii_case("readme")
         {
             names.push(name.to_owned());
         }
@@ -208,6 +223,9 @@ mod tests {
         let folders = Folders { checkout: Some(root.path()), config_home: root.path() };
         let broken = put(root.path(), ".cx/agents/scout.md", "---\nmode: [\n---\n");
         assert!(find("coder", &folders).is_ok());
+        let (source, bytes) = definition("scout", &folders).expect("its file");
+        assert_eq!(source.path(), Some(broken.as_path()));
+        assert_eq!(bytes.as_ref(), b"---\nmode: [\n---\n");
         let error = find("scout", &folders).expect_err("broken").to_string();
         assert!(error.starts_with(&format!("{}:", broken.display())), "{error}");
         // A folder of that name is no agent either.
@@ -223,7 +241,8 @@ mod tests {
         let own = put(&checkout, ".cx/agents/coder.md", OWN);
         let user = put(&config, "cx/agents/coder.md", OWN);
         put(&config, "cx/agents/zebra.md", "no front matter");
-        put(&config, "cx/agents/README.txt", "not an agent");
+        put(&config, "cx/agents/notes.txt", "not an agent");
+        put(&config, "cx/agents/README.md", "not an agent");
 
         let listed = list(&folders).expect("lists");
         let coders: Vec<_> = listed

@@ -15,7 +15,7 @@ mod lookup;
 mod prompt;
 
 pub use context::ContextPack;
-pub use lookup::{Folders, Listed, find, list, names};
+pub use lookup::{Folders, Listed, definition, find, list, names};
 pub use prompt::{PREAMBLE, PromptParts};
 
 use std::fmt;

@@ -1,6 +1,6 @@
 //! One configuration file: what it says, what it should not say, and where.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::fs;
 use std::io::ErrorKind;
 use std::num::NonZeroUsize;
@@ -170,7 +170,7 @@ pub(super) fn parse(text: &str, origin: Origin, base: Base) -> Result<File, Conf
 }
 
 impl Layer {
-    /// What it wants run, as key and JSON.
+    /// What it wants run, as key and JSON that can be shown as it is.
     fn commands(&self) -> Vec<(String, String)> {
         let argv = |words: &[String]| serde_json::Value::from(words.to_vec());
         let setup = self.worktree.setup.as_ref().map(|setup| match setup {
@@ -187,7 +187,7 @@ impl Layer {
             ("worktree.setup", setup),
         ]
         .into_iter()
-        .filter_map(|(key, value)| Some((key.to_owned(), value?.to_string())))
+        .filter_map(|(key, value)| Some((key.to_owned(), visible(&value?.to_string()))))
         .collect()
     }
 
@@ -198,6 +198,27 @@ impl Layer {
         self.codex.program = None;
         self.worktree.setup = None;
     }
+}
+
+/// JSON with every character escaped that a terminal obeys or does not show: what
+/// a person is asked to trust must not look like something else.
+fn visible(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        let hidden = c.is_control()
+            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}')
+            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+            || matches!(c, '\u{e0000}'..='\u{e0fff}' | '\u{fe00}'..='\u{fe0f}');
+        if hidden {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 /// Checks the folder for worktrees and puts the home in place of `~/`.

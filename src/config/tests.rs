@@ -275,6 +275,16 @@ fn a_changed_command_is_no_longer_trusted_and_other_changes_do_not_matter() {
 }
 
 #[test]
+fn what_is_shown_for_trust_hides_nothing() {
+    let world = World::new(Some(r#"worktree.setup = "a\u001b[2K\u202Eb \U000E0041 ä""#), None);
+    let claim = world.load().claim(&world.path("repo")).expect("resolves").expect("a claim");
+    let shown = &claim.commands()[0].1;
+    assert_eq!(shown, r#""a\u001b[2K\u202eb \udb40\udc41 ä""#);
+    let back: String = serde_json::from_str(shown).expect("JSON still");
+    assert_eq!(back, "a\u{1b}[2K\u{202e}b \u{e0041} ä");
+}
+
+#[test]
 fn a_persons_own_commands_need_no_trust() {
     let own = "backend = 'sh'\n[worktree]\nsetup = 'make'\n[codex]\nprogram = 'codex'";
     let world = World::new(Some("backend = 'codex'"), Some(own));
