@@ -1,1 +1,323 @@
 //! Configuration files and the trust in what a repository brings along.
+//!
+//! [`load`] reads `.cx/config.toml` of the checkout over the person's own
+//! `~/.config/cx/config.toml`, and `CX_*` variables over both. Where there is no
+//! file, that costs two failed opens.
+//!
+//! A repository's file is written by others. What it wants to be *run* (a
+//! command, a program, arguments) carries its [`Origin`], is collected in a
+//! [`Claim`], and is used only when [`Trust`] knows that claim; otherwise
+//! [`Loaded::withhold`] takes it away. What it may say without being trusted
+//! (limits, a model, patterns) can start nothing, and it can point worktrees no
+//! further than beside the repository.
+//!
+//! Only `trust` writes, one small file at a time, each by a rename: a crash
+//! leaves the old state or the new one.
+
+mod file;
+mod keys;
+mod overrides;
+mod roots;
+mod trust;
+mod value;
+
+pub use file::Warning;
+pub use overrides::Overrides;
+pub use roots::{Roots, RootsError};
+pub use trust::{Claim, Trust, TrustError};
+pub use value::{Command, Commanded, Limit, Origin};
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use crate::job::BackendKind;
+use file::{Base, File, Layer};
+
+/// Where a repository's own file lies in the checkout.
+pub const REPOSITORY_FILE: &str = ".cx/config.toml";
+
+/// Where a person's own file lies in the configuration folder.
+pub const USER_FILE: &str = "cx/config.toml";
+
+/// How long a worker may write nothing when nothing else is said. Codex can hang
+/// for ever without a word, but is also still while a long build or test runs.
+const CODEX_SILENCE: Duration = Duration::from_mins(30);
+
+/// The folder for worktrees, from the repository's own.
+const WORKTREE_DIR: &str = "../{repo}.cx";
+
+/// Between TERM and KILL.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Variables that codex keeps from the commands it runs.
+const ENV_EXCLUDE: [&str; 3] = ["*KEY*", "*TOKEN*", "*SECRET*"];
+
+/// Everything that can be configured, with the defaults filled in. The keys, and
+/// what they mean, are in `docs/config.md`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// What does the work where neither a job nor its agent says.
+    pub backend: BackendKind,
+    /// The model for every backend; see [`Config::model_for`].
+    pub model: Option<String>,
+    /// Live workers of one repository at most; without it there is no limit.
+    pub max_jobs: Option<NonZeroUsize>,
+    /// Wall-clock limit of a job.
+    pub timeout: Option<Duration>,
+    /// As it was said; see [`Config::silence_for`].
+    pub silence: Option<Limit>,
+    /// How long a worker has between TERM and KILL.
+    pub grace: Duration,
+    /// Where writers work.
+    pub worktree: Worktree,
+    /// The codex backend.
+    pub codex: Codex,
+}
+
+/// Where writers work, and what is there before they start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worktree {
+    /// The folder for all of them; see [`Worktree::folder`].
+    pub dir: String,
+    /// What runs in a new worktree before its worker starts.
+    pub setup: Option<Commanded<Command>>,
+    /// Ignored files that come along, in gitignore's syntax, beside what
+    /// `.worktreeinclude` says: the person's patterns, then the repository's.
+    pub include: Vec<String>,
+}
+
+/// The codex backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Codex {
+    /// The program, absolute or a name to look up in `PATH`.
+    pub program: Option<Commanded<PathBuf>>,
+    /// Arguments that go before cx's own.
+    pub args: Option<Commanded<Vec<String>>>,
+    /// Variables that codex keeps from the commands it runs. A repository can
+    /// add to them, never take away.
+    pub env_exclude: Vec<String>,
+    /// The model for codex alone.
+    pub model: Option<String>,
+}
+
+impl Config {
+    /// The model for `backend`: its own, or the one for all. `CX_MODEL` is before
+    /// both.
+    pub fn model_for(&self, backend: BackendKind) -> Option<&str> {
+        let own = match backend {
+            BackendKind::Codex => self.codex.model.as_deref(),
+            BackendKind::Sh => None,
+        };
+        own.or(self.model.as_deref())
+    }
+
+    /// How long a worker of `backend` may write nothing: what is configured, or
+    /// else half an hour for codex and no limit for `sh`.
+    pub fn silence_for(&self, backend: BackendKind) -> Option<Duration> {
+        match (self.silence, backend) {
+            (Some(limit), _) => limit.duration(),
+            (None, BackendKind::Codex) => Some(CODEX_SILENCE),
+            (None, BackendKind::Sh) => None,
+        }
+    }
+
+    /// What the files say, the first that says something winning, and the
+    /// variables over all of them.
+    fn of(overrides: &Overrides, files: &[File]) -> Self {
+        let worktree_include = |file: &File| file.layer.worktree.include.clone();
+        let (own, others): (Vec<&File>, Vec<&File>) =
+            files.iter().partition(|file| !file.origin.is_repository());
+        let mut env_exclude = first(own.iter().copied(), |layer| layer.codex.env_exclude.clone())
+            .unwrap_or_else(|| ENV_EXCLUDE.map(str::to_owned).to_vec());
+        env_exclude.extend(
+            others.iter().flat_map(|file| file.layer.codex.env_exclude.iter().flatten().cloned()),
+        );
+
+        let timeout = overrides.timeout.or_else(|| first(files, |layer| layer.timeout));
+        let grace = || first(files, |layer| layer.grace).map(|grace| grace.0);
+        let backend = overrides.backend.or_else(|| first(files, |layer| layer.backend));
+        // A model from the variable is before one for codex alone.
+        let own_model = || first(files, |layer| layer.codex.model.clone());
+        let dir = first(files, |layer| layer.worktree.dir.clone());
+        Self {
+            backend: backend.unwrap_or(BackendKind::Codex),
+            max_jobs: overrides.max_jobs.or_else(|| first(files, |layer| layer.max_jobs)),
+            timeout: timeout.and_then(Limit::duration),
+            silence: overrides.silence.or_else(|| first(files, |layer| layer.silence)),
+            grace: overrides.grace.or_else(grace).unwrap_or(GRACE),
+            worktree: Worktree {
+                dir: dir.unwrap_or_else(|| WORKTREE_DIR.to_owned()),
+                setup: commanded(files, |layer| layer.worktree.setup.clone()),
+                include: files.iter().rev().filter_map(worktree_include).flatten().collect(),
+            },
+            codex: Codex {
+                program: commanded(files, |layer| layer.codex.program.clone()),
+                args: commanded(files, |layer| layer.codex.args.clone()),
+                env_exclude,
+                model: if overrides.model.is_some() { None } else { own_model() },
+            },
+            model: overrides.model.clone().or_else(|| first(files, |layer| layer.model.clone())),
+        }
+    }
+}
+
+/// The first value that a file gives for a key.
+fn first<'a, T>(
+    files: impl IntoIterator<Item = &'a File>,
+    key: impl Fn(&Layer) -> Option<T>,
+) -> Option<T> {
+    files.into_iter().find_map(|file| key(&file.layer))
+}
+
+/// The same, with its origin.
+fn commanded<T>(files: &[File], key: impl Fn(&Layer) -> Option<T>) -> Option<Commanded<T>> {
+    files.iter().find_map(|file| {
+        let value = key(&file.layer)?;
+        Some(Commanded { value, origin: file.origin.clone() })
+    })
+}
+
+impl Worktree {
+    /// The folder that the worktrees of a repository lie in. `repository` is the
+    /// absolute root of its main checkout, or the bare repository's folder.
+    pub fn folder(&self, repository: &Path) -> PathBuf {
+        let name = repository.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.strip_suffix(".git").filter(|stem| !stem.is_empty()).unwrap_or(&name);
+        let mut folder = repository.to_owned();
+        for part in Path::new(&self.dir.replace("{repo}", name)).components() {
+            match part {
+                Component::ParentDir => {
+                    folder.pop();
+                }
+                Component::CurDir => {}
+                // An absolute path begins with its root, which replaces all.
+                part => folder.push(part),
+            }
+        }
+        folder
+    }
+}
+
+/// Where the files lie.
+#[derive(Clone, Copy, Debug)]
+pub struct Places<'a> {
+    /// The root of the checkout.
+    pub checkout: Option<&'a Path>,
+    /// The person's configuration folder (`~/.config`).
+    pub config_home: &'a Path,
+    /// The person's home, for which `~/` stands.
+    pub home: &'a Path,
+}
+
+/// What [`load`] found.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration, with the repository's commands until they are withheld.
+    pub config: Config,
+    /// Keys that this cx does not know, in the files' order.
+    pub warnings: Vec<Warning>,
+    overrides: Overrides,
+    /// The nearest first.
+    files: Vec<File>,
+}
+
+/// Reads the configuration.
+///
+/// # Errors
+/// Those of [`ConfigError`]: a file that cannot be read, is no TOML, or has a
+/// value of the wrong kind. Unknown keys are warnings.
+pub fn load(places: &Places, overrides: Overrides) -> Result<Loaded, ConfigError> {
+    let home = places.home;
+    let mut files = Vec::new();
+    if let Some(folder) = places.checkout {
+        let origin = Origin::Repository(folder.join(REPOSITORY_FILE));
+        files.extend(file::read(origin, Base { folder, home })?);
+    }
+    let path = places.config_home.join(USER_FILE);
+    let folder = path.parent().unwrap_or(&path);
+    files.extend(file::read(Origin::User(path.clone()), Base { folder, home })?);
+    Ok(Loaded {
+        config: Config::of(&overrides, &files),
+        warnings: files.iter_mut().flat_map(|file| std::mem::take(&mut file.warnings)).collect(),
+        overrides,
+        files,
+    })
+}
+
+impl Loaded {
+    /// What the repository's own file wants run, for `cx trust` to show and to
+    /// remember; nothing where it wants nothing run. `place` is the repository's
+    /// common folder, so that all its worktrees count as one place.
+    ///
+    /// # Errors
+    /// Where `place` cannot be resolved.
+    pub fn claim(&self, place: &Path) -> io::Result<Option<Claim>> {
+        let commands: Vec<_> =
+            self.files.iter().flat_map(|file| file.commands.iter().cloned()).collect();
+        if commands.is_empty() {
+            return Ok(None);
+        }
+        Claim::new(place, REPOSITORY_FILE, commands).map(Some)
+    }
+
+    /// Takes away what the repository's file wants run, so that the person's own
+    /// values count in its place, and gives the keys that were taken.
+    pub fn withhold(&mut self) -> Vec<String> {
+        let mut keys = Vec::new();
+        for file in self.files.iter_mut().filter(|file| file.origin.is_repository()) {
+            keys.extend(std::mem::take(&mut file.commands).into_iter().map(|(key, _)| key));
+            file.layer.withhold();
+        }
+        self.config = Config::of(&self.overrides, &self.files);
+        keys
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file is there and cannot be read.
+    #[error("cannot read {}: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A file says something that it cannot say.
+    #[error("{}:{line}: {problem}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong there; names the key.
+        problem: String,
+    },
+    /// A `CX_*` variable says something that it cannot say.
+    #[error("the variable {name} is '{value}', which {problem}")]
+    Variable {
+        /// Its name.
+        name: &'static str,
+        /// What it says.
+        value: String,
+        /// What is wrong with it; reads as the end of a sentence.
+        problem: String,
+    },
+}
+
+impl ConfigError {
+    /// What helps, where this module knows it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unreadable { .. } => None,
+            Self::Invalid { .. } => Some("docs/config.md lists every key".to_owned()),
+            Self::Variable { name, .. } => Some(format!("`unset {name}` leaves it to the files")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,334 @@
+//! One configuration file: what it says, what it should not say, and where.
+
+use std::fmt::{self, Write as _};
+use std::fs;
+use std::io::ErrorKind;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::path::{Component, Path, PathBuf};
+
+use serde::Deserialize;
+use serde_ignored::Path as Ignored;
+use toml::de::{DeTable, DeValue};
+
+use super::ConfigError;
+use super::keys::keys_of;
+use super::value::{Command, Limit, Origin, Span};
+use crate::job::BackendKind;
+
+/// What one file says; nothing where it says nothing. The fields are the keys.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(super) struct Layer {
+    pub(super) backend: Option<BackendKind>,
+    pub(super) model: Option<String>,
+    pub(super) max_jobs: Option<NonZeroUsize>,
+    pub(super) timeout: Option<Limit>,
+    pub(super) silence: Option<Limit>,
+    pub(super) grace: Option<Span>,
+    pub(super) worktree: WorktreeLayer,
+    pub(super) codex: CodexLayer,
+}
+
+/// The table `[worktree]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(super) struct WorktreeLayer {
+    pub(super) dir: Option<String>,
+    pub(super) setup: Option<Command>,
+    pub(super) include: Option<Vec<String>>,
+}
+
+/// The table `[codex]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(super) struct CodexLayer {
+    pub(super) program: Option<PathBuf>,
+    pub(super) args: Option<Vec<String>>,
+    pub(super) env_exclude: Option<Vec<String>>,
+    pub(super) model: Option<String>,
+}
+
+/// A file that was read.
+#[derive(Clone, Debug)]
+pub(super) struct File {
+    pub(super) origin: Origin,
+    pub(super) layer: Layer,
+    /// What it wants run, as key and JSON, in the order of the keys' names; empty
+    /// for a person's own file, which needs nobody's trust.
+    pub(super) commands: Vec<(String, String)>,
+    pub(super) warnings: Vec<Warning>,
+}
+
+/// A key that this cx does not know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// The file.
+    pub path: PathBuf,
+    /// The line, from 1.
+    pub line: u64,
+    /// The key with its tables: `worktree.stup`.
+    pub key: String,
+    /// The known key that is nearly the same.
+    pub nearest: Option<String>,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, line, key, .. } = self;
+        write!(f, "{}:{line}: there is no key '{key}', so it does nothing", path.display())
+    }
+}
+
+impl Warning {
+    /// What helps.
+    pub fn hint(&self) -> Option<String> {
+        self.nearest.as_ref().map(|nearest| format!("did you mean '{nearest}'?"))
+    }
+}
+
+/// What relative paths of a file count from, and what `~/` stands for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Base<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) home: &'a Path,
+}
+
+/// Reads the file at `origin`; nothing where there is none.
+pub(super) fn read(origin: Origin, base: Base) -> Result<Option<File>, ConfigError> {
+    let text = match fs::read_to_string(origin.path()) {
+        Ok(text) => text,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(error) => {
+            return Err(ConfigError::Unreadable { path: origin.path().to_owned(), error });
+        }
+    };
+    parse(&text, origin, base).map(Some)
+}
+
+/// Reads a file's text.
+pub(super) fn parse(text: &str, origin: Origin, base: Base) -> Result<File, ConfigError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let invalid =
+        |line, problem| ConfigError::Invalid { path: origin.path().to_owned(), line, problem };
+    let line_at = |span: Option<Range<usize>>| {
+        let before = text.get(..span.map_or(0, |span| span.start)).unwrap_or(text);
+        before.bytes().fold(1, |line, byte| line + u64::from(byte == b'\n'))
+    };
+
+    let mut unknown: Vec<Vec<String>> = Vec::new();
+    let document = toml::Deserializer::parse(text).map_err(|error| {
+        let problem = format!("is no valid TOML: {}", one_line(error.message()));
+        invalid(line_at(error.span()), problem)
+    })?;
+    let mut layer: Layer = serde_ignored::deserialize(document, |path| unknown.push(words(&path)))
+        .map_err(|error: toml::de::Error| {
+            let key = error.span().and_then(|span| key_around(text, &span)).unwrap_or_default();
+            let problem = format!("'{key}' is wrong: {}", one_line(error.message()));
+            invalid(line_at(error.span()), problem)
+        })?;
+    let line_of = |key: &[&str]| line_at(key_span(text, key));
+
+    let mut warnings: Vec<Warning> = unknown
+        .iter()
+        .map(|key| Warning {
+            path: origin.path().to_owned(),
+            line: line_of(&key.iter().map(String::as_str).collect::<Vec<_>>()),
+            nearest: nearest(key),
+            key: key.join("."),
+        })
+        .collect();
+    warnings.sort_by_key(|warning| warning.line);
+
+    let commands = if origin.is_repository() { layer.commands() } else { Vec::new() };
+    if let Some(dir) = &mut layer.worktree.dir {
+        let checked = worktree_dir(dir, origin.is_repository(), base.home);
+        *dir = checked.map_err(|problem| {
+            let problem = format!("'worktree.dir' is '{dir}', which {problem}");
+            invalid(line_of(&["worktree", "dir"]), problem)
+        })?;
+    }
+    if let Some(program) = &mut layer.codex.program {
+        if program.as_os_str().is_empty() {
+            let problem = "'codex.program' is empty".to_owned();
+            return Err(invalid(line_of(&["codex", "program"]), problem));
+        }
+        *program = located(program, base);
+    }
+    let models = [("model", &layer.model), ("codex.model", &layer.codex.model)];
+    for (key, model) in models.into_iter().filter_map(|(key, model)| Some((key, model.as_ref()?))) {
+        // It becomes an argument, and must not pass for another option.
+        if model.is_empty() || model.starts_with('-') {
+            let path: Vec<&str> = key.split('.').collect();
+            let problem = format!("'{key}' is '{model}', which is no name of a model");
+            return Err(invalid(line_of(&path), problem));
+        }
+    }
+    Ok(File { origin, layer, commands, warnings })
+}
+
+impl Layer {
+    /// What it wants run, as key and JSON that can be shown as it is.
+    fn commands(&self) -> Vec<(String, String)> {
+        let argv = |words: &[String]| serde_json::Value::from(words.to_vec());
+        let setup = self.worktree.setup.as_ref().map(|setup| match setup {
+            Command::Shell(line) => line.as_str().into(),
+            Command::Argv(words) => argv(words),
+        });
+        let program = self.codex.program.as_ref().map(|path| path.to_string_lossy().into());
+        // On `sh` it is the person's prompt that runs, for which they did not ask.
+        let backend = self.backend.filter(|kind| *kind == BackendKind::Sh);
+        [
+            ("backend", backend.map(|kind| kind.as_str().into())),
+            ("codex.args", self.codex.args.as_deref().map(argv)),
+            ("codex.program", program),
+            ("worktree.setup", setup),
+        ]
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), visible(&value?.to_string()))))
+        .collect()
+    }
+
+    /// Forgets what [`Layer::commands`] names.
+    pub(super) fn withhold(&mut self) {
+        self.backend = self.backend.filter(|kind| *kind != BackendKind::Sh);
+        self.codex.args = None;
+        self.codex.program = None;
+        self.worktree.setup = None;
+    }
+}
+
+/// JSON with every character escaped that a terminal obeys or does not show: what
+/// a person is asked to trust must not look like something else.
+fn visible(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        let hidden = c.is_control()
+            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}')
+            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+            || matches!(c, '\u{e0000}'..='\u{e0fff}' | '\u{fe00}'..='\u{fe0f}');
+        if hidden {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Checks the folder for worktrees and puts the home in place of `~/`.
+fn worktree_dir(dir: &str, repository: bool, home: &Path) -> Result<String, &'static str> {
+    let plain = dir.replace("{repo}", "");
+    if dir.is_empty() {
+        return Err("is empty");
+    }
+    if plain.contains(['{', '}']) {
+        return Err("has a placeholder other than {repo}");
+    }
+    if !repository {
+        return match dir.strip_prefix("~/") {
+            Some(rest) => {
+                home.join(rest).into_os_string().into_string().map_err(|_| "is not valid UTF-8")
+            }
+            None => Ok(dir.to_owned()),
+        };
+    }
+    // Others write this file: worktrees may lie in the checkout or beside it.
+    let mut parts = Path::new(dir).components().peekable();
+    parts.next_if_eq(&Component::ParentDir);
+    let is_plain = |part| match part {
+        Component::Normal(name) => !name.eq_ignore_ascii_case(".git") && name != "~",
+        Component::CurDir => true,
+        _ => false,
+    };
+    if parts.peek().is_none() || !parts.all(is_plain) {
+        return Err(
+            "a repository's own file may not say: write a path in the checkout or, with one '../', beside it",
+        );
+    }
+    Ok(dir.to_owned())
+}
+
+/// A program's path: a bare name stays one, for `PATH`.
+fn located(program: &Path, base: Base) -> PathBuf {
+    match program.strip_prefix("~") {
+        Ok(rest) if !rest.as_os_str().is_empty() => base.home.join(rest),
+        _ if program.components().count() > 1 || program.is_absolute() => base.folder.join(program),
+        _ => program.to_owned(),
+    }
+}
+
+/// The keys on the way to something that was ignored.
+fn words(path: &Ignored) -> Vec<String> {
+    match path {
+        Ignored::Root => Vec::new(),
+        Ignored::Map { parent, key } => {
+            let mut all = words(parent);
+            all.push(key.clone());
+            all
+        }
+        Ignored::Seq { parent, .. }
+        | Ignored::Some { parent }
+        | Ignored::NewtypeStruct { parent }
+        | Ignored::NewtypeVariant { parent } => words(parent),
+    }
+}
+
+/// Where a key stands in the text.
+fn key_span(text: &str, key: &[&str]) -> Option<Range<usize>> {
+    fn walk(table: &DeTable, key: &[&str]) -> Option<Range<usize>> {
+        let (first, rest) = key.split_first()?;
+        let (name, value) = table.iter().find(|(name, _)| name.get_ref() == first)?;
+        let deeper = match value.get_ref() {
+            DeValue::Table(table) => walk(table, rest),
+            _ => None,
+        };
+        Some(deeper.unwrap_or_else(|| name.span()))
+    }
+    walk(DeTable::parse(text).ok()?.get_ref(), key)
+}
+
+/// The dotted key whose value `span` lies in.
+fn key_around(text: &str, span: &Range<usize>) -> Option<String> {
+    fn walk(table: &DeTable, span: &Range<usize>) -> Option<String> {
+        table.iter().find_map(|(name, value)| {
+            let holds = |outer: Range<usize>| outer.start <= span.start && span.end <= outer.end;
+            let deeper = match value.get_ref() {
+                DeValue::Table(table) => walk(table, span),
+                _ => None,
+            };
+            match deeper {
+                Some(rest) => Some(format!("{}.{rest}", name.get_ref())),
+                None => {
+                    (holds(value.span()) || holds(name.span())).then(|| name.get_ref().to_string())
+                }
+            }
+        })
+    }
+    walk(DeTable::parse(text).ok()?.get_ref(), span)
+}
+
+/// The known key that is nearly `key`; also one of the same name in another table.
+fn nearest(key: &[String]) -> Option<String> {
+    let last = |dotted: &str| dotted.rsplit('.').next().unwrap_or_default().to_owned();
+    let (full, own) = (key.join("."), key.last()?);
+    keys_of::<Layer>()
+        .into_iter()
+        .map(|known| {
+            let whole = strsim::osa_distance(&full, &known);
+            (whole.min(strsim::osa_distance(own, &last(&known)) + 1), known)
+        })
+        .filter(|(distance, _)| distance * 3 <= own.len().max(3))
+        .min()
+        .map(|(_, known)| known)
+}
+
+/// What the TOML reader says, without line breaks.
+fn one_line(message: &str) -> String {
+    message.lines().collect::<Vec<_>>().join(", ")
+}
