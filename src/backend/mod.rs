@@ -239,11 +239,37 @@ pub fn activity(kind: BackendKind, tail: &[u8], root: Option<&Path>) -> Option<S
 /// pass and constant memory. An error means that a file could not be read; one
 /// that does not exist counts as empty.
 pub fn judge(kind: BackendKind, input: &JudgeInput<'_>) -> io::Result<Verdict> {
-    let verdict = match kind {
-        BackendKind::Codex => codex::judge(input)?,
-        BackendKind::Sh => sh::judge(input)?,
-    };
-    Ok(verdict)
+    match kind {
+        BackendKind::Codex => codex::judge(input),
+        BackendKind::Sh => sh::judge(input),
+    }
+}
+
+/// The last `max` bytes of a file, for [`activity`]; none of one that does not
+/// exist.
+pub fn tail(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    text::tail(path, max)
+}
+
+impl Verdict {
+    /// The same after [`sandbox_probe`] failed; `said` is what it wrote to
+    /// stderr, possibly nothing.
+    #[must_use]
+    pub fn with_broken_sandbox(mut self, said: &[u8]) -> Self {
+        self.outcome = Outcome::SandboxBroken;
+        self.reason = Some(sandbox_reason(said));
+        self.sandbox_unproven = false;
+        self
+    }
+}
+
+/// Why nothing ran, with the words of the sandbox where it had any.
+fn sandbox_reason(said: &[u8]) -> String {
+    let reason = "codex could not start its sandbox, so no command ran";
+    match text::one_line(said, 200).as_str() {
+        "" => reason.to_owned(),
+        said => format!("{reason}: {said}"),
+    }
 }
 
 impl JudgeInput<'_> {

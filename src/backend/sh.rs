@@ -17,8 +17,11 @@ use crate::job::{BackendKind, Outcome, WorkerExit};
 /// Linux's MAX_ARG_STRLEN, the NUL at the end included: 32 pages.
 const ARG_MAX: usize = 128 * 1024;
 
-/// Longest reason, in characters.
-const REASON_MAX: usize = 300;
+/// Longest line that is shown, in characters; listings cut it further.
+const LINE_MAX: usize = 300;
+
+/// How much of the end of stderr is looked at, in bytes.
+const STDERR_MAX: u64 = 64 << 10;
 
 pub(super) fn check_prompt(prompt: &[u8]) -> Result<(), PromptError> {
     if let Some(at) = prompt.iter().position(|&b| b == 0) {
@@ -78,7 +81,7 @@ fn source(file: &OsStr) -> OsString {
 
 pub(super) fn activity(tail: &[u8]) -> Option<String> {
     text::lines_from_end(tail)
-        .map(|line| text::one_line(line, REASON_MAX))
+        .map(|line| text::one_line(line, LINE_MAX))
         .find(|line| !line.is_empty())
 }
 
@@ -88,19 +91,9 @@ pub(super) fn judge(input: &JudgeInput<'_>) -> io::Result<Verdict> {
         (None, Some(WorkerExit::Code(0))) => (Outcome::Succeeded, None),
         (None, exit) => {
             let code = exit.map_or(1, WorkerExit::shell_code);
-            let mut last = String::new();
-            text::for_each_line(text::open(input.stderr)?, |line| {
-                // Only lines with something to see are worth the cleaning.
-                if line.iter().any(u8::is_ascii_graphic) || !line.is_ascii() {
-                    let line = text::one_line(line, REASON_MAX);
-                    if !line.is_empty() {
-                        last = line;
-                    }
-                }
-            })?;
-            let reason = match last.as_str() {
-                "" => format!("ended with exit code {code}"),
-                last => format!("ended with exit code {code}: {last}"),
+            let reason = match activity(&text::tail(input.stderr, STDERR_MAX)?) {
+                None => format!("ended with exit code {code}"),
+                Some(last) => format!("ended with exit code {code}: {last}"),
             };
             (Outcome::Failed, Some(reason))
         }

@@ -1,7 +1,7 @@
 //! Reading output that may be torn, huge, or not text at all.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 /// Longest line that is read, in bytes; longer ones are skipped. An event with
@@ -37,6 +37,20 @@ pub(super) fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
         Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(Box::new(io::empty())),
         Err(err) => Err(err),
     }
+}
+
+/// The last `max` bytes of `path`; a file that does not exist is empty.
+pub(super) fn tail(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(err) => return Err(err),
+    };
+    let len = file.metadata()?.len();
+    file.seek(SeekFrom::Start(len.saturating_sub(max)))?;
+    let mut tail = Vec::new();
+    file.take(max).read_to_end(&mut tail)?;
+    Ok(tail)
 }
 
 /// `bytes` as one line of plain text: no escape sequences, no control
@@ -86,6 +100,16 @@ mod tests {
         input.extend(b"\nb\nlast");
         for_each_line(&input[..], |line| seen.push(line.to_vec())).expect("reads");
         assert_eq!(seen, [&b"a"[..], b"", b"b", b"last"]);
+    }
+
+    #[test]
+    fn a_tail_is_the_end_of_a_file() {
+        let dir = tempfile::tempdir().expect("folder");
+        let path = dir.path().join("out");
+        assert_eq!(tail(&path, 4).expect("empty"), b"");
+        std::fs::write(&path, "abcdef").expect("writes");
+        assert_eq!(tail(&path, 4).expect("reads"), b"cdef");
+        assert_eq!(tail(&path, 9).expect("reads"), b"abcdef");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io;
 
-use super::super::{Answer, JudgeInput, Verdict, text};
+use super::super::{Answer, JudgeInput, Verdict, sandbox_reason, text};
 use super::digest::Digest;
 use super::stderr::{Stderr, unwrap};
 use crate::job::{Outcome, WorkerExit};
@@ -85,8 +85,7 @@ fn outcome(input: &JudgeInput<'_>, digest: &Digest, stderr: &Stderr) -> (Outcome
         return (Outcome::Failed, Some(reason));
     }
     if let Some(refusal) = digest.sandbox_broken() {
-        let reason = format!("codex could not start its sandbox, so no command ran: {refusal}");
-        return (Outcome::SandboxBroken, Some(reason));
+        return (Outcome::SandboxBroken, Some(sandbox_reason(refusal.as_bytes())));
     }
     match &digest.last_message {
         Some(message) if message.trim().is_empty() => {}

@@ -195,6 +195,15 @@ fn a_success_in_which_nothing_ran_asks_for_a_probe() {
     }
 }
 
+#[test]
+fn a_probe_that_failed_makes_it_a_failure() {
+    let verdict = verdict("readerwrite").with_broken_sandbox(b"bwrap: no\n");
+    assert_eq!(verdict.outcome, Outcome::SandboxBroken);
+    let reason = "codex could not start its sandbox, so no command ran: bwrap: no";
+    assert_eq!(verdict.reason.as_deref(), Some(reason));
+    assert_eq!(verdict.answer, text("tried"));
+}
+
 /// A stream with commands of these exit codes and outputs, and an answer.
 fn commands(commands: &[(&str, i64, &str)]) -> Vec<u8> {
     let mut lines = Vec::new();
