@@ -1,1 +1,289 @@
-//! Backends: what is started for a job, and what its output means.
+//! Backends: argv in, events out.
+//!
+//! What is started for a job, and what its output means afterwards. No process
+//! is started here and nothing is written: `process` runs a [`Launch`], and the
+//! supervisor asks [`judge`] when it has ended. So a crash leaves nothing of
+//! this module behind, and every rule is tested by calling it.
+//!
+//! Each backend is one module with the same few functions; a new one is a
+//! variant of [`BackendKind`] and an arm in each `match` below.
+//!
+//! The rule that matters most: [`judge`] says [`Outcome::Succeeded`] only where
+//! every sign of success is there. What is missing, torn or unknown is failure.
+
+mod codex;
+pub mod program;
+mod sh;
+mod text;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::job::{BackendKind, Mode, Outcome, Usage, WorkerExit};
+
+/// Everything that decides how a worker is started.
+#[derive(Clone, Copy, Debug)]
+pub struct LaunchInput<'a> {
+    /// The program family.
+    pub kind: BackendKind,
+    /// What [`program::locate`] found, or for `argv` the resolved first word.
+    pub program: &'a Path,
+    /// Reader or writer.
+    pub mode: Mode,
+    /// The folder in which the worker starts, absolute.
+    pub start: &'a Path,
+    /// The worktree or checkout that `start` lies in; none outside of a
+    /// repository.
+    pub root: Option<&'a Path>,
+    /// The model, where one was chosen.
+    pub model: Option<&'a str>,
+    /// The file with the prompt as it is sent, absolute.
+    pub prompt_file: &'a Path,
+    /// What is in `prompt_file`. Only `sh` scripts look at it.
+    pub prompt: &'a [u8],
+    /// Several words given to `sh`: run as they are, the first one being
+    /// replaced by `program`. Empty for everything else.
+    pub argv: &'a [OsString],
+    /// Where a backend that can write its final message into a file does so.
+    /// Must not exist yet: the folder is this job's own.
+    pub answer_file: &'a Path,
+    /// Patterns of environment variables that the worker's commands must not
+    /// see, such as `*TOKEN*`.
+    pub exclude_env: &'a [String],
+    /// More arguments from the configuration; see [`check_args`].
+    pub extra_args: &'a [String],
+}
+
+/// A worker that is ready to be started, in [`LaunchInput::start`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launch {
+    /// The program's path.
+    pub program: PathBuf,
+    /// Its arguments, without the program.
+    pub args: Vec<OsString>,
+    /// What it reads.
+    pub stdin: Stdin,
+    /// Variables to set on top of the job's environment.
+    pub env: Vec<(OsString, OsString)>,
+    /// The file that the worker writes its final message to, if it does.
+    pub answer_file: Option<PathBuf>,
+    /// Whether stdout is a stream of events rather than the message itself.
+    pub stdout_is_events: bool,
+}
+
+/// What a worker's stdin is. Never a pipe: codex reads it to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stdin {
+    /// The file with the prompt.
+    PromptFile,
+    /// `/dev/null`.
+    Null,
+}
+
+/// Why a backend cannot take a prompt. Reads as a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PromptError {
+    /// Nothing but white space.
+    #[error("the prompt is empty")]
+    Empty,
+    /// codex reads UTF-8 only.
+    #[error("the prompt is not valid UTF-8 (byte {at}), and codex takes nothing else")]
+    NotUtf8 {
+        /// Offset of the first bad byte, from 0.
+        at: usize,
+    },
+    /// codex refuses more on its stdin.
+    #[error("the prompt has {chars} characters, and codex takes at most {max}")]
+    TooLong {
+        /// Characters of the prompt as it is sent.
+        chars: usize,
+        /// The most that is taken.
+        max: usize,
+    },
+    /// A shell drops or misreads NUL bytes.
+    #[error("the script has a NUL byte (byte {at}), which no shell can run")]
+    Nul {
+        /// Offset of the first one, from 0.
+        at: usize,
+    },
+}
+
+impl PromptError {
+    /// What helps.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Empty => None,
+            Self::NotUtf8 { .. } => {
+                Some("convert it first, for example with `iconv -t UTF-8`".to_owned())
+            }
+            Self::TooLong { .. } => {
+                Some("put the long part into a file and name the file in the prompt".to_owned())
+            }
+            Self::Nul { .. } => {
+                Some("to run a program file, give it as words: `-- ./program ARG`".to_owned())
+            }
+        }
+    }
+}
+
+/// An argument in the configuration that cx cannot allow. Reads as a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{arg}' may not be among the arguments for {kind}: {why}")]
+pub struct ArgError {
+    /// As it stands in the configuration.
+    pub arg: String,
+    /// The backend.
+    pub kind: BackendKind,
+    /// The end of the sentence.
+    pub why: &'static str,
+}
+
+/// A worker that has ended, and where its output lies.
+#[derive(Clone, Debug)]
+pub struct JudgeInput<'a> {
+    /// How its process ended; none where that is not known (a lost job).
+    pub exit: Option<WorkerExit>,
+    /// Its stdout, in a file.
+    pub stdout: &'a Path,
+    /// Its stderr, in a file.
+    pub stderr: &'a Path,
+    /// [`Launch::answer_file`].
+    pub answer_file: Option<&'a Path>,
+    /// What the supervisor did to it: timed out, silent, killed, lost. Never
+    /// success; it wins over everything that the worker says.
+    pub ended_by_us: Option<Outcome>,
+    /// The thread that had to be resumed.
+    pub expected_thread: Option<&'a str>,
+}
+
+/// What a worker's end means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// How the job ended.
+    pub outcome: Outcome,
+    /// Why it is no success: one sentence in one line, with no full stop. For a
+    /// job that was ended by us it is the last error that the worker reported.
+    pub reason: Option<String>,
+    /// The final message, or what there is of it.
+    pub answer: Answer,
+    /// Tokens; over the whole thread where one was resumed.
+    pub usage: Option<Usage>,
+    /// The thread by which the work can be resumed.
+    pub thread_id: Option<String>,
+    /// What a reader of the result should know even of a success: commands that
+    /// were refused, for example. Sentences, a few at most.
+    pub notes: Vec<String>,
+    /// A success in which no command was seen to run. codex leaves no event of
+    /// a command that its sandbox stopped with "Permission denied", so the
+    /// sandbox may have been broken: start [`sandbox_probe`], and if it fails
+    /// the outcome is [`Outcome::SandboxBroken`].
+    pub sandbox_unproven: bool,
+}
+
+/// A worker's final message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// There is none.
+    None,
+    /// This text.
+    Text(String),
+    /// All of stdout, byte for byte; possibly empty.
+    Stdout,
+}
+
+/// Checks a prompt as it would be sent, before anything starts.
+pub fn check_prompt(kind: BackendKind, prompt: &[u8]) -> Result<(), PromptError> {
+    match kind {
+        BackendKind::Codex => codex::check_prompt(prompt),
+        BackendKind::Sh => sh::check_prompt(prompt),
+    }
+}
+
+/// Checks arguments from the configuration: none may undo what cx promises
+/// (readers only read) or what it relies on (events on stdout).
+pub fn check_args(kind: BackendKind, args: &[String]) -> Result<(), ArgError> {
+    match kind {
+        BackendKind::Codex => codex::check_args(args),
+        BackendKind::Sh => sh::check_args(args),
+    }
+}
+
+/// The program, arguments and files with which a worker starts.
+pub fn launch(input: &LaunchInput<'_>) -> Launch {
+    match input.kind {
+        BackendKind::Codex => codex::launch(input),
+        BackendKind::Sh => sh::launch(input),
+    }
+}
+
+/// The backend's own check that its sandbox can start: exit code 0 means yes.
+/// To be run in the job's start folder, with its environment; takes about 40 ms.
+pub fn sandbox_probe(kind: BackendKind, program: &Path) -> Option<Launch> {
+    match kind {
+        BackendKind::Codex => Some(codex::sandbox_probe(program)),
+        BackendKind::Sh => None,
+    }
+}
+
+/// What a worker last did, in one short line, from the end of its stdout. The
+/// first line of `tail` may be cut. Paths are shown relative to `root`.
+pub fn activity(kind: BackendKind, tail: &[u8], root: Option<&Path>) -> Option<String> {
+    match kind {
+        BackendKind::Codex => codex::activity(tail, root),
+        BackendKind::Sh => sh::activity(tail),
+    }
+}
+
+/// How a job ended, from its worker's exit and output. Reads the files in one
+/// pass and constant memory. An error means that a file could not be read; one
+/// that does not exist counts as empty.
+pub fn judge(kind: BackendKind, input: &JudgeInput<'_>) -> io::Result<Verdict> {
+    match kind {
+        BackendKind::Codex => codex::judge(input),
+        BackendKind::Sh => sh::judge(input),
+    }
+}
+
+/// The last `max` bytes of a file, for [`activity`]; none of one that does not
+/// exist.
+pub fn tail(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    text::tail(path, max)
+}
+
+impl Verdict {
+    /// The same after [`sandbox_probe`] failed; `said` is what it wrote to
+    /// stderr, possibly nothing.
+    #[must_use]
+    pub fn with_broken_sandbox(mut self, said: &[u8]) -> Self {
+        self.outcome = Outcome::SandboxBroken;
+        self.reason = Some(sandbox_reason(said));
+        self.sandbox_unproven = false;
+        self
+    }
+}
+
+/// Why nothing ran, with the words of the sandbox where it had any.
+fn sandbox_reason(said: &[u8]) -> String {
+    let reason = "codex could not start its sandbox, so no command ran";
+    match text::one_line(said, 200).as_str() {
+        "" => reason.to_owned(),
+        said => format!("{reason}: {said}"),
+    }
+}
+
+impl JudgeInput<'_> {
+    /// What ended the worker from outside: us, a signal, or something unknown.
+    fn interruption(&self) -> Option<(Outcome, Option<String>)> {
+        if let Some(outcome) = self.ended_by_us.as_ref().filter(|outcome| !outcome.is_success()) {
+            return Some((outcome.clone(), None));
+        }
+        match self.exit {
+            None => Some((Outcome::Lost, Some("how it ended is not known".to_owned()))),
+            Some(WorkerExit::Signal(signal)) => {
+                Some((Outcome::Killed, Some(format!("ended by signal {signal}"))))
+            }
+            Some(WorkerExit::Code(_)) => None,
+        }
+    }
+}

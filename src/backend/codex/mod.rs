@@ -1,0 +1,14 @@
+//! The codex backend: `codex exec --json`.
+
+mod activity;
+mod argv;
+mod digest;
+mod event;
+mod judge;
+mod stderr;
+#[cfg(test)]
+mod tests;
+
+pub(super) use activity::activity;
+pub(super) use argv::{check_args, check_prompt, launch, sandbox_probe};
+pub(super) use judge::judge;
