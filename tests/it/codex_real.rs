@@ -75,6 +75,11 @@ fn failure(output: &Output) -> String {
     failed[0]["error"]["message"].as_str().unwrap().to_owned()
 }
 
+fn terminate(running: &Running) {
+    let pid = Pid::from_raw(i32::try_from(running.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+}
+
 #[test]
 fn a_reader_answers() {
     let lab = Lab::new();
@@ -242,10 +247,42 @@ fn a_server_that_hangs_is_waited_for_until_a_signal_comes() {
     lab.server.on("hang", Script::new().hang());
     let running = lab.start("read-only", "hang");
     lab.server.wait_for_requests(1);
-    let pid = Pid::from_raw(i32::try_from(running.id()).unwrap()).unwrap();
-    kill_process(pid, Signal::TERM).unwrap();
+    terminate(&running);
     let output = running.finish().signal(15);
     assert!(events(&output, "turn.failed").is_empty(), "{output}");
+}
+
+#[test]
+fn a_signal_ends_a_sandboxed_command_too() {
+    let lab = Lab::new();
+    let gate = lab.sandbox.gate("gate");
+    lab.server.on("long", Script::new().shell(&gate.pass()));
+    let running = lab.start("workspace-write", "a long command");
+    gate.arrived();
+    // The command may run before codex has said so.
+    running.wait_for_stdout("item.started");
+    terminate(&running);
+    let output = running.finish().signal(15);
+    assert!(items(&output, "command_execution").is_empty(), "{output}");
+    // The sandbox fails here if the command outlives codex.
+}
+
+#[test]
+fn a_resumed_thread_goes_on() {
+    let lab = Lab::new();
+    lab.server.on("first", Script::new().shell("true").say("One."));
+    lab.server.on("second", Script::new().shell("true").say("Two."));
+    let first = lab.read_only("the first question").ok();
+    let thread = &events(&first, "thread.started")[0]["thread_id"];
+    let mut command = lab.sandbox.command("codex");
+    command.args(["exec", "--json", "-s", "read-only", "-o"]).arg(lab.answer_file());
+    command.args(["resume", thread.as_str().unwrap(), "-"]);
+    let second = lab.sandbox.run_with_input(command, "the second question").ok();
+    assert_eq!(&events(&second, "thread.started")[0]["thread_id"], thread);
+    assert_eq!(lab.answer(), "Two.");
+    let prompts = lab.server.prompts();
+    let [one, two] = ["the first question", "the second question"];
+    assert_eq!(prompts, [one, one, two, two]);
 }
 
 #[test]

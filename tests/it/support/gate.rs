@@ -47,6 +47,9 @@ impl Gate {
 
     /// Waits until a worker stands at the gate. Each arrival counts once, but
     /// two at the same moment may be seen as one: take a gate for each worker.
+    /// It has the gate open then, but need not be reading yet: a signal that is
+    /// sent now may come before the read, and a shell runs its trap for it only
+    /// after the gate has opened. Signals without a trap act at once.
     #[track_caller]
     pub(crate) fn arrived(&self) {
         assert!(self.opened.wait(DEADLINE), "no worker came to {}", self.path.display());
