@@ -1,0 +1,9 @@
+//! The integration tests: one binary, one file for each verb.
+//!
+//! Every test works in a [`support::Sandbox`], which owns all that the programs
+//! in it can see and fails the test when one of them is left behind.
+#![expect(clippy::unwrap_used, reason = "a test that panics says where")]
+
+mod codex_real;
+mod ground;
+mod support;

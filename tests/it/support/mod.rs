@@ -1,0 +1,28 @@
+//! What the tests stand on.
+
+mod codex;
+mod gate;
+mod ledger;
+mod model_server;
+mod processes;
+mod pty;
+mod running;
+mod sandbox;
+mod watch;
+
+use std::time::Duration;
+
+pub(crate) use codex::CodexHome;
+pub(crate) use gate::Gate;
+pub(crate) use ledger::Ledger;
+pub(crate) use model_server::{ModelServer, Script};
+pub(crate) use pty::Terminal;
+pub(crate) use running::{Output, Running};
+pub(crate) use sandbox::Sandbox;
+
+/// How long a test waits for something that has to happen. It is never the
+/// time that something takes: whatever waits is woken when it happens.
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
+
+/// What an orderly program that has let its waiters go may still take to exit.
+pub(crate) const GRACE: Duration = Duration::from_secs(10);

@@ -1,0 +1,355 @@
+//! A model server on loopback, scripted in Rust, that the real codex talks to.
+//!
+//! It speaks as much of the OpenAI Responses API as `codex exec` uses: `POST
+//! /v1/responses` with an event stream, and `GET /v1/models`. Which script
+//! answers is decided by a marker in the prompt, the last message of the user
+//! that is not codex's own context; see [`Script`] for how steps are played.
+//! Each connection has a thread; dropping the server closes all and ends them.
+
+mod http;
+mod script;
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{self, JoinHandle};
+
+use serde_json::{Value, json};
+
+use super::DEADLINE;
+pub(crate) use script::Script;
+use script::{Action, Call, Spoil, Step};
+
+/// How codex's own context begins, which it sends as messages of the user.
+const CONTEXT: &[&str] =
+    &["<environment_context>", "<user_instructions>", "# AGENTS.md instructions"];
+
+/// The server. It runs until it is dropped.
+pub(crate) struct ModelServer {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    listening: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    scripts: Vec<(String, Script)>,
+    requests: Vec<Value>,
+    /// How many requests each spoiling step has spoiled, by thread and step.
+    spoiled: HashMap<(String, usize), u32>,
+    connections: Vec<(TcpStream, JoinHandle<()>)>,
+    complaints: Vec<String>,
+    stopping: bool,
+}
+
+impl ModelServer {
+    /// Starts a server on a free port of loopback.
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a port");
+        let address = listener.local_addr().expect("a listener has an address");
+        let shared = Arc::new(Shared::default());
+        let listening = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.listen(&listener))
+        };
+        Self { address, shared, listening: Some(listening) }
+    }
+
+    /// `http://127.0.0.1:PORT/v1`, for a provider's configuration.
+    pub(crate) fn base_url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// Prompts that contain `marker` are answered by `script`; the first marker
+    /// that fits counts. A prompt without one gets an empty script.
+    pub(crate) fn on(&self, marker: &str, script: Script) {
+        self.shared.state().scripts.push((marker.to_owned(), script));
+    }
+
+    /// The bodies of all requests for a response so far.
+    pub(crate) fn requests(&self) -> Vec<Value> {
+        self.shared.state().requests.clone()
+    }
+
+    /// The prompt of each request so far, as the model would read it.
+    pub(crate) fn prompts(&self) -> Vec<String> {
+        self.requests()
+            .iter()
+            .map(|body| prompt_of(body).map_or_else(String::new, |p| p.1))
+            .collect()
+    }
+
+    /// Waits until `count` requests have come, answered or not.
+    #[track_caller]
+    pub(crate) fn wait_for_requests(&self, count: usize) {
+        let state = self.shared.state();
+        let too_few = |state: &mut State| state.requests.len() < count;
+        let (state, waited) =
+            self.shared.changed.wait_timeout_while(state, DEADLINE, too_few).unwrap();
+        let came = state.requests.len();
+        drop(state);
+        assert!(!waited.timed_out(), "{count} requests were awaited, {came} came");
+    }
+}
+
+impl Drop for ModelServer {
+    fn drop(&mut self) {
+        self.shared.state().stopping = true;
+        // The listener is blocked in accept: this wakes it.
+        drop(TcpStream::connect(self.address));
+        if let Some(listening) = self.listening.take() {
+            drop(listening.join());
+        }
+        let connections = std::mem::take(&mut self.shared.state().connections);
+        for (stream, serving) in connections {
+            drop(stream.shutdown(Shutdown::Both));
+            drop(serving.join());
+        }
+        let complaints = std::mem::take(&mut self.shared.state().complaints);
+        if !thread::panicking() {
+            assert!(complaints.is_empty(), "the model server was not understood: {complaints:?}");
+        }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn listen(self: &Arc<Self>, listener: &TcpListener) {
+        for stream in listener.incoming() {
+            if self.state().stopping {
+                return;
+            }
+            let Ok(stream) = stream else { continue };
+            let Ok(handle) = stream.try_clone() else { continue };
+            let shared = Arc::clone(self);
+            let serving = thread::spawn(move || {
+                // A client that goes away is no fault of the server's.
+                drop(shared.serve(&stream));
+                // The handle above keeps the socket open: say that it is over.
+                drop(stream.shutdown(Shutdown::Both));
+            });
+            self.state().connections.push((handle, serving));
+        }
+    }
+
+    fn serve(&self, stream: &TcpStream) -> io::Result<()> {
+        let Some(request) = http::read_request(stream)? else { return Ok(()) };
+        match (request.method.as_str(), request.path.split('?').next()) {
+            ("GET", Some("/v1/models")) => http::answer(
+                stream,
+                200,
+                None,
+                &json!({ "object": "list", "data": [], "models": [] }),
+            ),
+            ("POST", Some("/v1/responses")) => match serde_json::from_slice(&request.body) {
+                Ok(body) => self.respond(stream, &body),
+                Err(error) => self.complain(stream, &format!("a request is not JSON: {error}")),
+            },
+            (method, _) => {
+                self.complain(stream, &format!("no such page: {method} {}", request.path))
+            }
+        }
+    }
+
+    /// What a test must hear of although only codex sees the answer.
+    fn complain(&self, stream: &TcpStream, complaint: &str) -> io::Result<()> {
+        self.state().complaints.push(complaint.to_owned());
+        http::answer(stream, 400, None, &json!({ "error": { "message": complaint } }))
+    }
+
+    fn respond(&self, stream: &TcpStream, body: &Value) -> io::Result<()> {
+        let step = self.next_step(body);
+        let id = {
+            let mut state = self.state();
+            state.requests.push(body.clone());
+            state.requests.len()
+        };
+        self.changed.notify_all();
+        let mut output = step.before;
+        match step.action {
+            Action::Spoil(spoil) => return spoil_response(stream, id, &spoil),
+            Action::Say(text) => output.push(message(id, &text)),
+            Action::Empty => {}
+            Action::Fail { code, message } => {
+                begin_response(stream, id)?;
+                let error = json!({ "code": code, "message": message });
+                let response =
+                    json!({ "id": format!("resp_{id}"), "status": "failed", "error": error });
+                return http::event(stream, "response.failed", json!({ "response": response }));
+            }
+            Action::Call(call) => match tool_call(id, &call, body) {
+                Ok(item) => output.push(item),
+                Err(complaint) => return self.complain(stream, &complaint),
+            },
+        }
+        begin_response(stream, id)?;
+        for (index, item) in output.iter().enumerate() {
+            send_item(stream, index, item)?;
+        }
+        let [input, cached, out, reasoning] = step.usage;
+        let usage = json!({
+            "input_tokens": input,
+            "input_tokens_details": { "cached_tokens": cached },
+            "output_tokens": out,
+            "output_tokens_details": { "reasoning_tokens": reasoning },
+            "total_tokens": input + out,
+        });
+        let response = json!({
+            "id": format!("resp_{id}"), "object": "response", "status": "completed",
+            "output": output, "usage": usage,
+        });
+        http::event(stream, "response.completed", json!({ "response": response }))
+    }
+
+    /// The step that answers this request. A spoiling step is passed over when
+    /// a tool has answered after it, or when it has spoiled enough.
+    fn next_step(&self, body: &Value) -> Step {
+        let (at, prompt) = prompt_of(body).unwrap_or_default();
+        let outputs = input_of(body).iter().skip(at).filter(|item| {
+            item["type"].as_str().is_some_and(|kind| kind.ends_with("_call_output"))
+        });
+        let mut answered = outputs.count();
+        let thread = body["prompt_cache_key"].as_str().unwrap_or_default().to_owned();
+        let mut state = self.state();
+        let fitting = state.scripts.iter().find(|(marker, _)| prompt.contains(marker));
+        let steps = fitting.map(|(_, script)| script.steps.clone()).unwrap_or_default();
+        for (index, step) in steps.into_iter().enumerate() {
+            match step.action {
+                Action::Spoil(_) if answered == 0 => {
+                    let spoiled =
+                        state.spoiled.entry((format!("{thread} {at}"), index)).or_default();
+                    if step.times.is_none_or(|times| *spoiled < times) {
+                        *spoiled += 1;
+                        return step;
+                    }
+                }
+                Action::Call(_) if answered > 0 => answered -= 1,
+                Action::Spoil(_) => {}
+                _ => return step,
+            }
+        }
+        let mut ending = Script::new().say("done");
+        ending.steps.remove(0)
+    }
+}
+
+/// The input items of a request.
+fn input_of(body: &Value) -> &[Value] {
+    body["input"].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// The place and the text of the last message of the user that is a prompt.
+fn prompt_of(body: &Value) -> Option<(usize, String)> {
+    let prompt = |(index, item): (usize, &Value)| {
+        if item["type"] != "message" || item["role"] != "user" {
+            return None;
+        }
+        let parts = item["content"].as_array()?.iter().filter_map(|part| part["text"].as_str());
+        let text: String = parts.collect();
+        (!CONTEXT.iter().any(|context| text.starts_with(context))).then_some((index, text))
+    };
+    input_of(body).iter().enumerate().rev().find_map(prompt)
+}
+
+fn begin_response(stream: &TcpStream, id: usize) -> io::Result<()> {
+    http::begin_events(stream)?;
+    let response = json!({
+        "id": format!("resp_{id}"), "object": "response", "status": "in_progress", "output": [],
+    });
+    http::event(stream, "response.created", json!({ "response": response }))
+}
+
+fn message(id: usize, text: &str) -> Value {
+    json!({
+        "type": "message", "role": "assistant", "id": format!("msg_{id}"),
+        "phase": "final_answer", "status": "completed",
+        "content": [{ "type": "output_text", "text": text, "annotations": [] }],
+    })
+}
+
+/// The item that calls a tool, as the request offers it.
+fn tool_call(id: usize, call: &Call, body: &Value) -> Result<Value, String> {
+    let (kind, name) = match call {
+        Call::Shell(_) => ("function", "exec_command"),
+        Call::Patch(_) => ("custom", "apply_patch"),
+    };
+    let tools = body["tools"].as_array().map_or(&[][..], Vec::as_slice);
+    if !tools.iter().any(|tool| tool["type"] == kind && tool["name"] == name) {
+        return Err(format!("the request offers no {kind} tool {name}: {tools:?}"));
+    }
+    let call_id = format!("call_{id}");
+    Ok(match call {
+        Call::Shell(command) => {
+            let arguments = json!({ "cmd": command, "yield_time_ms": 30_000 }).to_string();
+            json!({
+                "type": "function_call", "id": format!("fc_{id}"), "call_id": call_id,
+                "name": name, "arguments": arguments, "status": "completed",
+            })
+        }
+        Call::Patch(patch) => json!({
+            "type": "custom_tool_call", "id": format!("ctc_{id}"), "call_id": call_id,
+            "name": name, "input": patch, "status": "completed",
+        }),
+    })
+}
+
+fn send_item(stream: &TcpStream, index: usize, item: &Value) -> io::Result<()> {
+    let mut begun = item.clone();
+    if item["type"] == "message" {
+        begun["content"] = json!([]);
+    }
+    http::event(
+        stream,
+        "response.output_item.added",
+        json!({ "output_index": index, "item": begun }),
+    )?;
+    http::event(stream, "response.output_item.done", json!({ "output_index": index, "item": item }))
+}
+
+fn spoil_response(mut stream: &TcpStream, id: usize, spoil: &Spoil) -> io::Result<()> {
+    use io::Write;
+    match spoil {
+        Spoil::Status { code, retry_after } => {
+            let message = format!("scripted status {code}");
+            let error = json!({ "message": message, "type": "scripted", "code": "scripted" });
+            http::answer(stream, *code, *retry_after, &json!({ "error": error }))
+        }
+        Spoil::Drop => {
+            begin_response(stream, id)?;
+            let item = message(id, "");
+            http::event(
+                stream,
+                "response.output_item.added",
+                json!({ "output_index": 0, "item": item }),
+            )?;
+            let delta = json!({
+                "output_index": 0, "item_id": item["id"], "content_index": 0,
+                "delta": "half an ans",
+            });
+            http::event(stream, "response.output_text.delta", delta)
+        }
+        Spoil::Hang => {
+            http::until_closed(stream);
+            Ok(())
+        }
+        Spoil::Stall => {
+            begin_response(stream, id)?;
+            http::until_closed(stream);
+            Ok(())
+        }
+        Spoil::BadJson => {
+            begin_response(stream, id)?;
+            stream.write_all(b"event: response.output_item.done\ndata: {\"type\": {nope\n\n")
+        }
+    }
+}
