@@ -1,0 +1,151 @@
+//! The configuration as it counts for one command: files, variables, and only
+//! those of the repository's commands that are trusted.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use super::{session::Session, spawn::main_folder};
+use crate::{
+    backend::{self, program},
+    config::{self, Claim, Command, Config, Loaded, Overrides, Places, Trust},
+    failure::{Exit, Failure},
+    git::Place,
+    job::BackendKind,
+};
+
+/// The configuration that counts.
+#[derive(Debug)]
+pub struct Settings {
+    /// Without what the repository wants run and nobody trusts.
+    pub config: Config,
+    /// Sentences for the person: unknown keys, commands that were not trusted.
+    pub notes: Vec<String>,
+    /// The keys whose commands were withheld.
+    withheld: Vec<String>,
+}
+
+impl Settings {
+    /// Reads the configuration for where we stand.
+    pub fn load(session: &Session) -> Result<Self, Failure> {
+        let mut loaded = load(session)?;
+        let mut notes: Vec<String> = loaded
+            .warnings
+            .iter()
+            .map(|warning| match warning.hint() {
+                Some(hint) => format!("{warning} ({hint})"),
+                None => warning.to_string(),
+            })
+            .collect();
+        let mut withheld = Vec::new();
+        if let Some(claim) = claim(session, &loaded)?
+            && !Trust::open(&session.roots.state_home).is_trusted(&claim)
+        {
+            withheld = loaded.withhold();
+            notes.push(format!(
+                "{} of this repository's {} is not trusted and was left out; `cx trust` shows it",
+                withheld.join(", "),
+                claim.file()
+            ));
+        }
+        Ok(Self { config: loaded.config, notes, withheld })
+    }
+
+    /// The program of a backend, or for an argv its first word.
+    pub fn program(&self, kind: BackendKind, word: Option<&String>) -> Result<PathBuf, Failure> {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let found = match word {
+            Some(word) => program::locate_word(word.as_ref(), &path),
+            None => {
+                let configured = match kind {
+                    BackendKind::Codex => self.config.codex.program.as_ref().map(|c| c.value.as_path()),
+                    BackendKind::Sh => None,
+                };
+                program::locate(kind, configured, &path).map(|found| found.path)
+            }
+        };
+        found.map_err(|error| {
+            let exit = if error.exit_code() == 126 { Exit::NotExecutable } else { Exit::NotFound };
+            Failure::new(exit, format!("{error}; nothing was started")).maybe_hint(error.hint())
+        })
+    }
+
+    /// The setup command for a fresh worktree. One that is not trusted is left
+    /// out, or refused where it is required.
+    pub fn setup(&self, required: bool, notes: &mut Vec<String>) -> Result<Vec<String>, Failure> {
+        if required && self.withheld.iter().any(|key| key.contains("setup")) {
+            return Err(Failure::usage("the repository's setup command is not trusted, and it is required")
+                .hint("`cx trust` shows it and remembers that you trust it"));
+        }
+        match &self.config.worktree.setup {
+            Some(command) => Ok(match &command.value {
+                Command::Shell(script) => vec!["sh".to_owned(), "-c".to_owned(), script.clone()],
+                Command::Argv(argv) => argv.clone(),
+            }),
+            None if required => {
+                Err(Failure::usage("--require-setup was given, and no setup command is configured")
+                    .hint("set worktree.setup in .cx/config.toml"))
+            }
+            None => {
+                let _ = notes;
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    /// The configured arguments of a backend's program, checked.
+    pub fn extra_args(&self, kind: BackendKind) -> Result<Vec<String>, Failure> {
+        let args = match kind {
+            BackendKind::Codex => self.config.codex.args.as_ref().map(|c| c.value.clone()),
+            BackendKind::Sh => None,
+        };
+        let args = args.unwrap_or_default();
+        backend::check_args(kind, &args).map_err(|e| {
+            Failure::usage(e.to_string()).hint("change codex.args in the configuration")
+        })?;
+        Ok(args)
+    }
+
+    /// The folder that a repository's worktrees lie in.
+    pub fn worktree_folder(&self, place: &Place) -> PathBuf {
+        self.config.worktree.folder(&main_folder(place))
+    }
+
+    /// A repository's own agent that would run scripts has to be trusted.
+    pub fn require_trusted_agent(&self, session: &Session, name: &str) -> Result<(), Failure> {
+        let place = session.repository("an agent of the repository")?;
+        let file = format!(".cx/agents/{name}.md");
+        let claim = Claim::new(&place.common_dir, &file, vec![("backend".to_owned(), "\"sh\"".to_owned())])
+            .map_err(|e| Failure::internal(format!("cannot read {file}: {e}")))?;
+        if Trust::open(&session.roots.state_home).is_trusted(&claim) {
+            return Ok(());
+        }
+        Err(Failure::usage(format!("agent '{name}' of this repository runs shell scripts, and is not trusted"))
+            .hint("`cx trust` shows what the repository would run"))
+    }
+}
+
+/// Reads the configuration files.
+pub fn load(session: &Session) -> Result<Loaded, Failure> {
+    let failed = |e: config::ConfigError| {
+        Failure::usage(format!("{e}; nothing was started")).maybe_hint(e.hint())
+    };
+    let overrides = Overrides::read(|name| env::var_os(name)).map_err(failed)?;
+    let checkout = session.place.as_ref().and_then(|place| place.checkout.as_deref());
+    let places = Places {
+        checkout,
+        config_home: &session.roots.config_home,
+        home: &session.roots.home,
+    };
+    config::load(&places, overrides).map_err(failed)
+}
+
+/// What the repository's own file wants run.
+pub fn claim(session: &Session, loaded: &Loaded) -> Result<Option<Claim>, Failure> {
+    let Some(place) = &session.place else { return Ok(None) };
+    let common: &Path = &place.common_dir;
+    loaded
+        .claim(common)
+        .map_err(|e| Failure::internal(format!("cannot read {}: {e}", common.display())))
+}
