@@ -235,6 +235,24 @@ pub fn activity(kind: BackendKind, tail: &[u8], root: Option<&Path>) -> Option<S
     }
 }
 
+/// Whether a worker's stdout is a stream of events, a line each, rather than
+/// plain output.
+pub fn has_events(kind: BackendKind) -> bool {
+    match kind {
+        BackendKind::Codex => true,
+        BackendKind::Sh => false,
+    }
+}
+
+/// A line of a worker's stdout as people read it; `None` where it tells them
+/// nothing. Only for backends that have events.
+pub fn render(kind: BackendKind, line: &[u8], root: Option<&Path>) -> Option<String> {
+    match kind {
+        BackendKind::Codex => codex::render(line, root),
+        BackendKind::Sh => Some(String::from_utf8_lossy(line).into_owned()),
+    }
+}
+
 /// How a job ended, from its worker's exit and output. Reads the files in one
 /// pass and constant memory. An error means that a file could not be read; one
 /// that does not exist counts as empty.

@@ -84,6 +84,7 @@ pub struct Reader {
     path: PathBuf,
     raw: bool,
     kind: crate::job::BackendKind,
+    root: Option<PathBuf>,
     offset: u64,
     partial: Vec<u8>,
 }
@@ -91,7 +92,7 @@ pub struct Reader {
 impl Reader {
     /// From the beginning of `path`.
     pub fn new(job: &Job, path: PathBuf, raw: bool) -> Self {
-        Self { path, raw, kind: job.spec.backend, offset: 0, partial: Vec::new() }
+        Self { path, raw, kind: job.spec.backend, root: root(job), offset: 0, partial: Vec::new() }
     }
 
     /// Writes what has come since the last call.
@@ -122,12 +123,18 @@ impl Reader {
 
     fn render(&self, lines: &[u8], out: &mut Out) -> Result<(), Failure> {
         for line in lines.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
-            if let Some(text) = backend::render(self.kind, line) {
+            if let Some(text) = backend::render(self.kind, line, self.root.as_deref()) {
                 out.line(text)?;
             }
         }
         out.flush()
     }
+}
+
+/// The folder that paths are shown relative to.
+fn root(job: &Job) -> Option<PathBuf> {
+    let tree = job.spec.tree.as_ref().map(|tree| &tree.path);
+    tree.or(job.spec.checkout.as_ref()).map(PathBuf::from)
 }
 
 fn read_from(path: &Path, offset: u64) -> io::Result<Vec<u8>> {

@@ -73,7 +73,7 @@ impl Settings {
 
     /// The setup command for a fresh worktree. One that is not trusted is left
     /// out, or refused where it is required.
-    pub fn setup(&self, required: bool, notes: &mut Vec<String>) -> Result<Vec<String>, Failure> {
+    pub fn setup(&self, required: bool) -> Result<Vec<String>, Failure> {
         if required && self.withheld.iter().any(|key| key.contains("setup")) {
             return Err(Failure::usage("the repository's setup command is not trusted, and it is required")
                 .hint("`cx trust` shows it and remembers that you trust it"));
@@ -87,10 +87,7 @@ impl Settings {
                 Err(Failure::usage("--require-setup was given, and no setup command is configured")
                     .hint("set worktree.setup in .cx/config.toml"))
             }
-            None => {
-                let _ = notes;
-                Ok(Vec::new())
-            }
+            None => Ok(Vec::new()),
         }
     }
 
@@ -115,9 +112,7 @@ impl Settings {
     /// A repository's own agent that would run scripts has to be trusted.
     pub fn require_trusted_agent(&self, session: &Session, name: &str) -> Result<(), Failure> {
         let place = session.repository("an agent of the repository")?;
-        let file = format!(".cx/agents/{name}.md");
-        let claim = Claim::new(&place.common_dir, &file, vec![("backend".to_owned(), "\"sh\"".to_owned())])
-            .map_err(|e| Failure::internal(format!("cannot read {file}: {e}")))?;
+        let claim = super::trust::agent_claim(&place.common_dir, name)?;
         if Trust::open(&session.roots.state_home).is_trusted(&claim) {
             return Ok(());
         }

@@ -332,8 +332,8 @@ impl Plan {
             return Err(Failure::usage("a model's name cannot be empty or begin with '-'"));
         }
         let utf8 = |path: &Path| path_text(path);
-        let mut notes = settings.notes.clone();
-        let setup = if mode == Mode::Writer { settings.setup(args.require_setup, &mut notes)? } else { Vec::new() };
+        let notes = settings.notes.clone();
+        let setup = if mode == Mode::Writer { settings.setup(args.require_setup)? } else { Vec::new() };
         let max_jobs = args.max_jobs.map(std::num::NonZeroU64::get);
         let max_jobs = max_jobs.or_else(|| config.max_jobs.map(|n| n.get() as u64));
         Ok(Self {

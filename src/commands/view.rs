@@ -1,12 +1,7 @@
 //! A job as listings and JSON show it. The JSON keys are the contract for
 //! scripts (`docs/cli.md`): keys are added, never renamed.
 
-use std::{
-    fs::File,
-    io::{Read, Seek, SeekFrom},
-    path::Path,
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -199,20 +194,11 @@ pub fn activity(job: &Job, files: &JobFiles) -> Option<String> {
         Phase::Starting => None,
         Phase::Lost => Some("its supervisor vanished; keeping what it left".to_owned()),
         Phase::Running => {
-            let tail = tail(&files.stdout(), TAIL)?;
-            backend::activity(job.spec.backend, &tail)
+            let tail = backend::tail(&files.stdout(), TAIL).ok()?;
+            let root = job.spec.tree.as_ref().map(|tree| &tree.path).or(job.spec.checkout.as_ref());
+            backend::activity(job.spec.backend, &tail, root.map(Path::new))
         }
     }
-}
-
-/// The last `len` bytes of a file.
-fn tail(path: &Path, len: u64) -> Option<Vec<u8>> {
-    let mut file = File::open(path).ok()?;
-    let size = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(size.saturating_sub(len))).ok()?;
-    let mut bytes = Vec::new();
-    file.take(len).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
 }
 
 /// `+` for the current job, `-` for the one before, among `open` jobs in order.

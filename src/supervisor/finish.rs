@@ -92,13 +92,14 @@ impl Supervisor {
         let program = Path::new(&self.spec.program);
         let Some(probe) = backend::sandbox_probe(self.spec.backend, program) else { return Ok(()) };
         let log = self.files.dir().join("sandbox.log");
-        let folder = self.spec.tree.as_ref().map_or(&self.spec.cwd, |tree| &tree.path);
+        // Whether it starts can depend on the folder.
+        let folder = self.start_folder();
         let mut env = self.worker_env();
         env.extend(probe.env);
         let command = WorkerCommand {
             program: probe.program,
             args: probe.args,
-            dir: PathBuf::from(folder),
+            dir: folder,
             env,
             env_remove: super::prepare::scrubbed(),
             stdin: Input::Null,
@@ -110,10 +111,9 @@ impl Supervisor {
         if watched.exit == Some(WorkerExit::Code(0)) {
             return Ok(());
         }
-        verdict.outcome = Outcome::SandboxBroken;
-        let said = fs::read_to_string(&log).unwrap_or_default();
-        let said = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("no reason given");
-        verdict.reason = Some(format!("its sandbox cannot start here: {}", ui::clean(said)));
+        let said = fs::read(&log)?;
+        let unproven = std::mem::replace(verdict, Verdict::nothing());
+        *verdict = unproven.with_broken_sandbox(&said);
         Ok(())
     }
 }
@@ -134,15 +134,7 @@ impl Finisher<'_> {
                 },
             )?
         } else {
-            Verdict {
-                outcome: Outcome::NotStarted,
-                reason: None,
-                answer: Answer::None,
-                usage: None,
-                thread_id: None,
-                notes: Vec::new(),
-                sandbox_unproven: false,
-            }
+            Verdict::nothing()
         };
         if let Some(stop) = stop {
             verdict.outcome = stop.outcome.clone();

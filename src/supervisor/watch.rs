@@ -91,7 +91,8 @@ impl Supervisor {
         Ok(Ended::ran(watched, launch.answer_file, wrote))
     }
 
-    fn start_folder(&self) -> PathBuf {
+    /// Where the worker stands.
+    pub(super) fn start_folder(&self) -> PathBuf {
         match &self.spec.tree {
             Some(tree) => Path::new(&tree.path).join(&tree.prefix),
             None => PathBuf::from(&self.spec.cwd),

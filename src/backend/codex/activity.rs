@@ -17,7 +17,8 @@ pub(in super::super) fn activity(tail: &[u8], root: Option<&Path>) -> Option<Str
     })
 }
 
-fn sentence(event: &Event<'_>, root: Option<&Path>) -> Option<String> {
+/// What an event says about what codex does.
+pub(super) fn sentence(event: &Event<'_>, root: Option<&Path>) -> Option<String> {
     Some(match event {
         Event::TurnStarted | Event::Thinking => "thinking".to_owned(),
         Event::TurnFailed(message) | Event::Error(message) => super::stderr::unwrap(message),

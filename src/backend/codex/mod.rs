@@ -5,6 +5,7 @@ mod argv;
 mod digest;
 mod event;
 mod judge;
+mod render;
 mod stderr;
 #[cfg(test)]
 mod tests;
@@ -12,3 +13,4 @@ mod tests;
 pub(super) use activity::activity;
 pub(super) use argv::{check_args, check_prompt, launch, sandbox_probe};
 pub(super) use judge::judge;
+pub(super) use render::render;

@@ -1,0 +1,70 @@
+//! One file for each verb: its arguments, what it composes, what it says.
+
+pub mod agents;
+pub mod clean;
+pub mod collect;
+pub mod completions;
+pub mod diff;
+pub mod doctor;
+pub mod events;
+pub mod fg;
+pub mod generate;
+pub mod init;
+pub mod jobs;
+pub mod kill;
+pub mod logs;
+pub mod man;
+pub mod merge;
+pub mod path;
+pub mod prompt;
+pub mod segment;
+mod session;
+mod settings;
+pub mod show;
+pub mod spawn;
+pub mod trust;
+mod view;
+pub mod wait;
+
+use crate::{
+    cli::{Cli, Color, Command},
+    failure::{Exit, Failure},
+};
+
+/// Runs the verb that the command line names.
+pub fn run(cli: &Cli) -> Result<Exit, Failure> {
+    match cli.color {
+        Color::Auto => {}
+        Color::Always => anstream::ColorChoice::Always.write_global(),
+        Color::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    if let Some(dir) = &cli.dir {
+        std::env::set_current_dir(dir).map_err(|e| {
+            Failure::usage(format!("cannot change to {}: {e}", dir.display()))
+        })?;
+    }
+    match &cli.command {
+        Command::Spawn(args) => spawn::run(args),
+        Command::Jobs(args) => jobs::run(args),
+        Command::Wait(args) => wait::run(args),
+        Command::Collect(args) => collect::run(args),
+        Command::Merge(args) => merge::run(args),
+        Command::Logs(args) => logs::run(args),
+        Command::Diff(args) => diff::run(args),
+        Command::Show(args) => show::run(args),
+        Command::Path(args) => path::run(args),
+        Command::Prompt(args) => prompt::run(args),
+        Command::Fg(args) => fg::run(args),
+        Command::Kill(args) => kill::run(args),
+        Command::Clean(args) => clean::run(args),
+        Command::Agents(args) => agents::run(args),
+        Command::Events(args) => events::run(args),
+        Command::Trust(args) => trust::run(args),
+        Command::Doctor(args) => doctor::run(args),
+        Command::Init(args) => init::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
+        Command::Generate(args) => generate::run(args),
+        Command::Segment(args) => segment::run(args),
+    }
+}
