@@ -10,11 +10,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
 use super::{GitError, Oid};
 
@@ -219,6 +219,50 @@ impl Git {
             stdout: output.stdout,
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             command: self.shown,
+        })
+    }
+
+    /// Starts it with pipes to its stdin and stdout, for a dialogue.
+    pub(super) fn dialogue(mut self) -> Result<Dialogue, GitError> {
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().map_err(GitError::NotRun)?;
+        match (child.stdin.take(), child.stdout.take()) {
+            (Some(stdin), Some(stdout)) => {
+                Ok(Dialogue { child, stdin, stdout: BufReader::new(stdout), command: self.shown })
+            }
+            _ => Err(GitError::Answer(self.shown)),
+        }
+    }
+}
+
+/// A `git` that answers line by line.
+#[derive(Debug)]
+pub(super) struct Dialogue {
+    pub(super) child: Child,
+    pub(super) stdin: ChildStdin,
+    pub(super) stdout: BufReader<ChildStdout>,
+    pub(super) command: String,
+}
+
+impl Dialogue {
+    /// Says `words` and reads the line that answers; none when it has ended.
+    pub(super) fn ask(&mut self, words: &str) -> Option<String> {
+        self.stdin.write_all(words.as_bytes()).and_then(|()| self.stdin.flush()).ok()?;
+        let mut line = String::new();
+        let read = self.stdout.read_line(&mut line).ok()?;
+        (read > 0).then(|| line.trim_end().to_owned())
+    }
+
+    /// Closes its stdin and collects how it ended.
+    pub(super) fn finish(self) -> Result<Output, GitError> {
+        drop(self.stdin);
+        drop(self.stdout);
+        let output = self.child.wait_with_output().map_err(GitError::NotRun)?;
+        Ok(Output {
+            status: output.status,
+            stdout: output.stdout,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            command: self.command,
         })
     }
 }

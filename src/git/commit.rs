@@ -264,14 +264,14 @@ fn make(
     message: &CommitMessage,
 ) -> Result<(Oid, bool), GitError> {
     if has_identity(git)?.is_none() {
-        return Ok((commit_tree(git(), tree, parents, &message.to_string())?, false));
+        return Ok((commit_tree(git(), tree, parents, &message.to_string(), false)?, false));
     }
     let mut as_cx = git();
     for role in ["AUTHOR", "COMMITTER"] {
         as_cx = as_cx.env(&format!("GIT_{role}_NAME"), "cx");
         as_cx = as_cx.env(&format!("GIT_{role}_EMAIL"), "cx@localhost");
     }
-    Ok((commit_tree(as_cx, tree, parents, &message.to_string())?, true))
+    Ok((commit_tree(as_cx, tree, parents, &message.to_string(), false)?, true))
 }
 
 /// What git says when it knows no identity; none when it knows one.
@@ -285,14 +285,19 @@ pub(super) fn has_identity(git: &dyn Fn() -> Git) -> Result<Option<String>, GitE
     Ok(None)
 }
 
-/// Makes a commit object; no ref moves. `git` may carry an identity, dates, `-S`.
+/// Makes a commit object; no ref moves. `git` may carry an identity and dates.
 pub(super) fn commit_tree(
     git: Git,
     tree: &Oid,
     parents: &[&Oid],
     message: &str,
+    signed: bool,
 ) -> Result<Oid, GitError> {
-    let mut git = git.config("i18n.commitEncoding", "UTF-8").arg("commit-tree").arg(tree);
+    let mut git = git.config("i18n.commitEncoding", "UTF-8").arg("commit-tree");
+    if signed {
+        git = git.arg("-S");
+    }
+    git = git.arg(tree);
     for parent in parents {
         git = git.arg("-p").arg(parent);
     }

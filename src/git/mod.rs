@@ -12,7 +12,10 @@
 
 pub mod command;
 pub mod commit;
+pub mod diff;
 pub mod error;
+pub mod include;
+pub mod merge;
 pub mod oid;
 pub mod place;
 pub mod refs;

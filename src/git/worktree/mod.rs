@@ -160,14 +160,17 @@ fn is_ours(place: &Place, path: &Path) -> bool {
 /// it does not matter what a worker made of the `.git` file in the worktree.
 pub fn admin_dir(place: &Place, path: &Path) -> Option<PathBuf> {
     let entries = fs::read_dir(place.common_dir.join("worktrees")).ok()?;
-    entries.filter_map(Result::ok).map(|entry| entry.path()).find(|admin| {
-        let Ok(mut bytes) = fs::read(admin.join("gitdir")) else { return false };
-        while bytes.last() == Some(&b'\n') {
-            bytes.pop();
-        }
-        let pointed = admin.join(path_of(&bytes));
-        pointed.parent().is_some_and(|there| same_path(there, path))
-    })
+    let mut folders = entries.filter_map(Result::ok).map(|entry| entry.path());
+    folders.find(|admin| same_path(&checkout_of(admin), path))
+}
+
+/// The checkout that belongs to a git dir, by git's own note of it.
+pub(super) fn checkout_of(git_dir: &Path) -> PathBuf {
+    let pointed = match fs::read(git_dir.join("gitdir")) {
+        Ok(bytes) => git_dir.join(path_of(bytes.trim_ascii_end())),
+        Err(_) => git_dir.to_owned(),
+    };
+    pointed.parent().map(Path::to_owned).unwrap_or_default()
 }
 
 /// Whether two paths name one folder, by name or once links are followed.
