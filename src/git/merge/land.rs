@@ -1,0 +1,348 @@
+//! Landing a plan: the branch, and the checkout that has it checked out, change
+//! together or not at all.
+//!
+//! ```text
+//! merge.lock      flock in the state folder, also held by the git that writes files
+//! 1 merge.journal branch, old, new, checkout             "if you find me, recover"
+//! 2 index.lock    made by us, and marked as ours         no other git writes this index
+//! 3 ref locked    `git update-ref --stdin`, prepared     nobody moves the branch
+//! 4 checked       `git read-tree -n`                     local changes in the way: refused
+//! 5 files         `git read-tree -m -u` on a copy of the index
+//! 6 ref moved     the transaction commits                <- the merge has happened
+//! 7 index         the copy is renamed over it; index.lock, journal removed
+//! ```
+//!
+//! A crash before 6 is rolled back by the next [`super::recover()`]: the index is still
+//! the old one, so files that hold exactly (or the beginning of) what the merge
+//! wrote get their old content back, and everything else is left alone. A crash
+//! after 6 is finished. The copy of the index, not a second `git read-tree`, is
+//! what makes the two cases differ by the branch alone. Concurrent `git commit`s
+//! fail at the locks, or find that the branch has moved, as between any two gits.
+//!
+//! `post-merge` and other hooks do not run.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::MergeError;
+use super::recover::{self, Journal, MARK, MARKED};
+use crate::git::command::{Dialogue, path as path_of, records};
+use crate::git::commit::unfinished;
+use crate::git::{Git, GitError, Head, Oid, Place, Repo, refs, worktree};
+
+/// The branch that is merged into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Short name.
+    pub branch: String,
+    /// The commit it is at, or that it will be made from.
+    pub tip: Oid,
+    /// It does not exist yet.
+    pub is_new: bool,
+    /// The checkout that has it checked out.
+    pub checkout: Option<PathBuf>,
+}
+
+impl Target {
+    /// The branch `into`, made from HEAD where it does not exist; without one,
+    /// the branch that HEAD is on.
+    pub fn find(repo: &Repo, into: Option<&str>) -> Result<Self, MergeError> {
+        let head = repo.head()?;
+        let Some(branch) = into.or(head.branch()).map(str::to_owned) else {
+            return Err(MergeError::Detached);
+        };
+        let checkout = repo.worktree_holding(&branch)?;
+        if let Some(tip) = repo.branch_tip(&branch)? {
+            return Ok(Self { branch, tip, is_new: false, checkout });
+        }
+        let format = ["check-ref-format", "--branch", &branch];
+        if repo.place().git().args(format).output()?.code() != 0 {
+            return Err(MergeError::BadBranch(branch));
+        }
+        match head {
+            Head::Branch { oid: tip, .. } | Head::Detached(tip) => {
+                Ok(Self { branch, tip, is_new: true, checkout: None })
+            }
+            Head::Unborn(name) => Err(GitError::Unborn(name).into()),
+        }
+    }
+}
+
+/// Where a landing is, for tests that stop it there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The journal is written.
+    Journal,
+    /// The index and the branch are locked.
+    Locked,
+    /// The files are the merged ones.
+    Files,
+    /// The branch has moved.
+    Moved,
+    /// The index is the merged one.
+    Index,
+}
+
+/// A result to be landed.
+#[derive(Clone, Copy)]
+pub struct Landing<'a> {
+    /// The repository, from any worktree.
+    pub place: &'a Place,
+    /// The branch, as it was when the plan was made.
+    pub target: &'a Target,
+    /// The commit it moves to: a plan's `result`.
+    pub result: &'a Oid,
+    /// The folder for `merge.lock` and `merge.journal`; one for each repository.
+    pub state: &'a Path,
+    /// For the reflog: `cx merge: auth, docs`.
+    pub why: &'a str,
+    /// Called after each step; does nothing but in tests of crashes.
+    pub at: &'a dyn Fn(Step),
+}
+
+/// Moves the target to the result and brings its checkout along.
+///
+/// Refused, with everything as it was: when the branch has moved, when local
+/// changes or untracked files (ignored ones too) would be overwritten, while a
+/// merge or rebase of the user's is under way there, while another git holds the
+/// index. Local changes elsewhere stay. A landing that was cut short before is
+/// recovered first.
+pub fn land(landing: &Landing<'_>) -> Result<(), MergeError> {
+    let lock = recover::lock(landing.state)?;
+    recover::under_lock(landing.place, landing.state)?;
+    let Landing { place, target, .. } = landing;
+    refuse_under_way(place, target)?;
+    let full = format!("refs/heads/{}", target.branch);
+    let old = (!target.is_new).then_some(&target.tip);
+    let Some(checkout) = &target.checkout else {
+        return match refs::update(place, &full, landing.result, old, landing.why) {
+            Err(GitError::RefMoved { .. }) => Err(MergeError::TargetMoved(target.branch.clone())),
+            other => Ok(other?),
+        };
+    };
+    let there =
+        Place::discover(checkout)?.ok_or_else(|| GitError::NotAWorktree(checkout.clone()))?;
+    let blocked = in_the_way(&there, checkout, &target.tip, landing.result)?;
+    if !blocked.is_empty() {
+        return Err(MergeError::WouldOverwrite { checkout: checkout.clone(), paths: blocked });
+    }
+    let journal = Journal {
+        branch: target.branch.clone(),
+        old: target.tip.clone(),
+        new: landing.result.clone(),
+        checkout: checkout.clone(),
+        git_dir: there.git_dir.clone(),
+    };
+    journal.write(landing.state)?;
+    (landing.at)(Step::Journal);
+    match in_checkout(landing, &there, checkout, &lock, &full) {
+        Ok(()) => {
+            (landing.at)(Step::Moved);
+            recover::finish(&there, &journal)?;
+            (landing.at)(Step::Index);
+            // For `git reset --hard ORIG_HEAD`, as after any merge. Nice to have.
+            let _ = there.git().args(["update-ref", "ORIG_HEAD", target.tip.as_str()]).output();
+            Ok(Journal::remove(landing.state)?)
+        }
+        Err((wrote_files, error)) => {
+            // Whatever fails in here is left to the next recovery.
+            recover::roll_back(&there, &journal, wrote_files)?;
+            Journal::remove(landing.state)?;
+            Err(error)
+        }
+    }
+}
+
+/// Steps 2 to 6. An error says whether files may have been written.
+fn in_checkout(
+    landing: &Landing<'_>,
+    there: &Place,
+    checkout: &Path,
+    lock: &File,
+    full: &str,
+) -> Result<(), (bool, MergeError)> {
+    let before = |error: GitError| (false, MergeError::Git(error));
+    let Landing { target, result, .. } = landing;
+    take_index(&there.git_dir, checkout).map_err(|error| (false, error))?;
+    let copy = recover::index_copy(&there.git_dir);
+    let index = there.git_dir.join("index");
+    fs::copy(&index, &copy).map_err(|error| before(GitError::io("copy", &index)(error)))?;
+
+    let moved = || (false, MergeError::TargetMoved(target.branch.clone()));
+    let mut transaction = there
+        .git()
+        .args(["update-ref", "--stdin", "-m", landing.why])
+        .dialogue()
+        .map_err(before)?;
+    let update = format!("start\nupdate {full} {result} {}\n", target.tip);
+    let ready = transaction.ask(&update).is_some() && {
+        transaction.ask("prepare\n").as_deref() == Some("prepare: ok")
+    };
+    if !ready {
+        let output = transaction.finish().map_err(before)?;
+        let tip = Repo::open(there).ref_tip(full).map_err(before)?;
+        return Err(if tip.as_ref() == Some(&target.tip) {
+            before(output.error())
+        } else {
+            moved()
+        });
+    }
+    (landing.at)(Step::Locked);
+    let tried = write_files(landing, there, checkout, lock, &copy);
+    if let Err((wrote, error)) = tried {
+        drop_transaction(transaction);
+        return Err((wrote, error));
+    }
+    (landing.at)(Step::Files);
+    if transaction.ask("commit\n").as_deref() != Some("commit: ok") {
+        let error = transaction.finish().map_or_else(|error| error, |output| output.error());
+        // It may have died after its work: the branch itself knows.
+        let tip = Repo::open(there).ref_tip(full).map_err(|error| (true, error.into()))?;
+        return if tip.as_ref() == Some(*result) { Ok(()) } else { Err((true, error.into())) };
+    }
+    drop_transaction(transaction);
+    Ok(())
+}
+
+/// Steps 4 and 5.
+fn write_files(
+    landing: &Landing<'_>,
+    there: &Place,
+    checkout: &Path,
+    lock: &File,
+    copy: &Path,
+) -> Result<(), (bool, MergeError)> {
+    let before = |error: GitError| (false, MergeError::Git(error));
+    let git = || there.git().env("GIT_INDEX_FILE", copy);
+    let ends = [landing.target.tip.as_str(), landing.result.as_str()];
+    // Exit 1 says that something is changed, which is no failure.
+    git().args(["update-index", "-q", "--refresh"]).output().map_err(before)?;
+    let dry = git().args(["read-tree", "-n", "-m", "-u"]).args(ends).output().map_err(before)?;
+    if dry.code() != 0 {
+        let paths = changed_here(there, &landing.target.tip, landing.result).map_err(before)?;
+        if paths.is_empty() {
+            return Err(before(dry.error()));
+        }
+        let checkout = checkout.to_owned();
+        return Err((false, MergeError::WouldOverwrite { checkout, paths }));
+    }
+    let held = lock.try_clone().map_err(|e| before(GitError::io("share", landing.state)(e)))?;
+    let written = git().args(["read-tree", "-m", "-u"]).args(ends).holding(held).run();
+    written.map(|_| ()).map_err(|error| (true, error.into()))
+}
+
+/// Ends a transaction without a commit where none was made, which unlocks the branch.
+fn drop_transaction(transaction: Dialogue) {
+    // Its end of file is an abort; how it says good-bye does not matter.
+    let _ = transaction.finish();
+}
+
+/// Makes `index.lock`, marked as ours from the moment it is there. One that is
+/// there already belongs to another git.
+fn take_index(git_dir: &Path, checkout: &Path) -> Result<(), MergeError> {
+    let (path, marked) = (git_dir.join("index.lock"), git_dir.join(MARKED));
+    fs::write(&marked, MARK).map_err(GitError::io("write", &marked))?;
+    match fs::hard_link(&marked, &path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            Err(MergeError::Busy(checkout.to_owned()))
+        }
+        linked => Ok(linked.map_err(GitError::io("make", &path))?),
+    }
+}
+
+/// Refuses while the user has something under way in the target's checkout, or
+/// rebases the target in any worktree (whose HEAD is then detached).
+fn refuse_under_way(place: &Place, target: &Target) -> Result<(), MergeError> {
+    let linked = fs::read_dir(place.common_dir.join("worktrees")).into_iter().flatten();
+    let linked = linked.filter_map(Result::ok).map(|entry| entry.path());
+    let full = format!("refs/heads/{}", target.branch);
+    for git_dir in std::iter::once(place.common_dir.clone()).chain(linked) {
+        for folder in ["rebase-merge", "rebase-apply"] {
+            let name = fs::read_to_string(git_dir.join(folder).join("head-name"));
+            if name.is_ok_and(|name| name.trim_end() == full) {
+                let checkout = worktree::checkout_of(&git_dir);
+                return Err(MergeError::UnderWay { what: "rebase", checkout });
+            }
+        }
+    }
+    if let Some(checkout) = &target.checkout
+        && let Some(there) = Place::discover(checkout)?
+        && let Some(what) = unfinished(&there.git_dir)
+    {
+        return Err(MergeError::UnderWay { what, checkout: checkout.clone() });
+    }
+    Ok(())
+}
+
+/// The paths that differ between two commits, and how: `A`, `D`, `M`, `T`.
+pub(super) fn differing(git: Git, old: &Oid, new: &Oid) -> Result<Vec<(u8, PathBuf)>, GitError> {
+    let output = git
+        .args(["diff-tree", "-r", "-z", "--name-status", "--no-renames"])
+        .arg(old)
+        .arg(new)
+        .read()?;
+    let fields: Vec<&[u8]> = records(&output.stdout).collect();
+    let (pairs, _) = fields.as_chunks::<2>();
+    Ok(pairs
+        .iter()
+        .map(|[kind, path]| (kind.first().copied().unwrap_or(b'M'), path_of(path)))
+        .collect())
+}
+
+/// Local changes on paths that the merge changes.
+fn changed_here(there: &Place, old: &Oid, new: &Oid) -> Result<Vec<PathBuf>, GitError> {
+    let merged = differing(there.git(), old, new)?;
+    let merged: HashSet<&Path> = merged.iter().map(|(_, path)| path.as_path()).collect();
+    let dirty = worktree::changed(there.git())?;
+    let meets = |path: &Path| {
+        // The same path, a file where the merge has a folder, or the other way round.
+        path.ancestors().any(|part| merged.contains(part))
+            || merged.iter().any(|other| other.starts_with(path))
+    };
+    Ok(dirty.into_iter().map(|change| change.path).filter(|path| meets(path)).collect())
+}
+
+/// Untracked files where the merge adds one. Git itself would overwrite them
+/// without a word where they are ignored.
+fn in_the_way(
+    there: &Place,
+    checkout: &Path,
+    old: &Oid,
+    new: &Oid,
+) -> Result<Vec<PathBuf>, GitError> {
+    let differing = differing(there.git(), old, new)?;
+    let added: Vec<&Path> = differing
+        .iter()
+        .filter(|(kind, _)| *kind == b'A')
+        .map(|(_, path)| path.as_path())
+        .collect();
+    if added.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tracked = there.git().args(["ls-files", "-z"]).read()?.stdout;
+    let tracked: HashSet<PathBuf> = records(&tracked).map(path_of).collect();
+    let mut blocked = Vec::new();
+    for path in added {
+        // The nearest thing that is there: a file above, the file itself, or a folder.
+        let above = path.ancestors().skip(1).filter(|part| !part.as_os_str().is_empty());
+        let file_above = above.filter(|part| {
+            fs::symlink_metadata(checkout.join(part)).is_ok_and(|meta| !meta.is_dir())
+        });
+        blocked.extend(file_above.filter(|part| !tracked.contains(*part)).map(Path::to_owned));
+        let mut pending = vec![path.to_owned()];
+        while let Some(path) = pending.pop() {
+            let Ok(meta) = fs::symlink_metadata(checkout.join(&path)) else { continue };
+            if meta.is_dir() {
+                let entries = fs::read_dir(checkout.join(&path)).into_iter().flatten();
+                pending.extend(entries.filter_map(Result::ok).map(|e| path.join(e.file_name())));
+            } else if !tracked.contains(&path) {
+                blocked.push(path);
+            }
+        }
+    }
+    blocked.sort_unstable();
+    blocked.dedup();
+    Ok(blocked)
+}

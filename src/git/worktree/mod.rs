@@ -1,0 +1,295 @@
+//! Linked worktrees: made, listed, removed.
+//!
+//! Every command that changes the list of worktrees holds one lock file, since
+//! two `git worktree add` at once race on git's own files. What a crash leaves:
+//! a half-made worktree is an entry that git calls `locked: initializing`, which
+//! [`remove`] takes away; a half-removed one lies in the trash folder beside
+//! it, with or without its entry, and [`remove`] can simply be called again.
+
+mod state;
+mod submodules;
+
+pub(super) use state::changed;
+pub use state::{WorktreeState, state};
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::command::{path as path_of, records};
+use super::place::read_pointer;
+use super::{Git, GitError, Oid, Place, Repo, refs};
+
+/// The folder beside worktrees into which removed ones are renamed.
+const TRASH: &str = ".trash";
+
+/// A worktree to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct NewWorktree<'a> {
+    /// Its folder, absolute; must not exist. Parents are made.
+    pub path: &'a Path,
+    /// Its branch (short name), made anew.
+    pub branch: &'a str,
+    /// The commit that it starts from.
+    pub base: &'a Oid,
+}
+
+/// How a worktree was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// Which engine made it.
+    pub engine: &'static str,
+    /// Submodules (their paths) that the source does not have either, and that were left empty.
+    pub empty_submodules: Vec<PathBuf>,
+}
+
+/// A worktree in git's list, the main one included.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// Its folder.
+    pub path: PathBuf,
+    /// Its HEAD commit; none when unborn or bare.
+    pub head: Option<Oid>,
+    /// The branch that is checked out (short name).
+    pub branch: Option<String>,
+    /// A bare repository, not a checkout.
+    pub is_bare: bool,
+    /// Why it is locked, if it is; may be empty.
+    pub locked: Option<String>,
+    /// Why git would prune it, if it would.
+    pub prunable: Option<String>,
+}
+
+/// Holds the lock on worktree commands until dropped. The file stays in place.
+fn locked(lock: &Path) -> Result<File, GitError> {
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(lock)
+        .map_err(GitError::io("open", lock))?;
+    file.lock().map_err(GitError::io("lock", lock))?;
+    Ok(file)
+}
+
+/// Makes a linked worktree with a new branch, as `git worktree add` does:
+/// attributes, filters (LFS) and the sparse patterns of `place`'s checkout count.
+///
+/// The user's `post-checkout` hook does not run: it belongs to the person's own
+/// checkouts, and its failure would fail the job. Submodules that the source
+/// checkout has come along, from its objects where they suffice. When anything
+/// fails, neither worktree nor branch is left. `lock` is the lock file.
+pub fn create(place: &Place, new: &NewWorktree<'_>, lock: &Path) -> Result<Made, GitError> {
+    let _lock = locked(lock)?;
+    if Repo::open(place).branch_exists(new.branch)? {
+        return Err(GitError::BranchExists(new.branch.to_owned()));
+    }
+    if fs::symlink_metadata(new.path).is_ok() {
+        let source = io::Error::from(io::ErrorKind::AlreadyExists);
+        return Err(GitError::io("make worktree", new.path)(source));
+    }
+    let added = Git::at(place.folder())
+        .config("checkout.workers", "0")
+        .args(["worktree", "add", "--no-track", "-b", new.branch])
+        .arg(new.path)
+        .arg(new.base)
+        .run();
+    let made = added.and_then(|_| submodules::populate(place.checkout.as_deref(), new.path));
+    match made {
+        Ok(empty_submodules) => Ok(Made { engine: "git worktree add", empty_submodules }),
+        Err(error) => {
+            // Nothing of anybody's is in it yet. The first error is the one to tell.
+            if let Ok(Some(trash)) = remove_unlocked(place, new.path) {
+                let _ = delete(&trash);
+            }
+            let _ = refs::delete_branch(place, new.branch, new.base);
+            Err(error)
+        }
+    }
+}
+
+/// Takes the worktree at `path` away at once: renames its folder into a trash
+/// folder beside it and removes git's entry. Returns the renamed folder, for
+/// [`delete`] in the background; none when the folder was gone already.
+///
+/// The caller has seen to it that nothing in it is worth keeping. Its branch
+/// stays. One that a person locked with `git worktree lock` is refused.
+pub fn remove(place: &Place, path: &Path, lock: &Path) -> Result<Option<PathBuf>, GitError> {
+    let _lock = locked(lock)?;
+    remove_unlocked(place, path)
+}
+
+fn remove_unlocked(place: &Place, path: &Path) -> Result<Option<PathBuf>, GitError> {
+    let entry = list(place)?.into_iter().find(|listed| same_path(&listed.path, path));
+    if let Some(Listed { locked: Some(reason), .. }) = &entry
+        && reason != "initializing"
+    {
+        let (path, reason) = (path.to_owned(), reason.clone());
+        return Err(GitError::WorktreeLocked { path, reason });
+    }
+    if entry.is_none() && (place.checkout.as_deref() == Some(path) || !is_ours(place, path)) {
+        if fs::symlink_metadata(path).is_err() {
+            return Ok(None);
+        }
+        return Err(GitError::NotAWorktree(path.to_owned()));
+    }
+    if entry.as_ref().is_some_and(|listed| admin_dir(place, &listed.path).is_none()) {
+        // The main checkout is in git's list too, but has no entry of its own.
+        return Err(GitError::NotAWorktree(path.to_owned()));
+    }
+    let trash = rename_away(path)?;
+    if let Some(entry) = entry {
+        // Twice: also one whose making was interrupted. The folder is gone
+        // already, so this takes away the entry and nothing else.
+        Git::at(&place.common_dir)
+            .args(["worktree", "remove", "--force", "--force"])
+            .arg(&entry.path)
+            .run()?;
+    }
+    Ok(trash)
+}
+
+/// Whether the `.git` file in `path` points into this repository.
+fn is_ours(place: &Place, path: &Path) -> bool {
+    read_pointer(&path.join(".git"), path)
+        .is_ok_and(|git_dir| git_dir.starts_with(place.common_dir.join("worktrees")))
+}
+
+/// Git's own folder for the linked worktree at `path`, found from git's side:
+/// it does not matter what a worker made of the `.git` file in the worktree.
+pub fn admin_dir(place: &Place, path: &Path) -> Option<PathBuf> {
+    let entries = fs::read_dir(place.common_dir.join("worktrees")).ok()?;
+    let mut folders = entries.filter_map(Result::ok).map(|entry| entry.path());
+    folders.find(|admin| same_path(&checkout_of(admin), path))
+}
+
+/// The checkout that belongs to a git dir, by git's own note of it.
+pub(super) fn checkout_of(git_dir: &Path) -> PathBuf {
+    let pointed = match fs::read(git_dir.join("gitdir")) {
+        Ok(bytes) => git_dir.join(path_of(bytes.trim_ascii_end())),
+        Err(_) => git_dir.to_owned(),
+    };
+    pointed.parent().map(Path::to_owned).unwrap_or_default()
+}
+
+/// Whether two paths name one folder, by name or once links are followed.
+fn same_path(a: &Path, b: &Path) -> bool {
+    let canonical = |path: &Path| {
+        // A folder that is gone still has a parent to go by.
+        fs::canonicalize(path)
+            .ok()
+            .or_else(|| Some(fs::canonicalize(path.parent()?).ok()?.join(path.file_name()?)))
+    };
+    a == b || canonical(a).is_some_and(|a| canonical(b) == Some(a))
+}
+
+fn rename_away(path: &Path) -> Result<Option<PathBuf>, GitError> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(GitError::NotAWorktree(path.to_owned()));
+    };
+    if fs::symlink_metadata(path).is_err() {
+        return Ok(None);
+    }
+    let trash = parent.join(TRASH);
+    fs::create_dir_all(&trash).map_err(GitError::io("make", &trash))?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let mut target = name.to_owned();
+    target.push(format!(".{}.{}", now.as_nanos(), std::process::id()));
+    let target = trash.join(target);
+    fs::rename(path, &target).map_err(GitError::io("rename", path))?;
+    Ok(Some(target))
+}
+
+/// What lies in the trash folders beside the worktree at `path`: removed, not yet deleted.
+pub fn trash_beside(path: &Path) -> Vec<PathBuf> {
+    let trash = path.parent().map(|parent| parent.join(TRASH));
+    let entries = trash.and_then(|trash| fs::read_dir(trash).ok());
+    entries.into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path()).collect()
+}
+
+/// Deletes a folder that [`remove`] renamed away, also where it holds folders
+/// without write permission (module caches), and the trash folder once empty.
+pub fn delete(trash: &Path) -> Result<(), GitError> {
+    if let Err(first) = fs::remove_dir_all(trash) {
+        if first.kind() == io::ErrorKind::NotFound {
+            return Ok(());
+        }
+        make_writable(trash);
+        fs::remove_dir_all(trash).map_err(GitError::io("delete", trash))?;
+    }
+    if let Some(parent) = trash.parent()
+        && parent.file_name() == Some(TRASH.as_ref())
+    {
+        // Fails while another is in it, which is right.
+        let _ = fs::remove_dir(parent);
+    }
+    Ok(())
+}
+
+/// Gives the owner all rights on every folder below `folder`, as far as it goes.
+fn make_writable(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let mut pending = vec![folder.to_owned()];
+    while let Some(folder) = pending.pop() {
+        if let Ok(meta) = fs::symlink_metadata(&folder) {
+            let mode = meta.permissions().mode() | 0o700;
+            let _ = fs::set_permissions(&folder, fs::Permissions::from_mode(mode));
+        }
+        let entries = fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok);
+        let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        pending.extend(folders.map(|entry| entry.path()));
+    }
+}
+
+/// The worktrees that git knows, the main one first.
+pub fn list(place: &Place) -> Result<Vec<Listed>, GitError> {
+    let output = Git::at(place.folder()).args(["worktree", "list", "--porcelain", "-z"]).read()?;
+    let mut all = Vec::new();
+    let mut current: Option<Listed> = None;
+    for line in output.stdout.split(|b| *b == 0) {
+        let (key, value) = match line.iter().position(|b| *b == b' ') {
+            Some(at) => (&line[..at], &line[at + 1..]),
+            None => (line, &[][..]),
+        };
+        let text = || String::from_utf8_lossy(value).into_owned();
+        if key == b"worktree" {
+            all.extend(current.replace(Listed { path: path_of(value), ..Listed::default() }));
+        } else if let Some(listed) = &mut current {
+            match key {
+                b"HEAD" => listed.head = Oid::new(&text()).ok().filter(|oid| !oid.is_null()),
+                b"branch" => {
+                    let name = text();
+                    let short = name.strip_prefix("refs/heads/").unwrap_or(&name);
+                    listed.branch = Some(short.to_owned());
+                }
+                b"bare" => listed.is_bare = true,
+                b"locked" => listed.locked = Some(text()),
+                b"prunable" => listed.prunable = Some(text()),
+                _ => {}
+            }
+        }
+    }
+    all.extend(current);
+    Ok(all)
+}
+
+/// The paths of `.gitmodules` in `folder`: name and path of each submodule.
+fn modules(folder: &Path) -> Result<Vec<(String, PathBuf)>, GitError> {
+    if !folder.join(".gitmodules").is_file() {
+        return Ok(Vec::new());
+    }
+    let output = Git::at(folder)
+        .args(["config", "-z", "-f", ".gitmodules", "--get-regexp", r"^submodule\..*\.path$"])
+        .output()?;
+    let modules = records(&output.stdout).filter_map(|record| {
+        let at = record.iter().position(|b| *b == b'\n')?;
+        let key = String::from_utf8_lossy(&record[..at]).into_owned();
+        let name = key.strip_prefix("submodule.")?.strip_suffix(".path")?.to_owned();
+        Some((name, path_of(&record[at + 1..])))
+    });
+    Ok(modules.collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! Submodules of a new worktree.
+//!
+//! A linked worktree has its own clone of every submodule. Those that the
+//! source checkout has are cloned from there, without the network; where its
+//! objects do not suffice, and in those that are only registered, from their
+//! own URL. What the source does not have stays empty, as it is there.
+
+use std::path::{Path, PathBuf};
+
+use super::modules;
+use crate::git::command::telling_line;
+use crate::git::{Git, GitError, Place};
+
+/// Checks out the submodules of `worktree` that `source` has, and theirs.
+/// Returns the paths of those that were left empty.
+pub(super) fn populate(source: Option<&Path>, worktree: &Path) -> Result<Vec<PathBuf>, GitError> {
+    let mut empty = Vec::new();
+    // Folder below the roots, and whether it was walked from a populated parent.
+    let mut pending = vec![PathBuf::new()];
+    while let Some(below) = pending.pop() {
+        let folder = worktree.join(&below);
+        for (name, path) in modules(&folder)? {
+            let whole = below.join(&path);
+            let local = source.and_then(|source| git_dir_of(&source.join(&whole)));
+            if local.is_none() && !is_registered(&folder, &name)? {
+                empty.push(whole);
+                continue;
+            }
+            update(&folder, &name, &path, local.as_deref()).map_err(|message| {
+                GitError::Submodule { name: whole.display().to_string(), message }
+            })?;
+            pending.push(whole);
+        }
+    }
+    Ok(empty)
+}
+
+/// The git dir of a submodule that is checked out at `folder`.
+fn git_dir_of(folder: &Path) -> Option<PathBuf> {
+    std::fs::symlink_metadata(folder.join(".git")).ok()?;
+    Place::discover(folder).ok().flatten().map(|place| place.git_dir)
+}
+
+/// Whether the repository's configuration (shared by its worktrees) has a URL for it.
+fn is_registered(folder: &Path, name: &str) -> Result<bool, GitError> {
+    let output = Git::at(folder).args(["config", &format!("submodule.{name}.url")]).output()?;
+    Ok(output.code() == 0)
+}
+
+fn update(folder: &Path, name: &str, path: &Path, local: Option<&Path>) -> Result<(), String> {
+    let run = |git: Git| -> Result<(), String> {
+        let output = git
+            .args(["submodule", "--quiet", "update", "--init", "--"])
+            .arg(path)
+            .output()
+            .map_err(|error| error.to_string())?;
+        match output.code() {
+            0 => Ok(()),
+            _ => Err(telling_line(&output.stderr).to_owned()),
+        }
+    };
+    // A name with '=' cannot be given with -c.
+    if let Some(local) = local.filter(|_| !name.contains('=')) {
+        // The protocol is allowed for this one clone of a folder that the
+        // person already has checked out; the environment is for git's own children.
+        let git = Git::at(folder)
+            .config(&format!("submodule.{name}.url"), local)
+            .config("protocol.file.allow", "always");
+        if run(git).is_ok() {
+            return point_to_origin(&folder.join(path), local).map_err(|error| error.to_string());
+        }
+    }
+    run(Git::at(folder))
+}
+
+/// Gives a clone from `local` the URL that `local` itself has.
+fn point_to_origin(clone: &Path, local: &Path) -> Result<(), GitError> {
+    let url = Git::at(local).args(["config", "remote.origin.url"]).output()?;
+    if url.code() == 0 {
+        Git::at(clone).args(["config", "remote.origin.url", &url.text()]).run()?;
+    }
+    Ok(())
+}
