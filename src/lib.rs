@@ -4,13 +4,69 @@
 //! The binary in `main.rs` is a few lines; everything lives here. Imports go
 //! downwards only, as `docs/architecture.md` draws them.
 
-pub mod failure;
-pub mod job;
-
 pub mod agent;
 pub mod backend;
+pub mod cli;
+pub mod commands;
 pub mod config;
+pub mod failure;
 pub mod git;
+pub mod job;
 pub mod ledger;
 pub mod process;
+pub mod supervisor;
 pub mod ui;
+
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+
+use clap::{CommandFactory, Parser};
+
+use failure::Exit;
+use process::{confine, start};
+
+/// The whole program: `args` is the command line, the program's name first.
+///
+/// The hidden verbs come before the command line is parsed: a supervisor lives
+/// as long as its worker, and keeps in memory what it has ever touched.
+pub fn main(args: &[OsString]) -> ExitCode {
+    match args.get(1).and_then(|verb| verb.to_str()) {
+        Some(start::SUPERVISE) => return supervisor::main(&args[2..]),
+        Some(start::CONFINE) => return become_confined(&args[2..]),
+        _ => {}
+    }
+    clap_complete::CompleteEnv::with_factory(cli::Cli::command).var("CX_COMPLETE").complete();
+    let cli = match cli::Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too, on stdout and with 0.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match commands::run(&cli) {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(failure) => {
+            ui::failure(&failure);
+            ExitCode::from(failure.exit.code())
+        }
+    }
+}
+
+/// `__confine [--write PLACE]... -- PROGRAM ARG...`
+fn become_confined(args: &[OsString]) -> ExitCode {
+    let mut writable: Vec<PathBuf> = Vec::new();
+    let mut rest = args;
+    while let [flag, place, after @ ..] = rest
+        && flag == "--write"
+    {
+        writable.push(place.into());
+        rest = after;
+    }
+    let [dashes, program, args @ ..] = rest else { return ExitCode::from(Exit::Usage.code()) };
+    if dashes != "--" {
+        return ExitCode::from(Exit::Usage.code());
+    }
+    let error = confine::become_program(&writable, program.as_ref(), args);
+    ui::note(format_args!("cannot run {} confined: {error}", program.display()));
+    ExitCode::from(Exit::NotExecutable.code())
+}

@@ -1,3 +1,8 @@
-//! The `cx` binary.
+//! The `cx` binary: parse, run, exit code.
 
-fn main() {}
+use std::{ffi::OsString, process::ExitCode};
+
+fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    cx::main(&args)
+}

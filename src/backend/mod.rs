@@ -270,6 +270,19 @@ pub fn tail(path: &Path, max: u64) -> io::Result<Vec<u8>> {
 }
 
 impl Verdict {
+    /// What there is to say of a worker that never ran.
+    pub fn nothing() -> Self {
+        Self {
+            outcome: Outcome::NotStarted,
+            reason: None,
+            answer: Answer::None,
+            usage: None,
+            thread_id: None,
+            notes: Vec::new(),
+            sandbox_unproven: false,
+        }
+    }
+
     /// The same after [`sandbox_probe`] failed; `said` is what it wrote to
     /// stderr, possibly nothing.
     #[must_use]

@@ -79,8 +79,13 @@ pub fn run(args: &AgentsArgs) -> Result<Exit, Failure> {
         Some(AgentsCommand::Path { agent }) => {
             let (source, _) = agent::definition(agent, &folders).map_err(failure)?;
             let Some(path) = source.path() else {
-                return Err(Failure::new(Exit::Failed, format!("'{agent}' is built in and lies in no file"))
-                    .hint(format!("cx agents show {agent} > .cx/agents/{agent}.md makes one to change")));
+                return Err(Failure::new(
+                    Exit::Failed,
+                    format!("'{agent}' is built in and lies in no file"),
+                )
+                .hint(format!(
+                    "cx agents show {agent} > .cx/agents/{agent}.md makes one to change"
+                )));
             };
             let mut out = ui::out();
             out.line(path.display())?;

@@ -42,7 +42,8 @@ pub struct CollectArgs {
     #[arg(long, value_name = "FMT")]
     format: Option<String>,
 
-    /// Write each final message to DIR/NAME.md in place of stdout
+    /// Write each final message to DIR/NAME.md (NAME.N.md where two jobs share a
+    /// name) in place of stdout
     #[arg(short, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     output: Option<PathBuf>,
 }
@@ -76,7 +77,12 @@ pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
         let view = JobView::new(job, &session.store);
         let message = message(&session, job)?;
         if let Some(dir) = &args.output {
-            write_message(dir, job, message.as_deref())?;
+            let namesakes = jobs.iter().filter(|other| other.spec.name == job.spec.name).count();
+            let file = match namesakes {
+                1 => format!("{}.md", job.spec.name),
+                _ => format!("{}.{}.md", job.spec.name, job.job.0),
+            };
+            write_message(&dir.join(file), job, message.as_deref())?;
         }
         if args.json {
             let message = message.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
@@ -108,18 +114,24 @@ fn wanted(session: &Session, args: &CollectArgs) -> Result<Vec<Job>, Failure> {
         let jobs = session.jobs(&args.jobs)?;
         if let Some(live) = jobs.iter().find(|job| job.is_live()) {
             let status = view::status(live);
-            return Err(Failure::new(Exit::Failed, format!("{} is not over: {status}", label(live)))
-                .hint(format!("cx wait {0} && cx collect {0}", live.spec.name)));
+            return Err(Failure::new(
+                Exit::Failed,
+                format!("{} is not over: {status}", label(live)),
+            )
+            .hint(format!("cx wait {0} && cx collect {0}", live.spec.name)));
         }
-        if let Some(cleaned) = jobs.iter().find(|job| job.cleaned && !session.store.job(job.job).dir().exists()) {
-            return Err(Failure::new(Exit::Failed, format!("the result of {} is gone: it was cleaned", label(cleaned)))
-                .hint(format!("`cx show {}` has what the ledger knows", cleaned.job)));
+        if let Some(cleaned) = jobs.iter().find(|job| job.files_gone) {
+            return Err(Failure::new(
+                Exit::Failed,
+                format!("the result of {} is gone: it was cleaned", label(cleaned)),
+            )
+            .hint(format!("`cx show {}` has what the ledger knows", cleaned.job)));
         }
         return Ok(jobs);
     }
     let state = if args.all { session.history()? } else { session.state()? };
     let wanted = |job: &Job| {
-        !job.is_live() && !job.cleaned && (args.all || !job.collected) && session.in_run(job)
+        !job.is_live() && !job.files_gone && (args.all || !job.collected) && session.in_run(job)
     };
     Ok(state.jobs.into_values().filter(wanted).collect())
 }
@@ -138,20 +150,21 @@ fn message(session: &Session, job: &Job) -> Result<Option<Vec<u8>>, Failure> {
     }
 }
 
-fn write_message(dir: &Path, job: &Job, message: Option<&[u8]>) -> Result<(), Failure> {
-    let path = dir.join(format!("{}.md", job.spec.name));
+fn write_message(path: &Path, job: &Job, message: Option<&[u8]>) -> Result<(), Failure> {
     let done = match message {
-        Some(message) => {
-            fs::write(&path, message)
-        }
+        Some(message) => fs::write(path, message),
         // An older answer must not stand where this job has none.
-        None => match fs::remove_file(&path) {
+        None => match fs::remove_file(path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
             _ => Ok(()),
         },
     };
     done.map_err(|e| {
-        Failure::internal(format!("cannot write {}: {e}; {} is not collected", path.display(), label(job)))
+        Failure::internal(format!(
+            "cannot write {}: {e}; {} is not collected",
+            path.display(),
+            label(job)
+        ))
     })
 }
 
@@ -168,7 +181,12 @@ fn headline(job: &Job, view: &JobView<'_>) -> String {
     format!("== {}", parts.join(" · "))
 }
 
-fn print(out: &mut Out, job: &Job, view: &JobView<'_>, message: Option<&[u8]>) -> Result<(), Failure> {
+fn print(
+    out: &mut Out,
+    job: &Job,
+    view: &JobView<'_>,
+    message: Option<&[u8]>,
+) -> Result<(), Failure> {
     out.line(headline(job, view))?;
     if let Some(reason) = view.reason {
         out.line(format_args!("-- {}", ui::clean(reason)))?;

@@ -60,7 +60,9 @@ fn watch_ledger(session: &Session) -> Result<Watch, Failure> {
 
 fn sentence(record: &Record) -> String {
     let what = match &record.event {
-        Event::Spawned(s) => format!("spawned {} ({} on {}): {}", s.name, s.mode, s.backend, s.title),
+        Event::Spawned(s) => {
+            format!("spawned {} ({} on {}): {}", s.name, s.mode, s.backend, s.title)
+        }
         Event::Started(s) => format!("supervised by pid {}", s.supervisor.pid),
         Event::Waiting(w) => {
             let after: Vec<_> = w.after.iter().map(ToString::to_string).collect();
@@ -71,7 +73,9 @@ fn sentence(record: &Record) -> String {
         Event::Worktree(w) => format!("worktree made by {} in {} ms", w.engine, w.took_ms),
         Event::Note(n) => n.text.clone(),
         Event::Running(r) => format!("running as pid {}", r.worker.pid),
-        Event::KillRequested(k) => format!("asked to be sent {}", crate::process::signals::name(k.signal)),
+        Event::KillRequested(k) => {
+            format!("asked to be sent {}", crate::process::signals::name(k.signal))
+        }
         Event::Exited(e) => match &e.reason {
             Some(reason) => format!("{} ({}): {reason}", e.outcome, e.code),
             None => format!("{} ({})", e.outcome, e.code),

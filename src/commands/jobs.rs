@@ -38,8 +38,11 @@ pub fn run(args: &JobsArgs) -> Result<Exit, Failure> {
     let session = Session::open()?;
     let state = if args.all { session.history()? } else { session.state()? };
     let open: Vec<_> = state.jobs.values().filter(|job| job.is_open()).map(|job| job.job).collect();
-    let shown: Vec<&Job> =
-        state.jobs.values().filter(|job| args.all || (job.is_open() && session.in_run(job))).collect();
+    let shown: Vec<&Job> = state
+        .jobs
+        .values()
+        .filter(|job| args.all || (job.is_open() && session.in_run(job)))
+        .collect();
     let mut out = ui::out();
     if args.json {
         let views: Vec<_> = shown.iter().map(|job| JobView::new(job, &session.store)).collect();
@@ -113,7 +116,7 @@ fn doing(job: &Job, activity: Option<String>) -> String {
     if job.collected {
         parts.push("collected".to_owned());
     }
-    if job.cleaned {
+    if job.files_gone {
         parts.push("cleaned".to_owned());
     }
     parts.join(", ")

@@ -48,7 +48,7 @@ pub fn run(args: &LogsArgs) -> Result<Exit, Failure> {
     let path = if args.stderr { files.stderr() } else { files.stdout() };
     if !job.is_live() && !path.exists() {
         let what = if args.stderr { "stderr" } else { "output" };
-        let why = if job.cleaned { "it was cleaned" } else { "its worker never started" };
+        let why = if job.files_gone { "it was cleaned" } else { "its worker never started" };
         return Err(Failure::new(Exit::Failed, format!("{} has no {what}: {why}", label(&job))));
     }
     let mut reader = Reader::new(&job, path, args.raw || args.stderr);
@@ -63,7 +63,12 @@ pub fn run(args: &LogsArgs) -> Result<Exit, Failure> {
 }
 
 /// Copies what comes until the job has ended.
-pub fn follow(session: &Session, job: &Job, reader: &mut Reader, out: &mut Out) -> Result<(), Failure> {
+pub fn follow(
+    session: &Session,
+    job: &Job,
+    reader: &mut Reader,
+    out: &mut Out,
+) -> Result<(), Failure> {
     let failed = |e: io::Error| Failure::internal(format!("cannot follow {}: {e}", label(job)));
     let files = session.store.job(job.job);
     let watch = Watch::new().map_err(failed)?;

@@ -10,7 +10,9 @@ use crate::{
     failure::{Exit, Failure},
     git::{
         CommitMessage, Oid, Place, Repo,
-        merge::{self, Candidate, Landing, MergeError, Opponent, Recovered, Step, Style, Target, Verdict},
+        merge::{
+            self, Candidate, Landing, MergeError, Opponent, Recovered, Step, Style, Target, Verdict,
+        },
     },
     job::{JobId, Mode},
     ledger::{Event, Job, Merged},
@@ -97,7 +99,8 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
     }
     let repo = Repo::open(place);
     let target = Target::find(&repo, args.into.as_deref()).map_err(failure)?;
-    let candidates = jobs.iter().map(|job| candidate(job, &target)).collect::<Result<Vec<_>, _>>()?;
+    let candidates =
+        jobs.iter().map(|job| candidate(job, &target)).collect::<Result<Vec<_>, _>>()?;
     let style = match (args.squash, args.rebase, args.no_ff) {
         (true, ..) => Style::Squash,
         (_, true, _) => Style::Rebase,
@@ -105,7 +108,8 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
         _ => Style::Merge,
     };
     let plan = merge::plan(&repo, &target.tip, &candidates, style).map_err(git)?;
-    let rows: Vec<Row> = jobs.iter().zip(&plan.entries).map(|(job, entry)| row(job, &entry.verdict)).collect();
+    let rows: Vec<Row> =
+        jobs.iter().zip(&plan.entries).map(|(job, entry)| row(job, &entry.verdict)).collect();
     if plan.lands_something() && !args.dry_run {
         let landed: Vec<&str> =
             rows.iter().filter(|row| row.result == "merged").map(|row| row.name.as_str()).collect();
@@ -126,7 +130,8 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
         }
     }
     report(args, &jobs, &rows, &target, &plan.result)?;
-    let held = rows.iter().any(|row| !matches!(row.result, "merged" | "already-merged" | "no-changes"));
+    let held =
+        rows.iter().any(|row| !matches!(row.result, "merged" | "already-merged" | "no-changes"));
     Ok(if held { Exit::Failed } else { Exit::Success })
 }
 
@@ -166,14 +171,23 @@ fn wanted(session: &Session, args: &MergeArgs) -> Result<Vec<Job>, Failure> {
     for job in &jobs {
         let name = &job.spec.name;
         if job.spec.mode == Mode::Reader {
-            return Err(Failure::usage(format!("{} is a reader and has no branch to merge", label(job))));
+            return Err(Failure::usage(format!(
+                "{} is a reader and has no branch to merge",
+                label(job)
+            )));
         }
         if job.is_live() {
-            return Err(Failure::usage(format!("{} is not over yet; nothing was merged", label(job)))
-                .hint(format!("cx wait {name} && cx merge {name}")));
+            return Err(Failure::usage(format!(
+                "{} is not over yet; nothing was merged",
+                label(job)
+            ))
+            .hint(format!("cx wait {name} && cx merge {name}")));
         }
-        if job.cleaned {
-            return Err(Failure::usage(format!("{} was cleaned, and its branch with it; nothing was merged", label(job))));
+        if job.tree_gone {
+            return Err(Failure::usage(format!(
+                "{} was cleaned, and its branch with it; nothing was merged",
+                label(job)
+            )));
         }
     }
     Ok(jobs)
@@ -235,7 +249,13 @@ fn mark(session: &Session, job: &Job, row: &Row, into: &str) -> Result<(), Failu
     session.store.append(job.job, &Event::Merged(merged)).map_err(store)
 }
 
-fn report(args: &MergeArgs, jobs: &[Job], rows: &[Row], target: &Target, result: &Oid) -> Result<(), Failure> {
+fn report(
+    args: &MergeArgs,
+    jobs: &[Job],
+    rows: &[Row],
+    target: &Target,
+    result: &Oid,
+) -> Result<(), Failure> {
     let mut out = ui::out();
     if args.json {
         out.json(&Report {
@@ -250,7 +270,11 @@ fn report(args: &MergeArgs, jobs: &[Job], rows: &[Row], target: &Target, result:
                     name: row.name.clone(),
                     result: row.result,
                     commit: row.commit.clone(),
-                    conflicts: row.conflicts.iter().map(|c| ConflictRow { path: c.path.clone(), kind: c.kind.clone() }).collect(),
+                    conflicts: row
+                        .conflicts
+                        .iter()
+                        .map(|c| ConflictRow { path: c.path.clone(), kind: c.kind.clone() })
+                        .collect(),
                     with: row.with.clone(),
                 })
                 .collect(),
@@ -265,7 +289,8 @@ fn report(args: &MergeArgs, jobs: &[Job], rows: &[Row], target: &Target, result:
     }
     out.finish()?;
     for row in rows.iter().filter(|row| row.result == "conflict") {
-        let path = jobs.iter().find(|job| job.job == row.job).and_then(|job| job.spec.tree.as_ref());
+        let path =
+            jobs.iter().find(|job| job.job == row.job).and_then(|job| job.spec.tree.as_ref());
         let mut hint = format!("to bring {} in: ", row.name);
         if let Some(tree) = path {
             let _ = write!(hint, "git merge {}", tree.branch);
@@ -289,7 +314,10 @@ fn sentence(job: &Job, row: &Row, target: &Target, dry_run: bool) -> String {
         "already-merged" => format!("is in {into} already"),
         "no-changes" => "has nothing to merge".to_owned(),
         "unrelated" => format!("held back: it has no common history with {into}"),
-        "rebase-loses" => "held back: its merges hold changes that a rebase would lose; merge it without --rebase".to_owned(),
+        "rebase-loses" => {
+            "held back: its merges hold changes that a rebase would lose; merge it without --rebase"
+                .to_owned()
+        }
         _ if row.with.is_empty() => format!("held back: conflicts with {into} in"),
         _ => format!("held back: conflicts with {} in", row.with.join(", ")),
     }

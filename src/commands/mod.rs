@@ -5,19 +5,14 @@ pub mod clean;
 pub mod collect;
 pub mod completions;
 pub mod diff;
-pub mod doctor;
 pub mod events;
 pub mod fg;
-pub mod generate;
-pub mod init;
 pub mod jobs;
 pub mod kill;
 pub mod logs;
-pub mod man;
 pub mod merge;
 pub mod path;
 pub mod prompt;
-pub mod segment;
 mod session;
 mod settings;
 pub mod show;
@@ -39,9 +34,8 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Color::Never => anstream::ColorChoice::Never.write_global(),
     }
     if let Some(dir) = &cli.dir {
-        std::env::set_current_dir(dir).map_err(|e| {
-            Failure::usage(format!("cannot change to {}: {e}", dir.display()))
-        })?;
+        std::env::set_current_dir(dir)
+            .map_err(|e| Failure::usage(format!("cannot change to {}: {e}", dir.display())))?;
     }
     match &cli.command {
         Command::Spawn(args) => spawn::run(args),
@@ -60,11 +54,5 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Agents(args) => agents::run(args),
         Command::Events(args) => events::run(args),
         Command::Trust(args) => trust::run(args),
-        Command::Doctor(args) => doctor::run(args),
-        Command::Init(args) => init::run(args),
-        Command::Completions(args) => completions::run(args),
-        Command::Man(args) => man::run(args),
-        Command::Generate(args) => generate::run(args),
-        Command::Segment(args) => segment::run(args),
     }
 }

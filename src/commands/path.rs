@@ -24,7 +24,10 @@ pub fn run(args: &PathArgs) -> Result<Exit, Failure> {
     let job = session.job(&args.job)?;
     let path = job.spec.tree.as_ref().map_or(&job.spec.cwd, |tree| &tree.path);
     if !std::path::Path::new(path).is_dir() {
-        let failure = Failure::new(Exit::Failed, format!("the worktree of {} is not there: {path}", label(&job)));
+        let failure = Failure::new(
+            Exit::Failed,
+            format!("the worktree of {} is not there: {path}", label(&job)),
+        );
         return Err(if job.is_live() {
             failure.hint("it is still being made")
         } else {

@@ -40,7 +40,8 @@ impl Session {
                 .hint("change to a folder that is there")
         })?;
         let place = Place::discover(&cwd).map_err(git)?;
-        let roots = Roots::from_env();
+        let roots =
+            Roots::from_env().map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
         let dir = match &place {
             Some(place) => place.common_dir.join("cx"),
             None => roots.state_home.join("cx").join("elsewhere"),
@@ -52,8 +53,11 @@ impl Session {
     /// The repository, or an error that says what `verb` needs it for.
     pub fn repository(&self, verb: &str) -> Result<&Place, Failure> {
         self.place.as_ref().ok_or_else(|| {
-            Failure::usage(format!("{verb} needs a git repository, and {} is in none", self.cwd.display()))
-                .hint("change to a repository, or make one with `git init`")
+            Failure::usage(format!(
+                "{verb} needs a git repository, and {} is in none",
+                self.cwd.display()
+            ))
+            .hint("change to a repository, or make one with `git init`")
         })
     }
 
@@ -123,7 +127,8 @@ impl Session {
                 Ok(job) => job.clone(),
                 Err(SpecError::NoSuchJob(_)) => {
                     if all.is_none() {
-                        all = Some(self.store.history().map_err(store)?.jobs.into_values().collect());
+                        all =
+                            Some(self.store.history().map_err(store)?.jobs.into_values().collect());
                     }
                     resolve(word, all.as_deref().unwrap_or_default()).map_err(spec)?.clone()
                 }
@@ -156,9 +161,10 @@ impl Session {
     pub fn fresh(&self, id: JobId) -> Result<Job, Failure> {
         match self.state()?.jobs.remove(&id) {
             Some(job) => Ok(job),
-            None => self.jobs(&[id.to_string()])?.pop().ok_or_else(|| {
-                spec(SpecError::NoSuchJob(id.to_string()))
-            }),
+            None => self
+                .jobs(&[id.to_string()])?
+                .pop()
+                .ok_or_else(|| spec(SpecError::NoSuchJob(id.to_string()))),
         }
     }
 }
@@ -192,6 +198,7 @@ pub fn git(error: GitError) -> Failure {
 }
 
 /// A spec that names no job, or too many.
+#[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
 pub fn spec(error: SpecError) -> Failure {
     let exit = match error {
         SpecError::NoSuchJob(_) => Exit::NotFound,

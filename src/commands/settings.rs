@@ -55,15 +55,14 @@ impl Settings {
     /// The program of a backend, or for an argv its first word.
     pub fn program(&self, kind: BackendKind, word: Option<&String>) -> Result<PathBuf, Failure> {
         let path = env::var_os("PATH").unwrap_or_default();
-        let found = match word {
-            Some(word) => program::locate_word(word.as_ref(), &path),
-            None => {
-                let configured = match kind {
-                    BackendKind::Codex => self.config.codex.program.as_ref().map(|c| c.value.as_path()),
-                    BackendKind::Sh => None,
-                };
-                program::locate(kind, configured, &path).map(|found| found.path)
-            }
+        let found = if let Some(word) = word {
+            program::locate_word(word.as_ref(), &path)
+        } else {
+            let configured = match kind {
+                BackendKind::Codex => self.config.codex.program.as_ref().map(|c| c.value.as_path()),
+                BackendKind::Sh => None,
+            };
+            program::locate(kind, configured, &path).map(|found| found.path)
         };
         found.map_err(|error| {
             let exit = if error.exit_code() == 126 { Exit::NotExecutable } else { Exit::NotFound };
@@ -75,8 +74,10 @@ impl Settings {
     /// out, or refused where it is required.
     pub fn setup(&self, required: bool) -> Result<Vec<String>, Failure> {
         if required && self.withheld.iter().any(|key| key.contains("setup")) {
-            return Err(Failure::usage("the repository's setup command is not trusted, and it is required")
-                .hint("`cx trust` shows it and remembers that you trust it"));
+            return Err(Failure::usage(
+                "the repository's setup command is not trusted, and it is required",
+            )
+            .hint("`cx trust` shows it and remembers that you trust it"));
         }
         match &self.config.worktree.setup {
             Some(command) => Ok(match &command.value {
@@ -110,14 +111,16 @@ impl Settings {
     }
 
     /// A repository's own agent that would run scripts has to be trusted.
-    pub fn require_trusted_agent(&self, session: &Session, name: &str) -> Result<(), Failure> {
+    pub fn require_trusted_agent(session: &Session, name: &str) -> Result<(), Failure> {
         let place = session.repository("an agent of the repository")?;
         let claim = super::trust::agent_claim(&place.common_dir, name)?;
         if Trust::open(&session.roots.state_home).is_trusted(&claim) {
             return Ok(());
         }
-        Err(Failure::usage(format!("agent '{name}' of this repository runs shell scripts, and is not trusted"))
-            .hint("`cx trust` shows what the repository would run"))
+        Err(Failure::usage(format!(
+            "agent '{name}' of this repository runs shell scripts, and is not trusted"
+        ))
+        .hint("`cx trust` shows what the repository would run"))
     }
 }
 
@@ -128,11 +131,8 @@ pub fn load(session: &Session) -> Result<Loaded, Failure> {
     };
     let overrides = Overrides::read(|name| env::var_os(name)).map_err(failed)?;
     let checkout = session.place.as_ref().and_then(|place| place.checkout.as_deref());
-    let places = Places {
-        checkout,
-        config_home: &session.roots.config_home,
-        home: &session.roots.home,
-    };
+    let places =
+        Places { checkout, config_home: &session.roots.config_home, home: &session.roots.home };
     config::load(&places, overrides).map_err(failed)
 }
 

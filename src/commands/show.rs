@@ -59,12 +59,21 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     row("worker", process(view.worker));
     row("folder", view.cwd.to_owned());
     row("worktree", text(view.worktree));
-    row("made by", job.worktree.as_ref().map(|w| format!("{} in {} ms", w.engine, w.took_ms)).unwrap_or_default());
+    row(
+        "made by",
+        job.worktree
+            .as_ref()
+            .map(|w| format!("{} in {} ms", w.engine, w.took_ms))
+            .unwrap_or_default(),
+    );
     row("branch", text(view.branch));
     row("base", text(view.base));
     row("tip", text(view.tip));
     if view.commits > 0 {
-        row("changes", format!("{}, {}", ui::plural(view.commits, "commit"), ui::plural(view.files, "file")));
+        row(
+            "changes",
+            format!("{}, {}", ui::plural(view.commits, "commit"), ui::plural(view.files, "file")),
+        );
     }
     row("scope", view.scope.join(" "));
     row("after", view.after.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
@@ -81,7 +90,10 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     }
     row("thread", text(view.thread));
     if view.stragglers > 0 {
-        row("ended too", ui::plural(view.stragglers, "process left behind").replace("behinds", "behind"));
+        row(
+            "ended too",
+            ui::plural(view.stragglers, "process left behind").replace("behinds", "behind"),
+        );
     }
     for note in view.notes {
         row("note", ui::clean(note));

@@ -244,7 +244,12 @@ fn settle(session: &Session, draft: &Path, next: u64) -> Result<JobId, Failure> 
         let id = JobId(number);
         match fs::rename(draft, session.store.job(id).dir()) {
             Ok(()) => return Ok(id),
-            Err(e) if matches!(e.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) => {
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
+                ) =>
+            {
                 number += 1;
             }
             Err(e) => {
@@ -272,14 +277,15 @@ impl Plan {
         let checkout = session.place.as_ref().and_then(|place| place.checkout.clone());
         let config = &settings.config;
         let agent = match &args.agent {
-            Some(name) => Some(find_agent(name, session, checkout.as_deref(), settings)?),
+            Some(name) => Some(find_agent(name, session, checkout.as_deref())?),
             None => None,
         };
         let agent = agent.as_ref();
         let backend = match &args.backend {
             Some(word) => word.parse().map_err(|()| {
                 let known = BackendKind::ALL.map(BackendKind::as_str).join(", ");
-                Failure::usage(format!("there is no backend '{word}'")).hint(format!("one of: {known}"))
+                Failure::usage(format!("there is no backend '{word}'"))
+                    .hint(format!("one of: {known}"))
             })?,
             None => agent.and_then(|agent| agent.backend).unwrap_or(config.backend),
         };
@@ -295,7 +301,8 @@ impl Plan {
             args.scope.clone()
         };
         let prompt = compose(args, agent, backend, &scope, &task)?;
-        backend::check_prompt(backend, &prompt).map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
+        backend::check_prompt(backend, &prompt)
+            .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
         let program = settings.program(backend, task.argv.first())?;
         let named = args.name.is_some();
         let name = match &args.name {
@@ -333,7 +340,8 @@ impl Plan {
         }
         let utf8 = |path: &Path| path_text(path);
         let notes = settings.notes.clone();
-        let setup = if mode == Mode::Writer { settings.setup(args.require_setup)? } else { Vec::new() };
+        let setup =
+            if mode == Mode::Writer { settings.setup(args.require_setup)? } else { Vec::new() };
         let max_jobs = args.max_jobs.map(std::num::NonZeroU64::get);
         let max_jobs = max_jobs.or_else(|| config.max_jobs.map(|n| n.get() as u64));
         Ok(Self {
@@ -370,7 +378,12 @@ impl Plan {
     }
 
     /// Settles name, branch and worktree, under the ledger's lock.
-    fn finish(&self, session: &Session, settings: &Settings, head: &LedgerHead) -> Result<Spawned, Failure> {
+    fn finish(
+        &self,
+        session: &Session,
+        settings: &Settings,
+        head: &LedgerHead,
+    ) -> Result<Spawned, Failure> {
         let mut spec = self.spec.clone();
         let Some((base, prefix)) = &self.base else {
             spec.name = self.free_name(session, head, &|_| Ok(None))?;
@@ -406,19 +419,23 @@ impl Plan {
     ) -> Result<JobName, Failure> {
         let name = self.spec.name.as_str();
         if !self.named {
-            let taken = |name: &str| {
-                head.taken.contains_key(name) || !matches!(occupied(name), Ok(None))
-            };
+            let taken =
+                |name: &str| head.taken.contains_key(name) || !matches!(occupied(name), Ok(None));
             return Ok(self.spec.name.untaken(taken));
         }
         if let Some(id) = head.taken.get(name) {
             let job = session.store.state().map_err(store)?.jobs.remove(id);
-            let (who, live) = job.as_ref().map_or((id.to_string(), true), |job| (label(job), job.is_live()));
-            let failure = Failure::usage(format!("the name '{name}' is in use by {who}; nothing was started"));
+            let (who, live) =
+                job.as_ref().map_or((id.to_string(), true), |job| (label(job), job.is_live()));
+            let failure = Failure::usage(format!(
+                "the name '{name}' is in use by {who}; nothing was started"
+            ));
             return Err(if live {
                 failure.hint("choose another with -n, or leave -n out")
             } else {
-                failure.hint(format!("`cx merge {name}`, then `cx clean {name}` frees it; or choose another with -n"))
+                failure.hint(format!(
+                    "`cx merge {name}`, then `cx clean {name}` frees it; or choose another with -n"
+                ))
             });
         }
         match occupied(name)? {
@@ -451,7 +468,7 @@ impl Task {
             [dash] if dash == "-" => Self::stdin(),
             [one] => Ok(Self { bytes: one.as_bytes().to_vec(), argv: Vec::new() }),
             words if backend == BackendKind::Sh => {
-                let argv = words
+                let words = words
                     .iter()
                     .map(|word| {
                         word.clone().into_string().map_err(|word| {
@@ -460,8 +477,8 @@ impl Task {
                         })
                     })
                     .collect::<Result<Vec<_>, _>>()?;
-                let bytes = argv.join("\0").into_bytes();
-                Ok(Self { bytes, argv })
+                let bytes = words.join("\0").into_bytes();
+                Ok(Self { bytes, argv: words })
             }
             words => Ok(Self { bytes: words.join(OsStr::new(" ")).into_vec(), argv: Vec::new() }),
         }
@@ -479,7 +496,10 @@ impl Task {
     /// The first line that says something, for listings.
     fn title(&self) -> String {
         let text = if self.argv.is_empty() {
-            String::from_utf8_lossy(self.bytes.get(..self.bytes.len().min(4096)).unwrap_or_default()).into_owned()
+            String::from_utf8_lossy(
+                self.bytes.get(..self.bytes.len().min(4096)).unwrap_or_default(),
+            )
+            .into_owned()
         } else {
             self.argv.join(" ")
         };
@@ -488,16 +508,12 @@ impl Task {
     }
 }
 
-fn find_agent(
-    name: &str,
-    session: &Session,
-    checkout: Option<&Path>,
-    settings: &Settings,
-) -> Result<Agent, Failure> {
+fn find_agent(name: &str, session: &Session, checkout: Option<&Path>) -> Result<Agent, Failure> {
     let folders = Folders { checkout, config_home: &session.roots.config_home };
-    let agent = agent::find(name, &folders).map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
+    let agent = agent::find(name, &folders)
+        .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
     if agent.needs_trust() {
-        settings.require_trusted_agent(session, name)?;
+        Settings::require_trusted_agent(session, name)?;
     }
     Ok(agent)
 }
@@ -520,8 +536,9 @@ fn compose(
         files: Vec::new(),
     };
     for path in &args.context.context {
-        let bytes = fs::read(path)
-            .map_err(|e| Failure::usage(format!("cannot read the context {}: {e}", path.display())))?;
+        let bytes = fs::read(path).map_err(|e| {
+            Failure::usage(format!("cannot read the context {}: {e}", path.display()))
+        })?;
         context.add_file(&path.display().to_string(), bytes);
     }
     if backend == BackendKind::Sh {
@@ -534,8 +551,13 @@ fn compose(
     if task.bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(Failure::usage("the prompt is empty").hint("say what the job is to do"));
     }
-    let parts =
-        PromptParts { preamble: !args.no_preamble, agent, context: &context, scope, task: &task.bytes };
+    let parts = PromptParts {
+        preamble: !args.no_preamble,
+        agent,
+        context: &context,
+        scope,
+        task: &task.bytes,
+    };
     Ok(parts.compose())
 }
 
@@ -558,13 +580,16 @@ fn writer_base(args: &SpawnArgs, session: &Session) -> Result<(String, String), 
     let repo = Repo::open(place);
     let oid = match &args.base {
         Some(rev) => repo.resolve_commit(rev).map_err(|e| {
-            Failure::usage(e.to_string()).hint("--base takes a branch, a tag or a commit; `git branch -a` lists branches")
+            Failure::usage(e.to_string())
+                .hint("--base takes a branch, a tag or a commit; `git branch -a` lists branches")
         })?,
         None => match repo.head().map_err(git)? {
             Head::Branch { oid, .. } | Head::Detached(oid) => oid,
             Head::Unborn(name) => {
-                return Err(Failure::usage(format!("branch '{name}' has no commits yet, so a writer has nothing to start from"))
-                    .hint("make a first commit: git commit --allow-empty -m start"));
+                return Err(Failure::usage(format!(
+                    "branch '{name}' has no commits yet, so a writer has nothing to start from"
+                ))
+                .hint("make a first commit: git commit --allow-empty -m start"));
             }
         },
     };
@@ -573,18 +598,27 @@ fn writer_base(args: &SpawnArgs, session: &Session) -> Result<(String, String), 
 
 /// Options of writers are not passed over in silence.
 fn reader_base(args: &SpawnArgs) -> Result<(), Failure> {
-    let given = [(args.base.is_some(), "--base"), (!args.scope.is_empty(), "--scope"), (args.require_setup, "--require-setup")];
+    let given = [
+        (args.base.is_some(), "--base"),
+        (!args.scope.is_empty(), "--scope"),
+        (args.require_setup, "--require-setup"),
+    ];
     match given.iter().find(|(given, _)| *given) {
-        Some((_, option)) => Err(Failure::usage(format!("{option} is for writers, and this job would be a reader"))
-            .hint("add --write, or choose an agent that writes")),
+        Some((_, option)) => {
+            Err(Failure::usage(format!("{option} is for writers, and this job would be a reader"))
+                .hint("add --write, or choose an agent that writes"))
+        }
         None => Ok(()),
     }
 }
 
 fn path_text(path: &Path) -> Result<String, Failure> {
     path.to_str().map(str::to_owned).ok_or_else(|| {
-        Failure::usage(format!("the path {} is not UTF-8, and the ledger cannot hold it", path.display()))
-            .hint("rename the folder, or work in another")
+        Failure::usage(format!(
+            "the path {} is not UTF-8, and the ledger cannot hold it",
+            path.display()
+        ))
+        .hint("rename the folder, or work in another")
     })
 }
 
@@ -606,7 +640,9 @@ pub fn path_variable() -> OsString {
 pub fn main_folder(place: &Place) -> PathBuf {
     // The common folder is `.git` in the main checkout, or the bare repository.
     match place.common_dir.file_name() {
-        Some(name) if name == ".git" => place.common_dir.parent().unwrap_or(&place.common_dir).to_owned(),
+        Some(name) if name == ".git" => {
+            place.common_dir.parent().unwrap_or(&place.common_dir).to_owned()
+        }
         _ => place.common_dir.clone(),
     }
 }

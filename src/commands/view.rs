@@ -91,8 +91,12 @@ pub struct JobView<'a> {
     pub collected: bool,
     /// The branch it was merged into.
     pub merged_into: Option<&'a str>,
-    /// Whether its files are gone.
-    pub cleaned: bool,
+    /// Whether its worktree and branch are gone.
+    pub tree_gone: bool,
+    /// Whether its prompt and outputs are gone.
+    pub files_gone: bool,
+    /// The ref that keeps what was discarded.
+    pub kept: Option<&'a str>,
     /// The folder with its prompt and outputs.
     pub folder: String,
 }
@@ -141,7 +145,9 @@ impl<'a> JobView<'a> {
             notes: &job.notes,
             collected: job.collected,
             merged_into: job.merged.as_ref().map(|m| m.into.as_str()),
-            cleaned: job.cleaned,
+            tree_gone: job.tree_gone,
+            files_gone: job.files_gone,
+            kept: job.kept.as_deref(),
             folder: files.dir().display().to_string(),
         }
     }
@@ -182,7 +188,6 @@ pub fn elapsed(job: &Job) -> Duration {
 /// What a live job does now, or why an ended one failed; one line.
 pub fn activity(job: &Job, files: &JobFiles) -> Option<String> {
     match job.phase {
-        Phase::Ended => None,
         Phase::Waiting => {
             let after: Vec<String> = job.spec.after.iter().map(ToString::to_string).collect();
             Some(format!("after {}", after.join(", ")))
@@ -191,7 +196,7 @@ pub fn activity(job: &Job, files: &JobFiles) -> Option<String> {
         Phase::Starting if job.spec.tree.is_some() && job.worktree.is_none() => {
             Some("making its worktree".to_owned())
         }
-        Phase::Starting => None,
+        Phase::Starting | Phase::Ended => None,
         Phase::Lost => Some("its supervisor vanished; keeping what it left".to_owned()),
         Phase::Running => {
             let tail = backend::tail(&files.stdout(), TAIL).ok()?;

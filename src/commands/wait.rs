@@ -56,7 +56,8 @@ pub fn run(args: &WaitArgs) -> Result<Exit, Failure> {
     let session = Session::open()?;
     let mut jobs = if args.jobs.is_empty() {
         let state = session.state()?;
-        let wanted = |job: &Job| (job.is_live() || !job.collected && !job.cleaned) && session.in_run(job);
+        let wanted =
+            |job: &Job| (job.is_live() || !job.collected && !job.files_gone) && session.in_run(job);
         state.jobs.into_values().filter(wanted).collect()
     } else {
         session.jobs(&args.jobs)?
@@ -121,15 +122,16 @@ pub fn tell_failure(job: &Job) {
 /// Waits until `jobs` have ended, or one of them, and brings them up to date.
 fn wait(
     session: &Session,
-    jobs: &mut Vec<Job>,
+    jobs: &mut [Job],
     any: bool,
     deadline: Option<Instant>,
 ) -> Result<Ended, Failure> {
     let screen = ui::stderr_is_terminal().then(|| Lines::new(jobs.len()));
     let interrupted = match &screen {
-        Some(_) => Some(signals::interrupt_flag().map_err(|e| {
-            Failure::internal(format!("cannot listen for Ctrl-C: {e}"))
-        })?),
+        Some(_) => Some(
+            signals::interrupt_flag()
+                .map_err(|e| Failure::internal(format!("cannot listen for Ctrl-C: {e}")))?,
+        ),
         None => None,
     };
     let done = |jobs: &[Job]| {
@@ -158,7 +160,10 @@ fn wait(
                 (frame, deadline) => frame.or(deadline),
             };
             let freed = waiters.next(until);
-            if interrupted.as_ref().is_some_and(|flag| flag.load(std::sync::atomic::Ordering::Relaxed)) {
+            if interrupted
+                .as_ref()
+                .is_some_and(|flag| flag.load(std::sync::atomic::Ordering::Relaxed))
+            {
                 break 'waiting Ended::Interrupted;
             }
             if freed.is_some() || screen.is_some() {
@@ -185,7 +190,7 @@ fn wait(
 /// Brings `jobs` up to date. A lock that is free without an end in the ledger
 /// means a lost job; looking at the state takes care of it, and its recovery
 /// holds the lock again.
-fn refresh(session: &Session, jobs: &mut Vec<Job>) -> Result<(), Failure> {
+fn refresh(session: &Session, jobs: &mut [Job]) -> Result<(), Failure> {
     let state = session.state()?;
     for job in jobs.iter_mut() {
         if let Some(now) = state.jobs.get(&job.job) {

@@ -131,6 +131,16 @@ pub fn patch_command(
     command
 }
 
+/// Runs [`patch_command`] and waits for it; gives git's exit code, or 128 +
+/// signal.
+pub fn show(place: &Place, base: &Oid, tip: &Oid, options: &[&str]) -> Result<u8, GitError> {
+    use std::os::unix::process::ExitStatusExt as _;
+    let status =
+        patch_command(place, base, tip, options, &[]).status().map_err(GitError::NotRun)?;
+    let code = status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    Ok(u8::try_from(code).unwrap_or(1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -33,22 +33,26 @@ pub struct Copied {
     pub skipped: Vec<PathBuf>,
 }
 
-/// Copies what `.worktreeinclude` in `checkout` names into `worktree`. Modes and
-/// times stay, symlinks stay symlinks. Without that file nothing is copied.
+/// Copies what `.worktreeinclude` in `checkout` and `more` patterns name into
+/// `worktree`. Modes and times stay, symlinks stay symlinks. Where neither is
+/// there, nothing is copied.
 ///
 /// Fails when the worktree cannot be written; what cannot be read is skipped.
-pub fn copy(checkout: &Path, worktree: &Path) -> Result<Copied, GitError> {
+pub fn copy(checkout: &Path, worktree: &Path, more: &[String]) -> Result<Copied, GitError> {
     let mut copied = Copied::default();
     let patterns = checkout.join(FILE);
-    if !patterns.is_file() {
+    if !patterns.is_file() && more.is_empty() {
         return Ok(copied);
     }
-    let mut exclude = std::ffi::OsString::from("--exclude-from=");
-    exclude.push(&patterns);
-    let listed = Git::at(checkout)
+    let mut git = Git::at(checkout)
         .args(["ls-files", "-z", "--others", "--ignored", "--full-name"])
-        .arg(exclude)
-        .read()?;
+        .args(more.iter().map(|pattern| format!("--exclude={pattern}")));
+    if patterns.is_file() {
+        let mut exclude = std::ffi::OsString::from("--exclude-from=");
+        exclude.push(&patterns);
+        git = git.arg(exclude);
+    }
+    let listed = git.read()?;
     for path in records(&listed.stdout) {
         if let Some(folder) = path.strip_suffix(b"/") {
             copied.skipped.push(PathBuf::from(OsStr::from_bytes(folder)));
@@ -141,7 +145,7 @@ mod tests {
         fixture.write("README", "changed in the checkout\n");
 
         let tree = fixture.worktree("a");
-        let copied = copy(&root, &tree).unwrap();
+        let copied = copy(&root, &tree, &[]).unwrap();
         assert_eq!((copied.files, copied.skipped), (5, vec![]));
         assert_eq!(fs::read_to_string(tree.join("sub/.env")).unwrap(), "K=3\n");
         assert!(!tree.join(".env.prod").exists() && !tree.join("cache/a.log").exists());
@@ -158,7 +162,7 @@ mod tests {
     fn nothing_leaves_the_worktree_and_nothing_is_overwritten() {
         let fixture = Fixture::new();
         let root = fixture.root();
-        assert_eq!(copy(&root, &root).unwrap(), Copied::default(), "no file, no copies");
+        assert_eq!(copy(&root, &root, &[]).unwrap(), Copied::default(), "no file, no copies");
         fixture.write(FILE, "*\n");
         symlink(fixture.temp.path(), root.join("out")).unwrap();
         fixture.write("taken", "tracked at the base\n");
@@ -171,7 +175,7 @@ mod tests {
         fs::create_dir(root.join("nested")).unwrap();
         git(&root.join("nested"), &["init", "-q"]);
         write(&root, "nested/file", "x");
-        let copied = copy(&root, &tree).unwrap();
+        let copied = copy(&root, &tree, &[]).unwrap();
         let expected = ["nested", "out/escape", "taken"].map(PathBuf::from);
         assert_eq!((copied.files, &copied.skipped[..]), (0, &expected[..]));
         assert!(!fixture.temp.path().join("escape").exists());

@@ -243,6 +243,12 @@ pub struct Merged {
 /// [`Event::Cleaned`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cleaned {
+    /// Its worktree and branch are gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tree: bool,
+    /// Its folder with prompt and outputs is gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub files: bool,
     /// A ref that keeps what was not merged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<String>,

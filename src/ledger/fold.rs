@@ -74,9 +74,15 @@ pub struct Job {
     /// Its last merge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged: Option<Merged>,
-    /// Whether its files, worktree and branch are gone.
+    /// Whether its worktree and branch are gone.
     #[serde(default)]
-    pub cleaned: bool,
+    pub tree_gone: bool,
+    /// Whether its folder with prompt and outputs is gone.
+    #[serde(default)]
+    pub files_gone: bool,
+    /// The ref that keeps what was discarded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
 }
 
 impl Job {
@@ -101,7 +107,9 @@ impl Job {
             exited: None,
             collected: false,
             merged: None,
-            cleaned: false,
+            tree_gone: false,
+            files_gone: false,
+            kept: None,
         }
     }
 
@@ -124,13 +132,13 @@ impl Job {
     pub fn is_unmerged(&self) -> bool {
         let tip = self.exited.as_ref().filter(|e| e.commits > 0).and_then(|e| e.tip.as_ref());
         let merged = self.merged.as_ref().map(|merged| &merged.tip);
-        self.spec.mode == Mode::Writer && !self.cleaned && tip.is_some() && merged != tip
+        self.spec.mode == Mode::Writer && !self.tree_gone && tip.is_some() && merged != tip
     }
 
     /// Whether its name, branch and worktree are still in use, so that a new
     /// job cannot have them.
     pub fn holds_name(&self) -> bool {
-        self.is_live() || (self.spec.tree.is_some() && !self.cleaned)
+        self.is_live() || (self.spec.tree.is_some() && !self.tree_gone)
     }
 
     fn fold(&mut self, at: Timestamp, event: Event) {
@@ -138,7 +146,11 @@ impl Job {
             match event {
                 Event::Collected => self.collected = true,
                 Event::Merged(merged) => self.merged = Some(merged),
-                Event::Cleaned(_) => self.cleaned = true,
+                Event::Cleaned(cleaned) => {
+                    self.tree_gone |= cleaned.tree;
+                    self.files_gone |= cleaned.files;
+                    self.kept = cleaned.kept.or(self.kept.take());
+                }
                 Event::Note(note) => self.notes.push(note.text),
                 _ => {}
             }
@@ -169,8 +181,11 @@ impl Job {
                 self.ended_at = Some(at);
                 self.exited = Some(*exited);
             }
-            Event::Cleaned(_) => self.cleaned = true,
-            Event::Spawned(_) | Event::Collected | Event::Merged(_) | Event::Unknown => {}
+            Event::Spawned(_)
+            | Event::Collected
+            | Event::Merged(_)
+            | Event::Cleaned(_)
+            | Event::Unknown => {}
         }
     }
 }
@@ -185,7 +200,7 @@ impl Candidate for Job {
     }
 
     fn is_open(&self) -> bool {
-        !self.cleaned && (self.is_live() || !self.collected || self.is_unmerged())
+        self.is_live() || (!self.collected && !self.files_gone) || self.is_unmerged()
     }
 }
 

@@ -63,6 +63,7 @@ struct HeadLine<'a> {
     job: JobId,
     #[serde(borrow, default)]
     name: Option<std::borrow::Cow<'a, str>>,
+    /// An object in `spawned`, a flag in `cleaned`.
     #[serde(default)]
     tree: Option<serde::de::IgnoredAny>,
 }
@@ -132,9 +133,12 @@ pub(super) fn head(store: &Store) -> Result<Head, StoreError> {
                 trees.insert(line.job, (name, line.tree.is_some()));
             }
             "exited" | "cleaned" => {
-                let keeps = |tree: bool| line.ev == "exited" && tree;
-                if let Some((name, tree)) = trees.get(&line.job)
-                    && !keeps(*tree)
+                let frees = match trees.get(&line.job) {
+                    Some((_, true)) => line.ev == "cleaned" && line.tree.is_some(),
+                    _ => true,
+                };
+                if let Some((name, _)) = trees.get(&line.job)
+                    && frees
                     && head.taken.get(name) == Some(&line.job)
                 {
                     head.taken.remove(name);

@@ -147,13 +147,18 @@ impl Finisher<'_> {
         if ended.wrote {
             verdict.outcome = Outcome::WroteInReader;
             verdict.reason = Some(
-                "the checkout changed while this reader ran, which could not be confined here".to_owned(),
+                "the checkout changed while this reader ran, which could not be confined here"
+                    .to_owned(),
             );
         }
         Ok(verdict)
     }
 
-    pub(super) fn finish(&self, ended: &Ended, mut verdict: Verdict) -> Result<Exited, SupervisorError> {
+    pub(super) fn finish(
+        &self,
+        ended: &Ended,
+        mut verdict: Verdict,
+    ) -> Result<Exited, SupervisorError> {
         let mut notes = std::mem::take(&mut verdict.notes);
         self.write_answer(&verdict.answer)?;
         crash::point("answered");
@@ -167,7 +172,8 @@ impl Finisher<'_> {
                     if verdict.outcome.is_success() {
                         verdict.outcome = Outcome::Failed;
                     }
-                    let before = verdict.reason.take().map(|r| format!("{r}; ")).unwrap_or_default();
+                    let before =
+                        verdict.reason.take().map(|r| format!("{r}; ")).unwrap_or_default();
                     verdict.reason = Some(format!(
                         "{before}its work could not be committed and is still in {}: {error}",
                         tree.path
@@ -248,7 +254,8 @@ impl Finisher<'_> {
         })?;
         let notes = kept.notes.iter().map(ToString::to_string).collect();
         let Some(tip) = kept.tip else { return Ok(Work { notes, ..Work::default() }) };
-        let base = Oid::new(&tree.base).map_err(|_| git::GitError::NoSuchRevision(tree.base.clone()))?;
+        let base =
+            Oid::new(&tree.base).map_err(|_| git::GitError::NoSuchRevision(tree.base.clone()))?;
         let (commits, files) = if tip == base {
             (0, 0)
         } else {
@@ -279,7 +286,10 @@ impl Finisher<'_> {
         trailers.push(("Cx-Outcome".to_owned(), verdict.outcome.to_string()));
         CommitMessage {
             subject: format!("[{}] {}", verdict.outcome, ui::cut(&self.spec.title, 60)),
-            body: format!("Left behind by a job that did not succeed.\n\n{}", verdict.reason.clone().unwrap_or_default()),
+            body: format!(
+                "Left behind by a job that did not succeed.\n\n{}",
+                verdict.reason.clone().unwrap_or_default()
+            ),
             trailers,
         }
     }
@@ -310,7 +320,10 @@ mod tests {
 
     #[test]
     fn subjects_are_the_first_line_that_says_something() {
-        assert_eq!(subject("\n## **Added** the refresh\n\nmore"), Some("Added** the refresh".to_owned()));
+        assert_eq!(
+            subject("\n## **Added** the refresh\n\nmore"),
+            Some("Added** the refresh".to_owned())
+        );
         assert_eq!(subject("```\nDone."), Some("Done.".to_owned()));
         assert_eq!(subject(" \n--\n"), None);
         assert_eq!(subject(&"x".repeat(100)).map(|s| s.chars().count()), Some(72));

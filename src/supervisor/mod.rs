@@ -186,6 +186,9 @@ impl Supervisor {
     fn stop_if_killed(&self) -> Option<Stop> {
         let signal = self.kill?;
         let name = crate::process::signals::name(signal);
-        Some(Stop { outcome: Outcome::Killed, reason: format!("ended by {name} before its worker started") })
+        Some(Stop {
+            outcome: Outcome::Killed,
+            reason: format!("ended by {name} before its worker started"),
+        })
     }
 }

@@ -57,12 +57,12 @@ impl Supervisor {
         }
         if let Some(checkout) = &place.checkout {
             match include::copy(checkout, Path::new(&tree.path), &self.spec.include) {
-                Ok(copied) if copied.files > 0 => self.note(format!(
-                    "{} ignored files came along into the worktree",
-                    copied.files
-                ))?,
+                Ok(copied) if copied.files > 0 => self
+                    .note(format!("{} ignored files came along into the worktree", copied.files))?,
                 Ok(_) => {}
-                Err(error) => return Ok(Err(format!("ignored files could not come along: {error}"))),
+                Err(error) => {
+                    return Ok(Err(format!("ignored files could not come along: {error}")));
+                }
             }
         }
         // A subfolder that holds only ignored files is not in a fresh worktree.
@@ -89,7 +89,8 @@ impl Supervisor {
         let [program, args @ ..] = self.spec.setup.as_slice() else { return Ok(Ok(())) };
         let log = self.files.setup_log();
         let folder = Path::new(&tree.path);
-        let program = match crate::backend::program::locate_word(program.as_ref(), &path_variable()) {
+        let program = match crate::backend::program::locate_word(program.as_ref(), &path_variable())
+        {
             Ok(program) => program,
             Err(error) => return Ok(Err(Stop::not_started(format!("setup: {error}")))),
         };

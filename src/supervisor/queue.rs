@@ -30,7 +30,7 @@ impl Supervisor {
                 self.append(&Event::Admitted)?;
             }
         }
-        let Some(limit) = self.spec.max_jobs else { return Ok(self.check_killed()?) };
+        let Some(limit) = self.spec.max_jobs else { return self.check_killed() };
         let mut watched = BTreeSet::new();
         loop {
             if let Some(stop) = self.check_killed()? {
@@ -94,12 +94,11 @@ impl Supervisor {
             let state = self.store.state()?;
             for id in &self.spec.after {
                 let history;
-                let job = match state.jobs.get(id) {
-                    Some(job) => Some(job),
-                    None => {
-                        history = self.store.history()?;
-                        history.jobs.get(id)
-                    }
+                let job = if let Some(job) = state.jobs.get(id) {
+                    Some(job)
+                } else {
+                    history = self.store.history()?;
+                    history.jobs.get(id)
                 };
                 match job {
                     Some(job) if job.succeeded() => {}

@@ -3,13 +3,7 @@
 //! It ends what still runs, keeps what is there, and says `lost`. Each step can
 //! be done twice: a recovery that is killed is simply started again.
 
-use std::{
-    fs::File,
-    io,
-    os::fd::OwnedFd,
-    path::Path,
-    time::Duration,
-};
+use std::{fs::File, io, os::fd::OwnedFd, path::Path, time::Duration};
 
 use super::{
     SupervisorError,
@@ -44,7 +38,9 @@ pub(super) fn run(
     let reason = match (started, ended) {
         (false, _) => "its supervisor vanished before its worker was started".to_owned(),
         (true, 0) => "its supervisor vanished, and how the worker ended is not known".to_owned(),
-        (true, n) => format!("its supervisor vanished; the worker was still running and was ended ({n} processes)"),
+        (true, n) => format!(
+            "its supervisor vanished; the worker was still running and was ended ({n} processes)"
+        ),
     };
     let ran = job.running_at.map_or(Duration::ZERO, |at| {
         Duration::try_from(jiff::Timestamp::now().duration_since(at)).unwrap_or_default()
@@ -57,7 +53,7 @@ pub(super) fn run(
     let removed = half_made.is_some_and(|tree| remove_half_made(store, &job, tree).is_ok());
     store.append(id, &Event::Exited(Box::new(exited)))?;
     if removed {
-        store.append(id, &Event::Cleaned(Cleaned { kept: None }))?;
+        store.append(id, &Event::Cleaned(Cleaned { tree: true, files: false, kept: None }))?;
     }
     File::from(lock.try_clone()?).unlock()?;
     let _ = std::fs::remove_dir_all(files.tmp());

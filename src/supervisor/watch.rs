@@ -12,9 +12,7 @@ use crate::{
     job::{BackendKind, Mode, Outcome, WorkerExit},
     ledger::{Event, Running},
     process::{
-        confine, crash,
-        lock::deadline_in,
-        signals,
+        confine, crash, signals,
         start::{Input, Worker, WorkerCommand},
         tree,
     },
@@ -38,7 +36,8 @@ impl Supervisor {
     pub(super) fn run_worker(&mut self) -> Result<Ended, SupervisorError> {
         let prompt = fs::read(self.files.prompt())?;
         let start = self.start_folder();
-        let root = self.spec.tree.as_ref().map(|tree| tree.path.clone()).or(self.spec.checkout.clone());
+        let root =
+            self.spec.tree.as_ref().map(|tree| tree.path.clone()).or(self.spec.checkout.clone());
         let argv: Vec<_> = self.spec.argv.iter().map(Into::into).collect();
         let launch = backend::launch(&LaunchInput {
             kind: self.spec.backend,
@@ -151,7 +150,7 @@ impl Supervisor {
                     let reason = format!("it wrote nothing for {}", ui::short(silence));
                     break Some(Stop { outcome: Outcome::Silent, reason });
                 }
-                look_again = now.checked_add(silence - quiet);
+                look_again = now.checked_add(silence.saturating_sub(quiet));
             }
             let next = match (end, look_again) {
                 (Some(a), Some(b)) => Some(a.min(b)),

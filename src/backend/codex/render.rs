@@ -17,14 +17,17 @@ pub(in super::super) fn render(line: &[u8], root: Option<&Path>) -> Option<Strin
     let event = Event::of(&value);
     let (mark, text) = match &event {
         Event::Message(message) => return Some(message.trim_end().to_owned()),
-        Event::TurnStarted | Event::Thread(_) | Event::Thinking => return None,
-        // Their ends are told.
-        Event::Edit { stage: Stage::Started, .. }
+        // Of what begins and ends, the end is told; of a command the beginning, and
+        // an end that is not well.
+        Event::TurnStarted
+        | Event::Thread(_)
+        | Event::Thinking
+        | Event::Edit { stage: Stage::Started, .. }
         | Event::Search { stage: Stage::Started, .. }
-        | Event::Tool { stage: Stage::Started, .. } => return None,
+        | Event::Tool { stage: Stage::Started, .. }
+        | Event::CommandEnded { exit: Some(0), .. } => return None,
         Event::CommandStarted { .. } => ('$', activity::sentence(&event, root)?),
         Event::Error(_) | Event::TurnFailed(_) => ('!', activity::sentence(&event, root)?),
-        Event::CommandEnded { exit: Some(0), .. } => return None,
         _ => ('·', activity::sentence(&event, root)?),
     };
     let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -10,7 +10,7 @@ mod state;
 mod submodules;
 
 pub(super) use state::changed;
-pub use state::{WorktreeState, state};
+pub use state::{WorktreeState, fingerprint, state};
 
 use std::fs::{self, File};
 use std::io;

@@ -92,3 +92,17 @@ pub(in crate::git) fn changed(git: Git) -> Result<Vec<Changed>, GitError> {
     }
     Ok(all)
 }
+
+/// What tells whether somebody has changed a checkout: its HEAD, its status, and
+/// size and time of every file that differs. Equal before and after means that
+/// nothing was written that `git status` could see.
+pub fn fingerprint(checkout: &Path) -> Result<Vec<u8>, GitError> {
+    let head = Git::at(checkout).args(["rev-parse", "--verify", "--quiet", "HEAD"]).output()?;
+    let mut print = head.stdout;
+    for change in changed(Git::at(checkout))? {
+        let meta = std::fs::symlink_metadata(checkout.join(&change.path));
+        let seen = meta.map(|meta| (meta.len(), meta.modified().ok()));
+        print.extend(format!("{} {:?}\n", change.path.display(), seen.ok()).into_bytes());
+    }
+    Ok(print)
+}

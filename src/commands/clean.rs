@@ -1,0 +1,290 @@
+//! `cx clean`
+
+use std::{fs, path::Path, time::Duration};
+
+use clap::Args;
+use jiff::Timestamp;
+
+use super::session::{Session, git, label, refuse_in_worker, store};
+use crate::{
+    failure::{Exit, Failure},
+    git::{CommitMessage, GitError, Head, Oid, Place, Repo, commit, refs, worktree},
+    job::parse_duration,
+    ledger::{Cleaned, Event, Job, Tree},
+    process::lock,
+    ui,
+};
+
+/// Drafts older than this were left by a spawn that died.
+const STALE_DRAFT: Duration = Duration::from_hours(1);
+
+/// Remove what is done with: worktrees and branches of merged or empty jobs,
+/// and the files of collected ones
+///
+/// What is unmerged, uncommitted, untracked or uncollected stays and is named.
+/// Ignored files in a worktree go with it. With --discard it goes too, but a
+/// commit with all of it is kept under `refs/cx/trash/` first.
+#[derive(Debug, Args)]
+pub struct CleanArgs {
+    /// The jobs; all that are over if none is named
+    #[arg(value_name = "JOB", add = super::completions::finished_job())]
+    jobs: Vec<String>,
+
+    /// Only jobs that ended at least this long ago
+    #[arg(long, value_name = "D", value_parser = parse_duration)]
+    older_than: Option<Duration>,
+
+    /// Also what is unmerged, uncommitted or uncollected of the jobs named
+    #[arg(long, requires = "jobs")]
+    discard: bool,
+
+    /// Say what would happen; change nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+/// Why something stays.
+struct Stays(String);
+
+/// Runs the verb.
+pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
+    refuse_in_worker("clean up")?;
+    let session = Session::open()?;
+    let jobs = wanted(&session, args)?;
+    let mut out = ui::out();
+    let mut kept = false;
+    for job in &jobs {
+        let mut cleaned = Cleaned { tree: false, files: false, kept: None };
+        let mut stays = Vec::new();
+        if let Some(tree) = job.spec.tree.as_ref().filter(|_| !job.tree_gone) {
+            match clean_tree(&session, job, tree, args)? {
+                Ok(trash) => {
+                    cleaned.tree = true;
+                    cleaned.kept = trash;
+                }
+                Err(Stays(why)) => stays.push(why),
+            }
+        }
+        let collected = job.collected || args.discard;
+        if collected && stays.is_empty() && !job.files_gone {
+            cleaned.files = true;
+        } else if !collected {
+            stays.push("not collected".to_owned());
+        }
+        if !args.dry_run && (cleaned.tree || cleaned.files) {
+            // The event first: files without one would look like a lost answer.
+            session.store.append(job.job, &Event::Cleaned(cleaned.clone())).map_err(store)?;
+            if cleaned.files {
+                session.store.job(job.job).remove().map_err(store)?;
+            }
+        }
+        kept |= !stays.is_empty();
+        out.line(sentence(job, &cleaned, &stays, args.dry_run))?;
+    }
+    if !args.dry_run {
+        sweep(&session)?;
+    }
+    out.finish()?;
+    if jobs.is_empty() {
+        ui::note("nothing to clean");
+    }
+    // What was asked for by name and stays is a failure; a general sweep is not.
+    Ok(if kept && !args.jobs.is_empty() { Exit::Failed } else { Exit::Success })
+}
+
+fn wanted(session: &Session, args: &CleanArgs) -> Result<Vec<Job>, Failure> {
+    let old_enough = |job: &Job| match (args.older_than, job.ended_at) {
+        (Some(age), Some(ended)) => {
+            Duration::try_from(Timestamp::now().duration_since(ended)).unwrap_or_default() >= age
+        }
+        (Some(_), None) => false,
+        (None, _) => true,
+    };
+    let is_done = |job: &Job| job.files_gone && (job.spec.tree.is_none() || job.tree_gone);
+    if args.jobs.is_empty() {
+        let jobs = session.history()?.jobs.into_values();
+        return Ok(jobs.filter(|job| !job.is_live() && !is_done(job) && old_enough(job)).collect());
+    }
+    let jobs = session.jobs(&args.jobs)?;
+    if let Some(live) = jobs.iter().find(|job| job.is_live()) {
+        return Err(Failure::usage(format!("{} is not over; nothing was removed", label(live)))
+            .hint(format!("cx kill {0} && cx clean {0}", live.spec.name)));
+    }
+    Ok(jobs.into_iter().filter(|job| !is_done(job) && old_enough(job)).collect())
+}
+
+/// Removes worktree and branch, or says what keeps them. `Ok(Ok(Some(name)))`
+/// names the ref that keeps what was discarded.
+fn clean_tree(
+    session: &Session,
+    job: &Job,
+    tree: &Tree,
+    args: &CleanArgs,
+) -> Result<Result<Option<String>, Stays>, Failure> {
+    let place = session.repository("clean")?;
+    let repo = Repo::open(place);
+    let path = Path::new(&tree.path);
+    let is_there = fs::symlink_metadata(path).is_ok();
+    let tip = repo.branch_tip(&tree.branch).map_err(git)?;
+    let mut trash = None;
+    if let Some(why) = unsaved(&repo, job, tree, path, is_there, tip.as_ref())? {
+        if !args.discard {
+            return Ok(Err(Stays(why)));
+        }
+        if !args.dry_run {
+            trash = keep(place, job, tree, path, is_there, tip)?;
+        }
+    }
+    if args.dry_run {
+        return Ok(Ok(trash));
+    }
+    match worktree::remove(place, path, &session.store.worktree_lock()) {
+        Ok(Some(renamed)) => worktree::delete(&renamed).map_err(git)?,
+        Ok(None) => {}
+        Err(error @ GitError::WorktreeLocked { .. }) => return Ok(Err(Stays(error.to_string()))),
+        Err(error) => return Err(git(error)),
+    }
+    // Looked up again: committing what was left may have moved it.
+    if let Some(tip) = repo.branch_tip(&tree.branch).map_err(git)? {
+        refs::delete_branch(place, &tree.branch, &tip).map_err(git)?;
+    }
+    Ok(Ok(trash))
+}
+
+/// What of a job's work is nowhere else.
+fn unsaved(
+    repo: &Repo,
+    job: &Job,
+    tree: &Tree,
+    path: &Path,
+    is_there: bool,
+    tip: Option<&Oid>,
+) -> Result<Option<String>, Failure> {
+    if is_there {
+        let state = worktree::state(path, None).map_err(git)?;
+        let (uncommitted, untracked) =
+            (state.uncommitted.len() as u64, state.untracked.len() as u64);
+        if uncommitted > 0 {
+            return Ok(Some(format!(
+                "{} not committed in {}",
+                ui::plural(uncommitted, "change"),
+                tree.path
+            )));
+        }
+        if untracked > 0 {
+            return Ok(Some(format!(
+                "{} not tracked in {}",
+                ui::plural(untracked, "file"),
+                tree.path
+            )));
+        }
+        // Somebody works there on something else.
+        if let Some(head) = state.head.oid()
+            && tip != Some(head)
+            && !is_saved(repo, job, tree, head)?
+        {
+            return Ok(Some(format!("commits outside of {} in {}", tree.branch, tree.path)));
+        }
+    }
+    let Some(tip) = tip else { return Ok(None) };
+    if is_saved(repo, job, tree, tip)? {
+        return Ok(None);
+    }
+    let base = Oid::new(&tree.base).map_err(|e| Failure::internal(e.to_string()))?;
+    let commits = repo.commits_between(&base, tip).map_err(git)? as u64;
+    Ok(Some(format!("{} on {} not merged", ui::plural(commits, "commit"), tree.branch)))
+}
+
+/// Whether a commit is the base itself, was merged by cx, or is in the history
+/// of the branch that is checked out here.
+fn is_saved(repo: &Repo, job: &Job, tree: &Tree, oid: &Oid) -> Result<bool, Failure> {
+    if oid.as_str() == tree.base
+        || job.merged.as_ref().is_some_and(|merged| merged.tip == oid.as_str())
+    {
+        return Ok(true);
+    }
+    let head = match repo.head().map_err(git)? {
+        Head::Branch { oid, .. } | Head::Detached(oid) => oid,
+        Head::Unborn(_) => return Ok(false),
+    };
+    repo.is_ancestor(oid, &head).map_err(git)
+}
+
+/// Commits what lies in the worktree, and keeps the branch's tip under a ref.
+fn keep(
+    place: &Place,
+    job: &Job,
+    tree: &Tree,
+    path: &Path,
+    is_there: bool,
+    tip: Option<Oid>,
+) -> Result<Option<String>, Failure> {
+    let mut tip = tip;
+    if is_there {
+        let message = CommitMessage {
+            subject: format!("[discarded] {}", job.spec.title),
+            body: String::new(),
+            trailers: vec![("Cx-Job".to_owned(), format!("{} {}", job.job.0, job.spec.name))],
+        };
+        let kept = commit::leftovers(&commit::Leftovers {
+            place,
+            worktree: path,
+            branch: &tree.branch,
+            name: job.spec.name.as_str(),
+            message: &message,
+        })
+        .map_err(git)?;
+        for note in &kept.notes {
+            ui::warn(format_args!("{}: {note}", label(job)));
+        }
+        tip = kept.tip;
+    }
+    let Some(tip) = tip else { return Ok(None) };
+    refs::keep(place, &format!("{}-{}", job.spec.name, job.job.0), &tip).map(Some).map_err(git)
+}
+
+/// Takes what crashes left: drafts of jobs that never came to be, and trees
+/// that were renamed away and not deleted.
+fn sweep(session: &Session) -> Result<(), Failure> {
+    let Ok(entries) = fs::read_dir(session.store.jobs_dir()) else { return Ok(()) };
+    for entry in entries.flatten() {
+        if !entry.file_name().to_string_lossy().starts_with(".new-") {
+            continue;
+        }
+        let age = entry.metadata().and_then(|meta| meta.modified()).ok();
+        let old = age.is_some_and(|at| at.elapsed().is_ok_and(|age| age > STALE_DRAFT));
+        let lock = entry.path().join("lock");
+        let abandoned = lock.exists() && !lock::is_held(&lock).unwrap_or(true);
+        if old || abandoned {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    let state = session.store.state().map_err(store)?;
+    let trees = state.jobs.values().filter_map(|job| job.spec.tree.as_ref());
+    let mut folders: Vec<&Path> = trees.filter_map(|tree| Path::new(&tree.path).parent()).collect();
+    folders.dedup();
+    for folder in folders {
+        for trash in worktree::trash_beside(&folder.join("any")) {
+            worktree::delete(&trash).map_err(git)?;
+        }
+    }
+    Ok(())
+}
+
+fn sentence(job: &Job, cleaned: &Cleaned, stays: &[String], dry_run: bool) -> String {
+    let verb = if dry_run { "would remove" } else { "removed" };
+    let mut parts = Vec::new();
+    match (cleaned.tree, cleaned.files) {
+        (true, true) => parts.push(format!("{verb} worktree, branch and files")),
+        (true, false) => parts.push(format!("{verb} worktree and branch")),
+        (false, true) => parts.push(format!("{verb} files")),
+        (false, false) => {}
+    }
+    if let Some(kept) = &cleaned.kept {
+        parts.push(format!("all of it is kept at {kept}"));
+    }
+    if !stays.is_empty() {
+        parts.push(format!("kept: {}", stays.join(", ")));
+    }
+    format!("{} {}", label(job), parts.join("; "))
+}
