@@ -239,6 +239,7 @@ fn a_stalled_stream_fails_the_turn_at_last() {
     lab.server.on("stall", Script::new().stall());
     let output = lab.read_only("stall").code(1);
     assert!(failure(&output).contains("idle timeout"), "{output}");
+    lab.server.wait_for_abandoned(1);
 }
 
 #[test]
@@ -250,6 +251,7 @@ fn a_server_that_hangs_is_waited_for_until_a_signal_comes() {
     terminate(&running);
     let output = running.finish().signal(15);
     assert!(events(&output, "turn.failed").is_empty(), "{output}");
+    lab.server.wait_for_abandoned(1);
 }
 
 #[test]

@@ -44,6 +44,8 @@ struct State {
     requests: Vec<Value>,
     /// How many requests each spoiling step has spoiled, by thread and step.
     spoiled: HashMap<(String, usize), u32>,
+    /// How many clients went away from a request that was never to be answered.
+    abandoned: usize,
     connections: Vec<(TcpStream, JoinHandle<()>)>,
     complaints: Vec<String>,
     stopping: bool,
@@ -89,13 +91,23 @@ impl ModelServer {
     /// Waits until `count` requests have come, answered or not.
     #[track_caller]
     pub(crate) fn wait_for_requests(&self, count: usize) {
+        self.wait_for_count("requests that came", count, |state| state.requests.len());
+    }
+
+    /// Waits until clients have gone away from `count` requests that hung or stalled.
+    #[track_caller]
+    pub(crate) fn wait_for_abandoned(&self, count: usize) {
+        self.wait_for_count("requests that were given up", count, |state| state.abandoned);
+    }
+
+    #[track_caller]
+    fn wait_for_count(&self, what: &str, wanted: usize, count: impl Fn(&State) -> usize) {
         let state = self.shared.state();
-        let too_few = |state: &mut State| state.requests.len() < count;
-        let (state, waited) =
-            self.shared.changed.wait_timeout_while(state, DEADLINE, too_few).unwrap();
-        let came = state.requests.len();
+        let too_few = |state: &mut State| count(state) < wanted;
+        let (state, _) = self.shared.changed.wait_timeout_while(state, DEADLINE, too_few).unwrap();
+        let came = count(&state);
         drop(state);
-        assert!(!waited.timed_out(), "{count} requests were awaited, {came} came");
+        assert!(came >= wanted, "{what}: {wanted} were awaited, there are {came}");
     }
 }
 
@@ -177,7 +189,14 @@ impl Shared {
         self.changed.notify_all();
         let mut output = step.before;
         match step.action {
-            Action::Spoil(spoil) => return spoil_response(stream, id, &spoil),
+            Action::Spoil(spoil) => {
+                spoil_response(stream, id, &spoil)?;
+                if matches!(spoil, Spoil::Hang | Spoil::Stall) {
+                    self.state().abandoned += 1;
+                    self.changed.notify_all();
+                }
+                return Ok(());
+            }
             Action::Say(text) => output.push(message(id, &text)),
             Action::Empty => {}
             Action::Fail { code, message } => {
