@@ -63,7 +63,7 @@ pub fn run(args: &LogsArgs) -> Result<Exit, Failure> {
 }
 
 /// Copies what comes until the job has ended.
-pub fn follow(
+pub(super) fn follow(
     session: &Session,
     job: &Job,
     reader: &mut Reader,

@@ -19,22 +19,22 @@ use crate::{
 
 /// Where a command stands.
 #[derive(Debug)]
-pub struct Session {
+pub(super) struct Session {
     /// The current folder, absolute.
-    pub cwd: PathBuf,
+    pub(super) cwd: PathBuf,
     /// The repository around it.
-    pub place: Option<Place>,
+    pub(super) place: Option<Place>,
     /// Its state.
-    pub store: Store,
+    pub(super) store: Store,
     /// Home, configuration and state folders.
-    pub roots: Roots,
+    pub(super) roots: Roots,
     /// `CX_RUN`: narrows what "all jobs" means.
-    pub run: Option<String>,
+    pub(super) run: Option<String>,
 }
 
 impl Session {
     /// Finds out where we are. Reads no ledger and makes nothing.
-    pub fn open() -> Result<Self, Failure> {
+    pub(super) fn open() -> Result<Self, Failure> {
         let cwd = env::current_dir().map_err(|e| {
             Failure::usage(format!("cannot tell the current folder: {e}"))
                 .hint("change to a folder that is there")
@@ -51,7 +51,7 @@ impl Session {
     }
 
     /// The repository, or an error that says what `verb` needs it for.
-    pub fn repository(&self, verb: &str) -> Result<&Place, Failure> {
+    pub(super) fn repository(&self, verb: &str) -> Result<&Place, Failure> {
         self.place.as_ref().ok_or_else(|| {
             Failure::usage(format!(
                 "{verb} needs a git repository, and {} is in none",
@@ -63,7 +63,7 @@ impl Session {
 
     /// The open jobs and the last closed ones. Jobs whose supervisor has
     /// vanished are found here, shown as lost, and taken care of.
-    pub fn state(&self) -> Result<State, Failure> {
+    pub(super) fn state(&self) -> Result<State, Failure> {
         let mut state = self.store.state().map_err(store)?;
         if self.sweep(&state)? {
             state = self.store.state().map_err(store)?;
@@ -111,13 +111,13 @@ impl Session {
     }
 
     /// Every job ever, for what is asked about closed ones.
-    pub fn history(&self) -> Result<State, Failure> {
+    pub(super) fn history(&self) -> Result<State, Failure> {
         self.state()?;
         self.store.history().map_err(store)
     }
 
     /// The jobs that `words` name, each once, in the order of the words.
-    pub fn jobs(&self, words: &[String]) -> Result<Vec<Job>, Failure> {
+    pub(super) fn jobs(&self, words: &[String]) -> Result<Vec<Job>, Failure> {
         let state = self.state()?;
         let known: Vec<Job> = state.jobs.into_values().collect();
         let mut all: Option<Vec<Job>> = None;
@@ -143,7 +143,7 @@ impl Session {
 
     /// The one job that `words` name. What `cx spawn` prints may come as two
     /// words, since shells split it.
-    pub fn job(&self, words: &[String]) -> Result<Job, Failure> {
+    pub(super) fn job(&self, words: &[String]) -> Result<Job, Failure> {
         let mut jobs = self.jobs(words)?;
         match (jobs.pop(), jobs.is_empty()) {
             (Some(job), true) => Ok(job),
@@ -153,12 +153,12 @@ impl Session {
     }
 
     /// Whether a job belongs to the run that this shell is in, if it is in one.
-    pub fn in_run(&self, job: &Job) -> bool {
+    pub(super) fn in_run(&self, job: &Job) -> bool {
         self.run.is_none() || self.run == job.spec.run
     }
 
     /// A job as it is now.
-    pub fn fresh(&self, id: JobId) -> Result<Job, Failure> {
+    pub(super) fn fresh(&self, id: JobId) -> Result<Job, Failure> {
         match self.state()?.jobs.remove(&id) {
             Some(job) => Ok(job),
             None => self
@@ -170,7 +170,7 @@ impl Session {
 }
 
 /// Refuses verbs that change something when they are run by a worker.
-pub fn refuse_in_worker(verb: &str) -> Result<(), Failure> {
+pub(super) fn refuse_in_worker(verb: &str) -> Result<(), Failure> {
     let Some(job) = env::var_os("CX_JOB") else { return Ok(()) };
     let name = env::var("CX_NAME").unwrap_or_default();
     Err(Failure::usage(format!(
@@ -181,25 +181,25 @@ pub fn refuse_in_worker(verb: &str) -> Result<(), Failure> {
 }
 
 /// `[3] auth`.
-pub fn label(job: &Job) -> String {
+pub(super) fn label(job: &Job) -> String {
     format!("[{}] {}", job.id().0, job.spec.name)
 }
 
 /// A failure of the state.
 #[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
-pub fn store(error: StoreError) -> Failure {
+pub(super) fn store(error: StoreError) -> Failure {
     Failure::internal(error.to_string()).maybe_hint(error.hint())
 }
 
 /// A failure of git.
 #[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
-pub fn git(error: GitError) -> Failure {
+pub(super) fn git(error: GitError) -> Failure {
     Failure::internal(error.to_string()).maybe_hint(error.hint())
 }
 
 /// A spec that names no job, or too many.
 #[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
-pub fn spec(error: SpecError) -> Failure {
+pub(super) fn spec(error: SpecError) -> Failure {
     let exit = match error {
         SpecError::NoSuchJob(_) => Exit::NotFound,
         SpecError::Ambiguous { .. } => Exit::Usage,

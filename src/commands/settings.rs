@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{session::Session, spawn::main_folder};
+use super::session::Session;
 use crate::{
     backend::{self, program},
     config::{self, Claim, Command, Config, Loaded, Overrides, Places, Trust},
@@ -17,18 +17,18 @@ use crate::{
 
 /// The configuration that counts.
 #[derive(Debug)]
-pub struct Settings {
+pub(super) struct Settings {
     /// Without what the repository wants run and nobody trusts.
-    pub config: Config,
+    pub(super) config: Config,
     /// Sentences for the person: unknown keys, commands that were not trusted.
-    pub notes: Vec<String>,
+    pub(super) notes: Vec<String>,
     /// The keys whose commands were withheld.
     withheld: Vec<String>,
 }
 
 impl Settings {
     /// Reads the configuration for where we stand.
-    pub fn load(session: &Session) -> Result<Self, Failure> {
+    pub(super) fn load(session: &Session) -> Result<Self, Failure> {
         let mut loaded = load(session)?;
         let mut notes: Vec<String> = loaded
             .warnings
@@ -53,7 +53,11 @@ impl Settings {
     }
 
     /// The program of a backend, or for an argv its first word.
-    pub fn program(&self, kind: BackendKind, word: Option<&String>) -> Result<PathBuf, Failure> {
+    pub(super) fn program(
+        &self,
+        kind: BackendKind,
+        word: Option<&String>,
+    ) -> Result<PathBuf, Failure> {
         let path = env::var_os("PATH").unwrap_or_default();
         let found = if let Some(word) = word {
             program::locate_word(word.as_ref(), &path)
@@ -72,7 +76,7 @@ impl Settings {
 
     /// The setup command for a fresh worktree. One that is not trusted is left
     /// out, or refused where it is required.
-    pub fn setup(&self, required: bool) -> Result<Vec<String>, Failure> {
+    pub(super) fn setup(&self, required: bool) -> Result<Vec<String>, Failure> {
         if required && self.withheld.iter().any(|key| key.contains("setup")) {
             return Err(Failure::usage(
                 "the repository's setup command is not trusted, and it is required",
@@ -93,7 +97,7 @@ impl Settings {
     }
 
     /// The configured arguments of a backend's program, checked.
-    pub fn extra_args(&self, kind: BackendKind) -> Result<Vec<String>, Failure> {
+    pub(super) fn extra_args(&self, kind: BackendKind) -> Result<Vec<String>, Failure> {
         let args = match kind {
             BackendKind::Codex => self.config.codex.args.as_ref().map(|c| c.value.clone()),
             BackendKind::Sh => None,
@@ -106,12 +110,12 @@ impl Settings {
     }
 
     /// The folder that a repository's worktrees lie in.
-    pub fn worktree_folder(&self, place: &Place) -> PathBuf {
+    pub(super) fn worktree_folder(&self, place: &Place) -> PathBuf {
         self.config.worktree.folder(&main_folder(place))
     }
 
     /// A repository's own agent that would run scripts has to be trusted.
-    pub fn require_trusted_agent(session: &Session, name: &str) -> Result<(), Failure> {
+    pub(super) fn require_trusted_agent(session: &Session, name: &str) -> Result<(), Failure> {
         let place = session.repository("an agent of the repository")?;
         let claim = super::trust::agent_claim(&place.common_dir, name)?;
         if Trust::open(&session.roots.state_home).is_trusted(&claim) {
@@ -125,7 +129,7 @@ impl Settings {
 }
 
 /// Reads the configuration files.
-pub fn load(session: &Session) -> Result<Loaded, Failure> {
+pub(super) fn load(session: &Session) -> Result<Loaded, Failure> {
     let failed = |e: config::ConfigError| {
         Failure::usage(format!("{e}; nothing was started")).maybe_hint(e.hint())
     };
@@ -137,10 +141,21 @@ pub fn load(session: &Session) -> Result<Loaded, Failure> {
 }
 
 /// What the repository's own file wants run.
-pub fn claim(session: &Session, loaded: &Loaded) -> Result<Option<Claim>, Failure> {
+pub(super) fn claim(session: &Session, loaded: &Loaded) -> Result<Option<Claim>, Failure> {
     let Some(place) = &session.place else { return Ok(None) };
     let common: &Path = &place.common_dir;
     loaded
         .claim(common)
         .map_err(|e| Failure::internal(format!("cannot read {}: {e}", common.display())))
+}
+
+/// Where the repository's main checkout is, for naming its worktrees' folder.
+fn main_folder(place: &Place) -> PathBuf {
+    // The common folder is `.git` in the main checkout, or the bare repository.
+    match place.common_dir.file_name() {
+        Some(name) if name == ".git" => {
+            place.common_dir.parent().unwrap_or(&place.common_dir).to_owned()
+        }
+        _ => place.common_dir.clone(),
+    }
 }

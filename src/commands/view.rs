@@ -17,7 +17,7 @@ const TAIL: u64 = 16 * 1024;
 
 /// A job for people and scripts.
 #[derive(Clone, Debug, Serialize)]
-pub struct JobView<'a> {
+pub(super) struct JobView<'a> {
     /// Its number.
     pub job: JobId,
     /// Its name.
@@ -103,7 +103,7 @@ pub struct JobView<'a> {
 
 impl<'a> JobView<'a> {
     /// A view of `job`, as of now. Reads the end of a live job's output.
-    pub fn new(job: &'a Job, store: &Store) -> Self {
+    pub(super) fn new(job: &'a Job, store: &Store) -> Self {
         let exited = job.exited.as_ref();
         let spec = &job.spec;
         let tree = spec.tree.as_ref();
@@ -154,7 +154,7 @@ impl<'a> JobView<'a> {
 }
 
 /// One word for how far a job is, or how it ended.
-pub fn status(job: &Job) -> &str {
+pub(super) fn status(job: &Job) -> &str {
     match (job.phase, job.outcome()) {
         (_, Some(outcome)) => outcome.as_str(),
         (Phase::Starting, None) => "starting",
@@ -166,7 +166,7 @@ pub fn status(job: &Job) -> &str {
 }
 
 /// The status with the exit code where that adds something: `failed 3`.
-pub fn status_with_code(job: &Job) -> String {
+pub(super) fn status_with_code(job: &Job) -> String {
     match &job.exited {
         Some(exited) if exited.code > 1 => format!("{} {}", exited.outcome, exited.code),
         _ => status(job).to_owned(),
@@ -174,7 +174,7 @@ pub fn status_with_code(job: &Job) -> String {
 }
 
 /// How long a job took or has taken.
-pub fn elapsed(job: &Job) -> Duration {
+pub(super) fn elapsed(job: &Job) -> Duration {
     if let Some(exited) = &job.exited
         && job.running_at.is_some()
     {
@@ -186,7 +186,7 @@ pub fn elapsed(job: &Job) -> Duration {
 }
 
 /// What a live job does now, or why an ended one failed; one line.
-pub fn activity(job: &Job, files: &JobFiles) -> Option<String> {
+pub(super) fn activity(job: &Job, files: &JobFiles) -> Option<String> {
     match job.phase {
         Phase::Waiting => {
             let after: Vec<String> = job.spec.after.iter().map(ToString::to_string).collect();
@@ -207,7 +207,7 @@ pub fn activity(job: &Job, files: &JobFiles) -> Option<String> {
 }
 
 /// `+` for the current job, `-` for the one before, among `open` jobs in order.
-pub fn mark(open: &[JobId], id: JobId) -> char {
+pub(super) fn mark(open: &[JobId], id: JobId) -> char {
     match open.iter().rev().position(|other| *other == id) {
         Some(0) => '+',
         Some(1) => '-',

@@ -1,0 +1,260 @@
+//! `cx spawn`
+//!
+//! Everything that can be checked is checked before anything is made; what is
+//! slow (worktree, queueing) is left to the supervisor. A crash leaves a draft
+//! folder, or a job whose supervisor never came, which is then found lost.
+
+mod plan;
+mod task;
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::{Args, ValueHint};
+use serde::Serialize;
+
+use super::{
+    session::{Session, refuse_in_worker, store},
+    settings::Settings,
+};
+use crate::{
+    failure::{Exit, Failure},
+    job::{JobId, Mode, parse_duration},
+    ledger::{Event, JobFiles, Note},
+    process::{crash, lock, start},
+    ui,
+};
+use plan::Plan;
+
+/// Start a job in the background and print `[N] NAME`
+///
+/// Returns at once. A reader works in the current folder under a read-only
+/// sandbox; a writer gets a worktree and a branch `cx/NAME` of its own. What is
+/// printed is a job spec: `id=$(cx spawn ...)`, then `cx wait "$id"`.
+///
+/// The prompt reaches the worker byte for byte: from the words, from stdin (`-`,
+/// or no words and stdin is no terminal), or from a file. For `sh`, several
+/// words are a program and its arguments, and one word is a script for `sh -c`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct SpawnArgs {
+    /// The role to give it: a file in `.cx/agents/`, `~/.config/cx/agents/`, or a built-in one
+    #[arg(short = 't', long, value_name = "AGENT", add = crate::commands::completions::agent())]
+    agent: Option<String>,
+
+    /// Its name; also the branch's and the worktree's
+    #[arg(short, long, value_name = "NAME")]
+    name: Option<String>,
+
+    /// Only look: this is what a job does unless its agent writes
+    #[arg(short, long, conflicts_with = "write")]
+    read: bool,
+
+    /// Write, in a worktree and on a branch of its own
+    #[arg(short, long)]
+    write: bool,
+
+    /// What does the work: codex or sh
+    #[arg(short, long, value_name = "BACKEND", add = crate::commands::completions::backend())]
+    backend: Option<String>,
+
+    /// The model, in the backend's own words
+    #[arg(short, long, value_name = "MODEL")]
+    model: Option<String>,
+
+    /// Where a writer's branch starts; HEAD if not given
+    #[arg(long, value_name = "REF", add = crate::commands::completions::branch())]
+    base: Option<String>,
+
+    /// What a writer may touch; may be repeated
+    #[arg(long, value_name = "PATHSPEC")]
+    scope: Vec<String>,
+
+    /// End the worker after this long: 90s, 10m, 1h30m
+    #[arg(long, value_name = "D", value_parser = parse_duration)]
+    timeout: Option<Duration>,
+
+    /// End the worker when it has put out nothing for this long
+    #[arg(long, value_name = "D", value_parser = parse_duration)]
+    silence: Option<Duration>,
+
+    /// Start only once JOB has succeeded; may be repeated
+    #[arg(long, value_name = "JOB", add = crate::commands::completions::any_job())]
+    after: Vec<String>,
+
+    /// Wait for a turn while N jobs of this repository run
+    #[arg(long, value_name = "N")]
+    max_jobs: Option<std::num::NonZeroU64>,
+
+    /// Do not start without the repository's setup command, trusted or not
+    #[arg(long)]
+    require_setup: bool,
+
+    /// Leave out the worker preamble
+    #[arg(long)]
+    no_preamble: bool,
+
+    /// Read the prompt from FILE
+    #[arg(short = 'F', long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    file: Option<PathBuf>,
+
+    #[command(flatten, next_help_heading = "Context for the worker (each may be repeated)")]
+    context: ContextArgs,
+
+    /// One JSON object in place of `[N] NAME`
+    #[arg(long)]
+    json: bool,
+
+    /// The prompt; `-` reads stdin. Put `--` before one that begins with `-`
+    #[arg(value_name = "PROMPT", trailing_var_arg = true, conflicts_with = "file")]
+    prompt: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+struct ContextArgs {
+    /// What the whole work is for
+    #[arg(long, value_name = "TEXT")]
+    goal: Vec<String>,
+    /// What is not to be done
+    #[arg(long, value_name = "TEXT")]
+    non_goal: Vec<String>,
+    /// What has to be kept to
+    #[arg(long, value_name = "TEXT")]
+    constraint: Vec<String>,
+    /// Where to look
+    #[arg(long, value_name = "TEXT")]
+    pointer: Vec<String>,
+    /// What is decided already
+    #[arg(long, value_name = "TEXT")]
+    decision: Vec<String>,
+    /// How one sees that it is done
+    #[arg(long, value_name = "TEXT")]
+    success: Vec<String>,
+    /// A file with any of these, or with any other text
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    context: Vec<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cx spawn \"Where is the retry limit set?\"                 # a reader
+  cx spawn -t coder -n auth \"Implement the token refresh\"  # a writer
+  cx spawn --write --scope docs/ - < task.md
+  cx spawn -b sh -- cargo test --workspace                 # a program as it is
+  cx spawn -b sh -n lint 'cargo clippy 2>&1 | tail -20'    # a script
+  id=$(cx spawn -t scout \"...\"); cx wait \"$id\" && cx collect \"$id\"";
+
+#[derive(Serialize)]
+struct Printed<'a> {
+    job: JobId,
+    name: &'a str,
+    id: &'a str,
+    mode: Mode,
+    branch: Option<&'a str>,
+    worktree: Option<&'a str>,
+}
+
+/// Runs the verb.
+pub fn run(args: &SpawnArgs) -> Result<Exit, Failure> {
+    refuse_in_worker("spawn workers")?;
+    let session = Session::open()?;
+    let settings = Settings::load(&session)?;
+    let plan = Plan::check(args, &session, &settings)?;
+
+    let draft = session.store.draft().map_err(store)?;
+    crash::point("draft");
+    let files = JobFiles::in_dir(draft.path());
+    let write = |path: &Path, bytes: &[u8]| -> Result<(), Failure> {
+        let mut file = JobFiles::create(path).map_err(store)?;
+        io::Write::write_all(&mut file, bytes).map_err(|e| {
+            Failure::internal(format!("cannot write {}: {e}; nothing was started", path.display()))
+        })
+    };
+    write(&files.prompt(), &plan.prompt)?;
+    let lock_file = lock::create(&files.lock()).map_err(|e| {
+        Failure::internal(format!("cannot make a lock in {}: {e}", files.dir().display()))
+    })?;
+
+    let (id, spec, offset) = {
+        let mut appender = session.store.appender().map_err(store)?;
+        let head = appender.head().map_err(store)?;
+        let spec = plan.finish(&session, &settings, &head)?;
+        if spec.max_jobs.is_some() && spec.after.is_empty() {
+            lock::begin_turn_wait(&lock_file).map_err(|e| {
+                Failure::internal(format!("cannot queue the job: {e}; nothing was started"))
+            })?;
+        }
+        let id = settle(&session, draft.path(), head.next)?;
+        crash::point("settled");
+        let event = Event::Spawned(Box::new(spec));
+        let offset = match appender.append(id, &event) {
+            Ok(offset) => offset,
+            Err(error) => {
+                // The job never came to be.
+                let _ = session.store.job(id).remove();
+                return Err(store(error));
+            }
+        };
+        // Its folder is the job's from here on.
+        let _ = draft.keep();
+        let Event::Spawned(spec) = event else { return Err(Failure::internal("no such event")) };
+        (id, spec, offset)
+    };
+    crash::point("spawned");
+    let (number, at) = (id.0.to_string(), offset.to_string());
+    let supervisor = [session.store.dir().as_os_str(), OsStr::new(&number), OsStr::new(&at)];
+    let log = session.store.job(id).supervisor_log();
+    // Should this fail, the lock goes with it, and the job is found lost.
+    start::supervisor(&supervisor, lock_file, &log)
+        .map_err(|e| Failure::internal(format!("cannot start a supervisor for {id}: {e}")))?;
+    crash::point("supervisor-started");
+    for note in &plan.notes {
+        ui::warn(note);
+        session.store.append(id, &Event::Note(Note { text: note.clone() })).map_err(store)?;
+    }
+    let mut out = ui::out();
+    if args.json {
+        let tree = spec.tree.as_ref();
+        out.json(&Printed {
+            job: id,
+            name: spec.name.as_str(),
+            id: &spec.id,
+            mode: spec.mode,
+            branch: tree.map(|tree| tree.branch.as_str()),
+            worktree: tree.map(|tree| tree.path.as_str()),
+        })?;
+    } else {
+        out.line(format_args!("[{}] {}", id.0, spec.name))?;
+    }
+    out.finish()?;
+    Ok(Exit::Success)
+}
+
+/// Gives the draft the first number from `next` on that has no folder yet: one
+/// without an event was left by a crash, and is not ours to remove.
+fn settle(session: &Session, draft: &Path, next: u64) -> Result<JobId, Failure> {
+    let mut number = next;
+    loop {
+        let id = JobId(number);
+        match fs::rename(draft, session.store.job(id).dir()) {
+            Ok(()) => return Ok(id),
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
+                ) =>
+            {
+                number += 1;
+            }
+            Err(e) => {
+                return Err(Failure::internal(format!(
+                    "cannot make the folder of {id}: {e}; nothing was started"
+                )));
+            }
+        }
+    }
+}

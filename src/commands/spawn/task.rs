@@ -1,0 +1,73 @@
+//! The task: what the job is told, before roles and preamble.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{self, IsTerminal, Read},
+    os::unix::ffi::{OsStrExt, OsStringExt},
+};
+
+use super::SpawnArgs;
+use crate::{failure::Failure, job::BackendKind, ui};
+
+/// What the job is told, before roles and preamble.
+pub(super) struct Task {
+    pub(super) bytes: Vec<u8>,
+    /// For `sh`: a program and its arguments.
+    pub(super) argv: Vec<String>,
+}
+
+impl Task {
+    pub(super) fn read(args: &SpawnArgs, backend: BackendKind) -> Result<Self, Failure> {
+        if let Some(path) = &args.file {
+            let bytes = fs::read(path).map_err(|e| {
+                Failure::usage(format!("cannot read the prompt from {}: {e}", path.display()))
+            })?;
+            return Ok(Self { bytes, argv: Vec::new() });
+        }
+        match args.prompt.as_slice() {
+            [] if io::stdin().is_terminal() => Err(Failure::usage("there is no prompt")
+                .hint("cx spawn \"What to do\", or -F FILE, or `-` for stdin")),
+            [] => Self::stdin(),
+            [dash] if dash == "-" => Self::stdin(),
+            [one] => Ok(Self { bytes: one.as_bytes().to_vec(), argv: Vec::new() }),
+            words if backend == BackendKind::Sh => {
+                let words = words
+                    .iter()
+                    .map(|word| {
+                        word.clone().into_string().map_err(|word| {
+                            Failure::usage(format!("the argument {} is not UTF-8", word.display()))
+                                .hint("give it as a script: one word, -F FILE or stdin take any bytes")
+                        })
+                    })
+                    .collect::<Result<Vec<_>, _>>()?;
+                let bytes = words.join("\0").into_bytes();
+                Ok(Self { bytes, argv: words })
+            }
+            words => Ok(Self { bytes: words.join(OsStr::new(" ")).into_vec(), argv: Vec::new() }),
+        }
+    }
+
+    fn stdin() -> Result<Self, Failure> {
+        let mut bytes = Vec::new();
+        io::stdin()
+            .lock()
+            .read_to_end(&mut bytes)
+            .map_err(|e| Failure::usage(format!("cannot read the prompt from stdin: {e}")))?;
+        Ok(Self { bytes, argv: Vec::new() })
+    }
+
+    /// The first line that says something, for listings.
+    pub(super) fn title(&self) -> String {
+        let text = if self.argv.is_empty() {
+            String::from_utf8_lossy(
+                self.bytes.get(..self.bytes.len().min(4096)).unwrap_or_default(),
+            )
+            .into_owned()
+        } else {
+            self.argv.join(" ")
+        };
+        let line = text.lines().map(ui::clean).find(|line| !line.is_empty()).unwrap_or_default();
+        ui::cut(&line, 120)
+    }
+}
