@@ -327,6 +327,45 @@ fn targets_are_branches_of_any_checkout_or_of_none() {
     assert!(matches!(Target::find(&fixture.repo(), None), Err(MergeError::Detached)));
 }
 
+#[test]
+fn a_checkout_that_switched_branches_is_left_alone() {
+    let fixture = Fixture::new();
+    let a = branch(&fixture, "a", &[("a", "a\n")]);
+    let plan = planned(&fixture, &[a], Style::NoFf);
+    fixture.git(&["branch", "topic"]);
+    // Before it begins, and after it has looked.
+    let switch = |step| {
+        if step == Step::Journal {
+            fixture.git(&["checkout", "-q", "topic"]);
+        }
+    };
+    let error = land_at(&fixture, &plan, &switch).unwrap_err();
+    assert!(matches!(error, MergeError::TargetMoved(_)), "{error}");
+    assert_eq!((status(&fixture).as_str(), fixture.oid("main")), ("", plan.target.clone()));
+    assert!(!fixture.root().join("a").exists());
+    assert_tidy(&fixture);
+    land_plan(&fixture, &plan).unwrap();
+    assert_eq!((status(&fixture).as_str(), fixture.oid("main")), ("", plan.result));
+    assert!(!fixture.root().join("a").exists(), "main is checked out nowhere now");
+}
+
+#[test]
+fn what_the_user_committed_after_a_crash_is_not_undone() {
+    let fixture = Fixture::new();
+    let a = branch(&fixture, "a", &[("README", "merged\n"), ("new", "merged\n")]);
+    let plan = planned(&fixture, &[a], Style::NoFf);
+    stopped(&fixture, &plan, Step::Files);
+    fs::remove_file(fixture.root().join(".git/index.lock")).unwrap();
+    while fixture.root().join(".git/refs/heads/main.lock").exists() {
+        std::thread::yield_now();
+    }
+    let mine = fixture.commit("the user goes on by hand");
+    recover(&fixture.place(), &fixture.beside("state")).unwrap();
+    assert_eq!((status(&fixture).as_str(), fixture.oid("main")), ("", mine));
+    assert!(fixture.root().join("new").exists());
+    assert_tidy(&fixture);
+}
+
 /// Stops a landing after `step` as kill -9 would: nothing is cleaned up.
 fn stopped(fixture: &Fixture, plan: &MergePlan, step: Step) {
     let reached = Cell::new(false);
