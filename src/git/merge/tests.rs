@@ -470,7 +470,7 @@ fn nobody_commits_between_files_and_branch() {
     assert_eq!(tried.get(), 2);
     let head = Repo::open(&fixture.place()).head().unwrap();
     assert_eq!(head, Head::Branch { name: "main".into(), oid: plan.result });
-    assert!(worktree::state(Path::new(&root), None).unwrap().is_clean());
+    assert!(worktree::state(&fixture.place(), Path::new(&root), None).unwrap().is_clean());
 }
 
 #[test]
