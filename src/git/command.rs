@@ -119,9 +119,7 @@ impl Git {
         let mut command = scrubbed();
         command.current_dir(folder).stdin(Stdio::null());
         command.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").env("GIT_EDITOR", ":");
-        for setting in
-            ["core.hooksPath=/dev/null", "core.fsmonitor=false", "advice.graftFileDeprecated=false"]
-        {
+        for setting in ["core.hooksPath=/dev/null", "core.fsmonitor=false"] {
             command.arg("-c").arg(setting);
         }
         Self { command, shown: "git".to_owned(), stdin: None, held: None }

@@ -229,3 +229,15 @@ fn messages_are_one_subject_a_body_and_trailers() {
     let message = CommitMessage { subject: "s".into(), trailers, ..CommitMessage::default() };
     assert_eq!(message.to_string(), "s\n\nCx-Job: a b\n");
 }
+
+#[test]
+fn repositories_that_only_git_can_read_are_committed_to_as_well() {
+    for option in ["--object-format=sha256", "--ref-format=reftable"] {
+        let fixture = Fixture::with(&[option]);
+        let tree = fixture.worktree("a");
+        write(&tree, "new", "x");
+        let kept = keep(&fixture, &tree);
+        assert_eq!((kept.tip, kept.notes), (kept.commit, vec![]), "{option}");
+        assert_eq!(files(&fixture, "cx/a"), ["README", "new", "src/lib"]);
+    }
+}
