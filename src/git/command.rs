@@ -119,9 +119,7 @@ impl Git {
         let mut command = scrubbed();
         command.current_dir(folder).stdin(Stdio::null());
         command.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").env("GIT_EDITOR", ":");
-        for setting in
-            ["core.hooksPath=/dev/null", "core.fsmonitor=false", "advice.graftFileDeprecated=false"]
-        {
+        for setting in ["core.hooksPath=/dev/null", "core.fsmonitor=false"] {
             command.arg("-c").arg(setting);
         }
         Self { command, shown: "git".to_owned(), stdin: None, held: None }
@@ -313,4 +311,50 @@ pub(super) fn nul_terminated<'a>(paths: impl IntoIterator<Item = &'a Path>) -> V
         bytes.push(0);
     }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_child_loses_what_redirects_git() {
+        let local = Git::at(Path::new("/")).args(["rev-parse", "--local-env-vars"]).read().unwrap();
+        // These are settings of the user's, not another repository.
+        let kept = ["GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT"];
+        let local = local.text();
+        for key in local.lines().filter(|key| !kept.contains(key)) {
+            assert!(SCRUBBED.contains(&key), "git calls {key} local to a repository");
+        }
+        for command in [Git::at(Path::new("/")).command, on_terminal(Path::new("/"))] {
+            for key in SCRUBBED {
+                let mut envs = command.get_envs();
+                assert!(envs.any(|(k, v)| k == OsStr::new(key) && v.is_none()), "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_was_run_and_why_it_failed() {
+        let error = Git::at(Path::new("/")).args(["cat-file", "-t", "nope"]).run().unwrap_err();
+        let expected = "git cat-file -t nope failed (exit 128): fatal: not a git repository \
+                        (or any of the parent directories): .git";
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(telling_line("warning: a\nhint: b\nfatal: c\n"), "fatal: c");
+        assert_eq!(telling_line("\n  "), "it said nothing");
+    }
+
+    #[test]
+    fn large_input_and_output_do_not_block_each_other() {
+        let line = format!("{}\n", "x".repeat(99));
+        let input = line.repeat(20_000);
+        let output = Git::at(Path::new("/")).arg("stripspace").stdin(input.clone()).run().unwrap();
+        assert_eq!(output.stdout, input.as_bytes());
+    }
+
+    #[test]
+    fn records_are_what_lies_between_nuls() {
+        assert_eq!(records(b"").count(), 0);
+        assert_eq!(records(b"a\0b\n\0").collect::<Vec<_>>(), [&b"a"[..], b"b\n"]);
+    }
 }

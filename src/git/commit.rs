@@ -137,7 +137,7 @@ pub fn leftovers(what: &Leftovers<'_>) -> Result<Kept, GitError> {
     let before = head.oid().cloned();
     let tree = git().arg("write-tree").run()?.oid()?;
     let known = match &before {
-        Some(oid) => Some(git().args(["rev-parse", &format!("{oid}^{{tree}}")]).read()?.oid()?),
+        Some(oid) => Some(repo.tree_of(oid)?),
         None => None,
     };
     let is_empty = before.is_none() && git().args(["ls-files", "-z"]).read()?.stdout.is_empty();

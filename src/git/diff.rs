@@ -87,15 +87,7 @@ fn parse(bytes: &[u8]) -> Option<Vec<FileChange>> {
 /// something to compare with. Its index and files are not touched, so its worker
 /// may go on; files that vanish meanwhile are left out.
 pub fn snapshot(place: &Place, worktree: &Path) -> Result<Oid, GitError> {
-    let there = match Place::discover(worktree)? {
-        Some(there) if there.checkout.as_deref() == Some(worktree) => there,
-        _ => match worktree::admin_dir(place, worktree) {
-            Some(git_dir) => {
-                Place { git_dir, checkout: Some(worktree.to_owned()), ..place.clone() }
-            }
-            None => return Err(GitError::NotAWorktree(worktree.to_owned())),
-        },
-    };
+    let there = worktree::place_of(place, worktree)?;
     let scratch = tempfile::tempdir_in(&there.git_dir)
         .map_err(GitError::io("make a folder in", &there.git_dir))?;
     let index = scratch.path().join("index");

@@ -240,6 +240,16 @@ impl Repo {
         }
     }
 
+    /// The tree of a commit.
+    pub fn tree_of(&self, commit: &Oid) -> Result<Oid, GitError> {
+        if let Some(lib) = &self.lib
+            && let Ok(found) = lib.find_commit(lib_oid(commit)?)
+        {
+            return oid_of(found.tree_id());
+        }
+        self.git().args(["rev-parse", &format!("{commit}^{{tree}}")]).read()?.oid()
+    }
+
     /// The best common ancestor; none for unrelated histories.
     pub fn merge_base(&self, a: &Oid, b: &Oid) -> Result<Option<Oid>, GitError> {
         if let Some(lib) = &self.lib {

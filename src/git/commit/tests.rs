@@ -50,7 +50,7 @@ fn everything_that_is_not_ignored_is_committed() {
         "Ada ada@example.org\nAdd the thing\n\nBecause.\n\nCx-Job: 3\nCx-Agent: coder\n".trim_end()
     );
     assert_eq!(fixture.git(&["log", "-1", "--format=%(trailers:key=Cx-Job)", "cx/a"]), "Cx-Job: 3");
-    assert!(worktree::state(&tree, None).unwrap().is_clean());
+    assert!(worktree::state(&fixture.place(), &tree, None).unwrap().is_clean());
     let again = keep(&fixture, &tree);
     assert_eq!((again.commit, again.tip, again.notes), (None, kept.tip, vec![]));
 }
@@ -93,7 +93,11 @@ fn nested_repositories_are_named_and_stay() {
     assert_eq!(kept.notes, [Note::Nested("empty repo".into()), Note::Nested("full".into())]);
     assert_eq!(files(&fixture, "cx/a"), ["README", "new", "src/lib"]);
     assert!(tree.join("full/file").exists());
-    assert_eq!(worktree::state(&tree, None).unwrap().untracked.len(), 2, "clean must see them");
+    assert_eq!(
+        worktree::state(&fixture.place(), &tree, None).unwrap().untracked.len(),
+        2,
+        "clean must see them"
+    );
 }
 
 #[test]
@@ -111,7 +115,7 @@ fn a_killed_git_and_a_broken_index_are_mended() {
         let kept = keep(&fixture, &tree);
         assert_eq!(kept.notes, [Note::StaleLock(admin.join("index.lock")), Note::IndexRebuilt]);
         assert_eq!(files(&fixture, "cx/a"), ["README", "new", "src/lib"]);
-        assert!(worktree::state(&tree, None).unwrap().is_clean());
+        assert!(worktree::state(&fixture.place(), &tree, None).unwrap().is_clean());
     }
     assert_eq!(fixture.git(&["show", "cx/a:new"]), "second");
 }
@@ -145,7 +149,7 @@ fn work_on_another_branch_comes_to_the_jobs_branch() {
     assert_eq!(fixture.oid("cx/a^"), own);
     assert_eq!(fixture.oid("own"), own, "the worker's branch stays where it was");
     assert_eq!(git(&tree, &["symbolic-ref", "HEAD"]), "refs/heads/cx/a");
-    assert!(worktree::state(&tree, None).unwrap().is_clean());
+    assert!(worktree::state(&fixture.place(), &tree, None).unwrap().is_clean());
     // Also when the worker renamed the job's branch.
     git(&tree, &["branch", "-m", "renamed"]);
     let kept = keep(&fixture, &tree);
@@ -167,7 +171,7 @@ fn work_that_parted_from_the_jobs_branch_is_kept_beside_it() {
     assert_eq!(kept.notes, [Note::Stray { name: name.clone(), oid: stray.clone() }]);
     assert_eq!((kept.tip, fixture.oid(&name)), (Some(tip), stray.clone()));
     assert_eq!(git(&tree, &["rev-parse", "HEAD"]), stray.to_string());
-    assert!(worktree::state(&tree, None).unwrap().is_clean());
+    assert!(worktree::state(&fixture.place(), &tree, None).unwrap().is_clean());
     // An orphan has no history at all in common.
     git(&tree, &["checkout", "-q", "--orphan", "orphan"]);
     write(&tree, "newer", "x");
@@ -206,12 +210,15 @@ fn a_missing_or_replaced_git_file_loses_nothing() {
     fs::remove_file(tree.join(".git")).unwrap();
     write(&tree, "one", "x");
     assert_eq!(keep(&fixture, &tree).notes, [Note::GitFile]);
-    assert!(worktree::state(&tree, None).unwrap().is_clean());
+    assert!(worktree::state(&fixture.place(), &tree, None).unwrap().is_clean());
     fs::remove_file(tree.join(".git")).unwrap();
     git(&tree, &["init", "-q"]);
     write(&tree, "two", "x");
     assert_eq!(keep(&fixture, &tree).notes, [Note::GitFile, Note::Nested(".git".into())]);
     assert_eq!(files(&fixture, "cx/a"), ["README", "one", "src/lib", "two"]);
+    let state = worktree::state(&fixture.place(), &tree, None).unwrap();
+    assert_eq!((state.uncommitted, state.untracked), (vec![], vec![".git/".into()]));
+    assert_eq!(state.head.branch(), Some("cx/a"));
 }
 
 #[test]
@@ -221,4 +228,16 @@ fn messages_are_one_subject_a_body_and_trailers() {
     let trailers = vec![("Cx-Job".to_owned(), "a\nb".to_owned())];
     let message = CommitMessage { subject: "s".into(), trailers, ..CommitMessage::default() };
     assert_eq!(message.to_string(), "s\n\nCx-Job: a b\n");
+}
+
+#[test]
+fn repositories_that_only_git_can_read_are_committed_to_as_well() {
+    for option in ["--object-format=sha256", "--ref-format=reftable"] {
+        let fixture = Fixture::with(&[option]);
+        let tree = fixture.worktree("a");
+        write(&tree, "new", "x");
+        let kept = keep(&fixture, &tree);
+        assert_eq!((kept.tip, kept.notes), (kept.commit, vec![]), "{option}");
+        assert_eq!(files(&fixture, "cx/a"), ["README", "new", "src/lib"]);
+    }
 }

@@ -114,6 +114,9 @@ pub fn land(landing: &Landing<'_>) -> Result<(), MergeError> {
     recover::under_lock(landing.place, landing.state)?;
     let Landing { place, target, .. } = landing;
     refuse_under_way(place, target)?;
+    if Repo::open(place).worktree_holding(&target.branch)? != target.checkout {
+        return Err(MergeError::TargetMoved(target.branch.clone()));
+    }
     let full = format!("refs/heads/{}", target.branch);
     let old = (!target.is_new).then_some(&target.tip);
     let Some(checkout) = &target.checkout else {
@@ -165,12 +168,16 @@ fn in_checkout(
 ) -> Result<(), (bool, MergeError)> {
     let before = |error: GitError| (false, MergeError::Git(error));
     let Landing { target, result, .. } = landing;
-    take_index(&there.git_dir, checkout).map_err(|error| (false, error))?;
+    let moved = || (false, MergeError::TargetMoved(target.branch.clone()));
+    take_index(&there.git_dir).map_err(|error| (false, error))?;
+    // With the index locked nobody switches branches here; before, they may have.
+    if Repo::open(there).head().map_err(before)?.branch() != Some(target.branch.as_str()) {
+        return Err(moved());
+    }
     let copy = recover::index_copy(&there.git_dir);
     let index = there.git_dir.join("index");
     fs::copy(&index, &copy).map_err(|error| before(GitError::io("copy", &index)(error)))?;
 
-    let moved = || (false, MergeError::TargetMoved(target.branch.clone()));
     let mut transaction = there
         .git()
         .args(["update-ref", "--stdin", "-m", landing.why])
@@ -241,13 +248,11 @@ fn drop_transaction(transaction: Dialogue) {
 
 /// Makes `index.lock`, marked as ours from the moment it is there. One that is
 /// there already belongs to another git.
-fn take_index(git_dir: &Path, checkout: &Path) -> Result<(), MergeError> {
+fn take_index(git_dir: &Path) -> Result<(), MergeError> {
     let (path, marked) = (git_dir.join("index.lock"), git_dir.join(MARKED));
     fs::write(&marked, MARK).map_err(GitError::io("write", &marked))?;
     match fs::hard_link(&marked, &path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            Err(MergeError::Busy(checkout.to_owned()))
-        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(MergeError::Busy(path)),
         linked => Ok(linked.map_err(GitError::io("make", &path))?),
     }
 }

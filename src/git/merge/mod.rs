@@ -144,10 +144,10 @@ pub enum MergeError {
         /// Where.
         checkout: PathBuf,
     },
-    /// Another git holds the checkout's index.
-    #[error("another git command is at work in {}", .0.display())]
+    /// Another git holds the checkout's index; this is its lock file.
+    #[error("another git command holds {}", .0.display())]
     Busy(PathBuf),
-    /// The target is not where the plan began.
+    /// The target is not at the commit, or not in the checkout, that the plan began with.
     #[error("branch '{0}' has moved meanwhile, and was left as it is")]
     TargetMoved(String),
 }
@@ -165,10 +165,9 @@ impl MergeError {
             Self::UnderWay { what, .. } => {
                 format!("finish it (git {what} --continue) or give it up (git {what} --abort)")
             }
-            Self::Busy(checkout) => format!(
-                "wait for it; if none is running, delete {}",
-                checkout.join(".git/index.lock").display()
-            ),
+            Self::Busy(lock) => {
+                format!("wait for it; if no git is running there: rm {}", lock.display())
+            }
             Self::TargetMoved(_) => "merge again".to_owned(),
         })
     }

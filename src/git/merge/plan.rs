@@ -75,7 +75,7 @@ impl Planner<'_> {
             Merged::Clean(tree) => tree,
             Merged::Conflicts(paths) => return Ok(Tried::Conflicts(paths)),
         };
-        if tree == self.tree_of(current)? {
+        if tree == self.repo.tree_of(current)? {
             return Ok(Tried::Verdict(Verdict::NoChanges));
         }
         let message = candidate.message.to_string();
@@ -108,12 +108,12 @@ impl Planner<'_> {
             };
             match merge(self.git(), Some(&parent), &on, &commit)? {
                 Merged::Conflicts(paths) => return Ok(Tried::Conflicts(paths)),
-                Merged::Clean(tree) if tree == self.tree_of(&on)? => {}
+                Merged::Clean(tree) if tree == self.repo.tree_of(&on)? => {}
                 Merged::Clean(tree) => on = self.again(&commit, &tree, &on)?,
             }
         }
         // What a merge commit itself changed is in no commit that was picked.
-        let verdict = if has_merges && self.tree_of(&on)? != *merged {
+        let verdict = if has_merges && self.repo.tree_of(&on)? != *merged {
             Verdict::RebaseLoses
         } else if on == *current {
             Verdict::NoChanges
@@ -158,10 +158,6 @@ impl Planner<'_> {
             *self.signs.get_or_init(|| set.text() == "true")
         };
         commit_tree(git, tree, parents, message, signs)
-    }
-
-    fn tree_of(&self, commit: &Oid) -> Result<Oid, GitError> {
-        self.git().args(["rev-parse", &format!("{commit}^{{tree}}")]).read()?.oid()
     }
 
     /// Whom `tip` collides with: the target as it was, those that landed before

@@ -134,6 +134,8 @@ fn restore_files(there: &Place, journal: &Journal) -> Result<(), GitError> {
     let not_old = differ_from_index(&|| there.git())?;
     fs::remove_file(&scratch).map_err(GitError::io("remove", &scratch))?;
 
+    let tracked = there.git().args(["ls-files", "-z"]).read()?.stdout;
+    let tracked: HashSet<PathBuf> = records(&tracked).map(path_of).collect();
     let mut restore = Vec::new();
     for (kind, path) in differing(there.git(), &journal.old, &journal.new)? {
         let file = checkout.join(&path);
@@ -141,7 +143,8 @@ fn restore_files(there: &Place, journal: &Journal) -> Result<(), GitError> {
         let is_new = kind != b'D' && is_there && !not_new.contains(&path);
         let ours = is_new || (is_there && kind != b'D' && is_torn(there, journal, &path, &file)?);
         match kind {
-            b'A' if ours => {
+            // Unless somebody has added it to the index since.
+            b'A' if ours && !tracked.contains(&path) => {
                 fs::remove_file(&file).map_err(GitError::io("remove", &file))?;
                 for folder in file.ancestors().skip(1).take_while(|folder| *folder != checkout) {
                     if fs::remove_dir(folder).is_err() {

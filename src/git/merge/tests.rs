@@ -1,12 +1,11 @@
-use std::cell::Cell;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 
 use super::*;
 use crate::git::testing::{Fixture, commit, git, write};
 use crate::git::{Git, Head, Repo, worktree};
+
+mod crash;
 
 /// A branch with one commit that writes `files`, made in a worktree of its own.
 fn branch(fixture: &Fixture, name: &str, files: &[(&str, &str)]) -> Candidate {
@@ -327,127 +326,24 @@ fn targets_are_branches_of_any_checkout_or_of_none() {
     assert!(matches!(Target::find(&fixture.repo(), None), Err(MergeError::Detached)));
 }
 
-/// Stops a landing after `step` as kill -9 would: nothing is cleaned up.
-fn stopped(fixture: &Fixture, plan: &MergePlan, step: Step) {
-    let reached = Cell::new(false);
-    let at = |now| {
-        if now == step {
-            reached.set(true);
-            std::panic::resume_unwind(Box::new("stopped"));
-        }
-    };
-    let ended = catch_unwind(AssertUnwindSafe(|| land_at(fixture, plan, &at)));
-    assert!(ended.is_err() && reached.get(), "{step:?}");
-}
-
 #[test]
-fn a_crash_at_any_step_is_finished_or_undone_by_the_next() {
-    for step in [Step::Journal, Step::Locked, Step::Files, Step::Moved, Step::Index] {
-        let fixture = Fixture::new();
-        fixture.write("gone", "gone\n");
-        fixture.write("kept", "kept\n");
-        fixture.commit("more");
-        let a = branch(&fixture, "a", &[("README", "merged\n"), ("gone", ""), ("n/e/w", "new\n")]);
-        let plan = planned(&fixture, &[a], Style::NoFf);
-        fixture.write("kept", "mine\n");
-        fixture.write("src/lib", "staged\n");
-        fixture.git(&["add", "src/lib"]);
-        fixture.write("untracked", "mine\n");
-        let mine = status(&fixture);
-        stopped(&fixture, &plan, step);
-        let recovered = recover(&fixture.place(), &fixture.beside("state")).unwrap();
-        let branch = "main".to_owned();
-        if matches!(step, Step::Moved | Step::Index) {
-            assert_eq!(recovered, Some(Recovered::Finished { branch }), "{step:?}");
-            assert_eq!(fixture.oid("main"), plan.result);
-        } else {
-            assert_eq!(recovered, Some(Recovered::RolledBack { branch }), "{step:?}");
-            assert_eq!(fixture.oid("main"), plan.target);
-            assert!(!fixture.root().join("n").exists() && fixture.root().join("gone").exists());
-        }
-        assert_eq!(status(&fixture), mine, "{step:?}");
-        assert_tidy(&fixture);
-        assert_eq!(recover(&fixture.place(), &fixture.beside("state")).unwrap(), None);
-        if fixture.oid("main") == plan.target {
-            land_plan(&fixture, &plan).unwrap();
-            assert_eq!(status(&fixture), mine, "{step:?}");
-        }
-    }
-}
-
-#[test]
-fn half_written_files_are_undone_and_the_users_later_edits_are_not() {
-    let fixture = Fixture::new();
-    fixture.write("later", "before\n");
-    fixture.commit("more");
-    let files = [("README", "merged, and longer\n"), ("later", "merged\n"), ("new", "merged\n")];
-    let a = branch(&fixture, "a", &files);
-    let plan = planned(&fixture, &[a], Style::NoFf);
-    stopped(&fixture, &plan, Step::Files);
-    fixture.write("README", "merged, a");
-    fixture.write("later", "edited after the crash\n");
-    fixture.write("new", "mer");
-    // Also when the git that held the branch was killed with it.
-    let locked = format!("{}\n", plan.result);
-    write(&fixture.root(), ".git/refs/heads/main.lock", &locked);
-    recover(&fixture.place(), &fixture.beside("state")).unwrap();
-    assert_eq!(status(&fixture), " M later");
-    assert_tidy(&fixture);
-}
-
-#[test]
-fn failing_to_write_the_files_leaves_the_checkout_as_it_was() {
-    let fixture = Fixture::new();
-    let a = branch(&fixture, "a", &[("README", "merged\n"), ("z", "merged\n")]);
-    let plan = planned(&fixture, &[a], Style::NoFf);
-    // Checks pass, then a filter fails while the files are written.
-    write(&fixture.root(), ".git/info/attributes", "z filter=broken\n");
-    fixture.git(&["config", "filter.broken.smudge", "false"]);
-    fixture.git(&["config", "filter.broken.required", "true"]);
-    let error = land_plan(&fixture, &plan).unwrap_err();
-    assert!(matches!(error, MergeError::Git(GitError::Command { .. })), "{error}");
-    fs::remove_file(fixture.root().join(".git/info/attributes")).unwrap();
-    assert_eq!((status(&fixture).as_str(), fixture.oid("main")), ("", plan.target.clone()));
-    assert_tidy(&fixture);
-}
-
-#[test]
-fn nobody_commits_between_files_and_branch() {
+fn a_checkout_that_switched_branches_is_left_alone() {
     let fixture = Fixture::new();
     let a = branch(&fixture, "a", &[("a", "a\n")]);
     let plan = planned(&fixture, &[a], Style::NoFf);
-    let root = fixture.root();
-    let tried = Cell::new(0);
-    let at = |step| {
-        if matches!(step, Step::Locked | Step::Files) {
-            let commit = Git::at(&root).args(["commit", "-q", "--allow-empty", "-m", "x"]);
-            assert_ne!(commit.output().unwrap().code(), 0);
-            let moved = Git::at(&root).args(["update-ref", "refs/heads/main", "main~0", "main"]);
-            assert_ne!(moved.output().unwrap().code(), 0);
-            tried.set(tried.get() + 1);
+    fixture.git(&["branch", "topic"]);
+    // Before it begins, and after it has looked.
+    let switch = |step| {
+        if step == Step::Journal {
+            fixture.git(&["checkout", "-q", "topic"]);
         }
     };
-    land_at(&fixture, &plan, &at).unwrap();
-    assert_eq!(tried.get(), 2);
-    let head = Repo::open(&fixture.place()).head().unwrap();
-    assert_eq!(head, Head::Branch { name: "main".into(), oid: plan.result });
-    assert!(worktree::state(Path::new(&root), None).unwrap().is_clean());
-}
-
-#[test]
-fn a_sparse_checkout_stays_sparse() {
-    let fixture = Fixture::new();
-    fixture.write("docs/page", "text\n");
-    fixture.commit("docs");
-    let files = [("docs/page", "merged\n"), ("src/lib", "merged\n"), ("src/new", "merged\n")];
-    let a = branch(&fixture, "a", &files);
-    fixture.git(&["sparse-checkout", "set", "docs"]);
-    let plan = planned(&fixture, &[a], Style::NoFf);
-    stopped(&fixture, &plan, Step::Files);
-    recover(&fixture.place(), &fixture.beside("state")).unwrap();
-    assert_eq!(status(&fixture), "");
+    let error = land_at(&fixture, &plan, &switch).unwrap_err();
+    assert!(matches!(error, MergeError::TargetMoved(_)), "{error}");
+    assert_eq!((status(&fixture).as_str(), fixture.oid("main")), ("", plan.target.clone()));
+    assert!(!fixture.root().join("a").exists());
+    assert_tidy(&fixture);
     land_plan(&fixture, &plan).unwrap();
-    assert_eq!(status(&fixture), "");
-    assert_eq!(fs::read_to_string(fixture.root().join("docs/page")).unwrap(), "merged\n");
-    assert!(!fixture.root().join("src").exists());
+    assert_eq!((status(&fixture).as_str(), fixture.oid("main")), ("", plan.result));
+    assert!(!fixture.root().join("a").exists(), "main is checked out nowhere now");
 }

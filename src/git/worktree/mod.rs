@@ -164,6 +164,20 @@ pub fn admin_dir(place: &Place, path: &Path) -> Option<PathBuf> {
     folders.find(|admin| same_path(&checkout_of(admin), path))
 }
 
+/// The worktree at `path` as a [`Place`], found from git's side where it is a linked one.
+pub(super) fn place_of(place: &Place, path: &Path) -> Result<Place, GitError> {
+    if let Some(git_dir) = admin_dir(place, path) {
+        let checkout = Some(fs::canonicalize(path).map_err(GitError::io("read", path))?);
+        let (common_dir, prefix) = (place.common_dir.clone(), PathBuf::new());
+        return Ok(Place { common_dir, git_dir, checkout, prefix, is_bare: false });
+    }
+    let found = Place::discover(path)?.filter(|found| {
+        let whole = found.checkout.as_deref().is_some_and(|root| same_path(root, path));
+        whole && found.common_dir == place.common_dir
+    });
+    found.ok_or_else(|| GitError::NotAWorktree(path.to_owned()))
+}
+
 /// The checkout that belongs to a git dir, by git's own note of it.
 pub(super) fn checkout_of(git_dir: &Path) -> PathBuf {
     let pointed = match fs::read(git_dir.join("gitdir")) {

@@ -37,11 +37,12 @@ pub(in crate::git) struct Changed {
     pub(in crate::git) is_submodule: bool,
 }
 
-/// Looks at the worktree at `path`; counts the commits since `base`.
-pub fn state(path: &Path, base: Option<&Oid>) -> Result<WorktreeState, GitError> {
-    let place = Place::discover(path)?
-        .filter(|place| place.checkout.as_deref().is_some_and(|root| super::same_path(root, path)))
-        .ok_or_else(|| GitError::NotAWorktree(path.to_owned()))?;
+/// Looks at the worktree of `place`'s repository at `path`; counts the commits since `base`.
+///
+/// It goes by git's own folder of the worktree. A repository that a worker put
+/// in the place of the `.git` file counts as untracked.
+pub fn state(place: &Place, path: &Path, base: Option<&Oid>) -> Result<WorktreeState, GitError> {
+    let place = super::place_of(place, path)?;
     let repo = Repo::open(&place);
     let head = repo.head()?;
     let ahead = match (head.oid(), base) {
@@ -49,14 +50,17 @@ pub fn state(path: &Path, base: Option<&Oid>) -> Result<WorktreeState, GitError>
         _ => 0,
     };
     let (untracked, tracked): (Vec<_>, Vec<_>) =
-        changed(Git::at(path))?.into_iter().partition(|change| change.is_untracked);
+        changed(place.git())?.into_iter().partition(|change| change.is_untracked);
     let mut uncommitted: Vec<PathBuf> = tracked
         .into_iter()
         .flat_map(|change| change.from.into_iter().chain([change.path]))
         .collect();
     uncommitted.sort_unstable();
     uncommitted.dedup();
-    let untracked = untracked.into_iter().map(|change| change.path).collect();
+    let mut untracked: Vec<PathBuf> = untracked.into_iter().map(|change| change.path).collect();
+    if place.is_linked() && path.join(".git").is_dir() {
+        untracked.insert(0, PathBuf::from(".git/"));
+    }
     Ok(WorktreeState { head, uncommitted, untracked, ahead })
 }
 

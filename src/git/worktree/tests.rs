@@ -12,7 +12,7 @@ fn a_worktree_comes_and_goes_and_leaves_nothing() {
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
     let tree = fixture.worktree("a");
     assert_eq!(fs::read_to_string(tree.join("README")).unwrap(), "hello\n");
-    assert!(state(&tree, None).unwrap().is_clean());
+    assert!(state(&fixture.place(), &tree, None).unwrap().is_clean());
     let listed = list(&fixture.place()).unwrap();
     assert_eq!(listed.len(), 2);
     assert_eq!(listed[1].branch.as_deref(), Some("cx/a"));
@@ -79,6 +79,24 @@ fn a_failed_creation_leaves_neither_worktree_nor_branch() {
 }
 
 #[test]
+fn a_bare_repository_and_a_linked_worktree_can_have_more() {
+    let fixture = Fixture::new();
+    let (linked, start) = (fixture.worktree("a"), fixture.oid("HEAD"));
+    let bare = fixture.beside("bare.git");
+    git(&fixture.root(), &["clone", "-q", "--bare", ".", bare.to_str().unwrap()]);
+    for from in [linked, bare] {
+        let place = Place::discover(&from).unwrap().unwrap();
+        let path = from.with_extension("more");
+        let new = NewWorktree { path: &path, branch: "cx/more", base: &start };
+        create(&place, &new, &fixture.lock()).unwrap();
+        write(&path, "new", "x");
+        assert_eq!(state(&place, &path, None).unwrap().untracked, [PathBuf::from("new")]);
+        delete(&remove(&place, &path, &fixture.lock()).unwrap().unwrap()).unwrap();
+        assert_eq!(admin_dir(&place, &path), None);
+    }
+}
+
+#[test]
 fn many_at_once_take_turns() {
     let fixture = Fixture::new();
     std::thread::scope(|scope| {
@@ -99,7 +117,7 @@ fn sparse_patterns_are_inherited() {
     assert!(!fixture.root().join("src").exists());
     let tree = fixture.worktree("a");
     assert!(tree.join("docs/page").exists() && !tree.join("src").exists());
-    assert!(state(&tree, None).unwrap().is_clean());
+    assert!(state(&fixture.place(), &tree, None).unwrap().is_clean());
 }
 
 #[test]
@@ -117,11 +135,11 @@ fn the_state_sees_everything_but_ignored_files() {
     fs::create_dir(tree.join("nested")).unwrap();
     git(&tree.join("nested"), &["init", "-q"]);
     write(&tree, "nested/file", "x");
-    let state = state(&tree, Some(&base)).unwrap();
+    let state = state(&fixture.place(), &tree, Some(&base)).unwrap();
     assert_eq!(state.uncommitted, [PathBuf::from("README"), PathBuf::from("src/lib")]);
     assert_eq!(state.untracked, [PathBuf::from("nested/"), PathBuf::from("new\nline \"q\"")]);
     assert_eq!(state.ahead, 1);
-    assert!(super::state(&tree.join("src"), None).is_err());
+    assert!(super::state(&fixture.place(), &tree.join("src"), None).is_err());
 }
 
 #[test]
@@ -154,7 +172,7 @@ fn submodules_come_along_without_their_url() {
     assert!(path.join("sub/README").exists() && path.join("sub/deep/README").exists());
     let url = git(&path.join("sub"), &["config", "remote.origin.url"]);
     assert_eq!(url, outer.to_str().unwrap());
-    assert!(state(&path, None).unwrap().is_clean());
+    assert!(state(&fixture.place(), &path, None).unwrap().is_clean());
     remove(&fixture.place(), &path, &fixture.lock()).unwrap();
     assert_eq!(list(&fixture.place()).unwrap().len(), 1);
 
