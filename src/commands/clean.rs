@@ -161,7 +161,7 @@ fn unsaved(
     tip: Option<&Oid>,
 ) -> Result<Option<String>, Failure> {
     if is_there {
-        let state = worktree::state(path, None).map_err(git)?;
+        let state = worktree::state(repo.place(), path, None).map_err(git)?;
         let (uncommitted, untracked) =
             (state.uncommitted.len() as u64, state.untracked.len() as u64);
         if uncommitted > 0 {
