@@ -11,6 +11,8 @@ mod table;
 mod text;
 
 pub use duration::{clock, short};
-pub use output::{Out, columns, failure, is_terminal, note, out, stderr_is_terminal, warn};
+pub use output::{
+    Out, columns, failure, is_terminal, note, out, plain, stderr_columns, stderr_is_terminal, warn,
+};
 pub use table::{Align, Table};
 pub use text::{clean, cut, plural, width};
