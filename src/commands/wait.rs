@@ -229,6 +229,7 @@ fn lines(session: &Session, jobs: &[Job]) -> Vec<String> {
             job.spec.name.to_string(),
             ui::clean(&doing),
         ]);
+        table.paint(1, view::colour(job));
     }
     table.lines(Some(ui::stderr_columns()), &[4, 3])
 }
