@@ -3,6 +3,7 @@
 //! The way of a batch: [`select`] the jobs, plan them in memory, [`land`] what
 //! merges, write it into the ledger, [`report`].
 
+mod bisect;
 mod land;
 mod report;
 mod select;
