@@ -22,7 +22,7 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 use clap::{CommandFactory, Parser};
 
 use failure::Exit;
-use process::{confine, start};
+use process::{confine, leash, start};
 
 /// The whole program: `args` is the command line, the program's name first.
 ///
@@ -32,6 +32,7 @@ pub fn main(args: &[OsString]) -> ExitCode {
     match args.get(1).and_then(|verb| verb.to_str()) {
         Some(start::SUPERVISE) => return supervisor::main(&args[2..]),
         Some(start::CONFINE) => return become_confined(&args[2..]),
+        Some(leash::LEASH) => return leash::main(&args[2..]),
         _ => {}
     }
     clap_complete::CompleteEnv::with_factory(cli::Cli::command).var("CX_COMPLETE").complete();

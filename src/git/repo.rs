@@ -266,6 +266,28 @@ impl Repo {
             _ => Err(output.error()),
         }
     }
+
+    /// All best common ancestors: none for unrelated histories, several for
+    /// criss-cross ones.
+    pub fn merge_bases(&self, a: &Oid, b: &Oid) -> Result<Vec<Oid>, GitError> {
+        if let Some(lib) = &self.lib {
+            match lib.merge_bases(lib_oid(a)?, lib_oid(b)?) {
+                Ok(bases) => return bases.iter().map(|oid| oid_of(*oid)).collect(),
+                Err(error) if error.code() == git2::ErrorCode::NotFound => return Ok(Vec::new()),
+                Err(_) => {}
+            }
+        }
+        let output = self.git().args(["merge-base", "--all", a.as_str(), b.as_str()]).output()?;
+        match output.code() {
+            0 => output
+                .text()
+                .lines()
+                .map(|line| Oid::new(line).map_err(|_| GitError::Answer("git merge-base".into())))
+                .collect(),
+            1 => Ok(Vec::new()),
+            _ => Err(output.error()),
+        }
+    }
 }
 
 fn oid_of(oid: git2::Oid) -> Result<Oid, GitError> {

@@ -13,6 +13,7 @@
 
 pub mod confine;
 pub mod crash;
+pub mod leash;
 pub mod lock;
 pub mod signals;
 pub mod start;

@@ -5,6 +5,7 @@
 //! decides what conflicts (`git merge-tree`). Landing is described in `land`.
 
 mod land;
+mod matrix;
 mod plan;
 mod recover;
 mod tree;
@@ -12,6 +13,7 @@ mod tree;
 use std::path::PathBuf;
 
 pub use land::{Landing, Step, Target, land};
+pub use matrix::{Clash, Matrix, Pair};
 pub use plan::plan;
 pub use recover::{Recovered, recover};
 

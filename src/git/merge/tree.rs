@@ -31,15 +31,46 @@ pub(super) fn merge(
             let tree = records(&output.stdout).next().and_then(|id| std::str::from_utf8(id).ok());
             tree.and_then(|id| Oid::new(id).ok()).map(Merged::Clean).ok_or_else(answer)
         }
-        1 => conflicts(&output.stdout).map(Merged::Conflicts).ok_or_else(answer),
+        1 => {
+            let mut fields = output.stdout.split(|b| *b == 0).skip(1);
+            conflicts(&mut fields).map(Merged::Conflicts).ok_or_else(answer)
+        }
         _ => Err(output.error()),
     }
 }
 
-/// Reads `TREE`, then `MODE OID STAGE TAB PATH`..., an empty field, and the
-/// messages: `COUNT`, as many paths, the kind, the text.
-fn conflicts(bytes: &[u8]) -> Option<Vec<Conflict>> {
-    let mut fields = bytes.split(|b| *b == 0).skip(1);
+/// Merges the second of every pair into the first, all in one process, and
+/// answers in their order.
+///
+/// # Errors
+/// One pair that git cannot merge (unrelated histories) fails all of them.
+pub(super) fn merge_all(git: Git, pairs: &[(&Oid, &Oid)]) -> Result<Vec<Merged>, GitError> {
+    if pairs.is_empty() {
+        return Ok(Vec::new());
+    }
+    // All at once: git answers only when its buffer is full, or at the end.
+    let input: String = pairs.iter().flat_map(|(a, b)| [a.as_str(), " ", b.as_str(), "\n"]).collect();
+    let output = git.args(["merge-tree", "--stdin"]).stdin(input).run()?;
+    let mut fields = output.stdout.split(|b| *b == 0);
+    let mut one = || match fields.next()? {
+        b"1" => {
+            let tree = Oid::new(std::str::from_utf8(fields.next()?).ok()?).ok()?;
+            fields.next()?;
+            Some(Merged::Clean(tree))
+        }
+        b"0" => {
+            fields.next()?;
+            conflicts(&mut fields).map(Merged::Conflicts)
+        }
+        _ => None,
+    };
+    let all: Option<Vec<Merged>> = pairs.iter().map(|_| one()).collect();
+    all.ok_or_else(|| GitError::Answer("git merge-tree --stdin".to_owned()))
+}
+
+/// Reads what comes after the tree: `MODE OID STAGE TAB PATH`..., an empty field,
+/// and the messages: `COUNT`, as many paths, the kind, the text; an empty field.
+fn conflicts<'a>(fields: &mut impl Iterator<Item = &'a [u8]>) -> Option<Vec<Conflict>> {
     let mut staged = Vec::new();
     for field in fields.by_ref().take_while(|field| !field.is_empty()) {
         let tab = field.iter().position(|b| *b == b'\t')?;
