@@ -176,7 +176,10 @@ impl Leashed {
 
 /// The helper: `__leash --dir D --log F --grace MS [--limit MS] -- PROGRAM ARG...`
 pub fn main(args: &[OsString]) -> ExitCode {
-    let answer = match parse(args).ok_or_else(|| io::Error::other("bad arguments")).and_then(hold) {
+    let answer = match parse(args)
+        .ok_or_else(|| io::Error::other("bad arguments"))
+        .and_then(|told| hold(&told))
+    {
         Ok(answer) => answer,
         Err(error) => format!("error {error}"),
     };
@@ -228,7 +231,7 @@ fn parse(args: &[OsString]) -> Option<Told> {
 }
 
 /// Runs the command and says how it ended, once nothing of it runs any more.
-fn hold(told: Told) -> io::Result<String> {
+fn hold(told: &Told) -> io::Result<String> {
     nix::unistd::setsid()?;
     tree::become_subreaper()?;
     let mut signals = Signals::install()?;

@@ -49,7 +49,8 @@ pub(super) fn merge_all(git: Git, pairs: &[(&Oid, &Oid)]) -> Result<Vec<Merged>,
         return Ok(Vec::new());
     }
     // All at once: git answers only when its buffer is full, or at the end.
-    let input: String = pairs.iter().flat_map(|(a, b)| [a.as_str(), " ", b.as_str(), "\n"]).collect();
+    let input: String =
+        pairs.iter().flat_map(|(a, b)| [a.as_str(), " ", b.as_str(), "\n"]).collect();
     let output = git.args(["merge-tree", "--stdin"]).stdin(input).run()?;
     let mut fields = output.stdout.split(|b| *b == 0);
     let mut one = || match fields.next()? {

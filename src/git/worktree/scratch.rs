@@ -18,12 +18,7 @@ use crate::git::{Git, GitError, Oid, Place};
 ///
 /// # Errors
 /// Where the commit cannot be checked out, or `path` is taken by something else.
-pub fn check_out(
-    place: &Place,
-    path: &Path,
-    commit: &Oid,
-    lock: &Path,
-) -> Result<bool, GitError> {
+pub fn check_out(place: &Place, path: &Path, commit: &Oid, lock: &Path) -> Result<bool, GitError> {
     let _lock = locked(lock)?;
     if is_scratch(place, path) && bring(place, path, commit).is_ok() {
         return Ok(false);

@@ -63,7 +63,8 @@ fn only_what_meets_is_merged_and_every_kind_of_collision_is_found() {
         /* 10: far from all */ branch(&fixture, main, |f| f.write("far", "\n")),
         /* 11: the same file, elsewhere in it */
         branch(&fixture, main, |f| f.write("src/lib", "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n")),
-        /* 12 */ branch(&fixture, main, |f| f.write("src/lib", "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n")),
+        /* 12 */
+        branch(&fixture, main, |f| f.write("src/lib", "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n")),
     ];
     let pairs = Matrix::default().pairs(&fixture.repo(), &tips).unwrap();
     let expected = by_git(&fixture, &tips);
