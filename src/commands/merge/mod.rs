@@ -16,7 +16,7 @@ use crate::{
     failure::{Exit, Failure},
     git::{
         Place, Repo,
-        merge::{self, MergeError, Recovered, Style, Target},
+        merge::{self, MergeError, Order, Recovered, Style, Target},
     },
     ui,
 };
@@ -81,7 +81,7 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
         (.., true) => Style::NoFf,
         _ => Style::Merge,
     };
-    let plan = merge::plan(&repo, &target.tip, &candidates, style).map_err(git)?;
+    let plan = merge::plan(&repo, &target.tip, &candidates, style, Order::Most).map_err(git)?;
     let rows: Vec<Row> = jobs
         .iter()
         .zip(&plan.entries)

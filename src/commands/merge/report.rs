@@ -53,6 +53,8 @@ pub(super) fn row(job: &Job, verdict: &Verdict) -> Row {
         Verdict::NoChanges => ("no-changes", None),
         Verdict::Unrelated => ("unrelated", None),
         Verdict::RebaseLoses => ("rebase-loses", None),
+        Verdict::NotForward => ("not-forward", None),
+        Verdict::Refused { .. } => ("refused", None),
     };
     let (mut conflicts, mut with) = (Vec::new(), Vec::new());
     if let Verdict::Conflicts { paths, opponent } = verdict {

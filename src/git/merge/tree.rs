@@ -1,11 +1,11 @@
-//! `git merge-tree`: one merge in memory.
+//! `git merge-tree`: merges in memory, one or many.
 
 use super::Conflict;
 use crate::git::command::{path as path_of, records};
 use crate::git::{Git, GitError, Oid};
 
 /// What came of one merge in memory.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Merged {
     /// This tree.
     Clean(Oid),
@@ -28,8 +28,8 @@ pub(super) fn merge(
     let answer = || GitError::Answer("git merge-tree".to_owned());
     match output.code() {
         0 => {
-            let tree = records(&output.stdout).next().and_then(|id| std::str::from_utf8(id).ok());
-            tree.and_then(|id| Oid::new(id).ok()).map(Merged::Clean).ok_or_else(answer)
+            let tree = records(&output.stdout).next().and_then(oid);
+            tree.map(Merged::Clean).ok_or_else(answer)
         }
         1 => {
             let mut fields = output.stdout.split(|b| *b == 0).skip(1);
@@ -39,38 +39,38 @@ pub(super) fn merge(
     }
 }
 
-/// Merges the second of every pair into the first, all in one process, and
-/// answers in their order.
+/// Merges each of `pairs`, which must have a common ancestor, in one process.
 ///
-/// # Errors
-/// One pair that git cannot merge (unrelated histories) fails all of them.
-pub(super) fn merge_all(git: Git, pairs: &[(&Oid, &Oid)]) -> Result<Vec<Merged>, GitError> {
+/// That git does not flush between two merges, so nobody may wait for an answer
+/// before all questions are asked; merges that build on each other need
+/// [`merge`].
+pub(super) fn merge_pairs(git: Git, pairs: &[(&Oid, &Oid)]) -> Result<Vec<Merged>, GitError> {
     if pairs.is_empty() {
         return Ok(Vec::new());
     }
-    // All at once: git answers only when its buffer is full, or at the end.
-    let input: String =
-        pairs.iter().flat_map(|(a, b)| [a.as_str(), " ", b.as_str(), "\n"]).collect();
-    let output = git.args(["merge-tree", "--stdin"]).stdin(input).run()?;
+    let input: String = pairs.iter().map(|(ours, theirs)| format!("{ours} {theirs}\n")).collect();
+    let args = ["merge-tree", "--stdin", "-z", "--messages"];
+    let output = git.args(args).stdin(input).run()?;
     let mut fields = output.stdout.split(|b| *b == 0);
-    let mut one = || match fields.next()? {
-        b"1" => {
-            let tree = Oid::new(std::str::from_utf8(fields.next()?).ok()?).ok()?;
-            fields.next()?;
-            Some(Merged::Clean(tree))
-        }
-        b"0" => {
-            fields.next()?;
-            conflicts(&mut fields).map(Merged::Conflicts)
-        }
-        _ => None,
+    let mut one = || -> Option<Merged> {
+        // `0` conflicts, `1` is clean; then as for a single merge, messages and
+        // their end even where there are none.
+        let clean = fields.next()? == b"1";
+        let tree = oid(fields.next()?)?;
+        let conflicts = conflicts(&mut fields)?;
+        Some(if clean { Merged::Clean(tree) } else { Merged::Conflicts(conflicts) })
     };
-    let all: Option<Vec<Merged>> = pairs.iter().map(|_| one()).collect();
-    all.ok_or_else(|| GitError::Answer("git merge-tree --stdin".to_owned()))
+    let merged: Option<Vec<Merged>> = pairs.iter().map(|_| one()).collect();
+    merged.ok_or_else(|| GitError::Answer("git merge-tree --stdin".to_owned()))
 }
 
-/// Reads what comes after the tree: `MODE OID STAGE TAB PATH`..., an empty field,
-/// and the messages: `COUNT`, as many paths, the kind, the text; an empty field.
+fn oid(field: &[u8]) -> Option<Oid> {
+    Oid::new(std::str::from_utf8(field).ok()?).ok()
+}
+
+/// Reads what follows the tree: `MODE OID STAGE TAB PATH`..., an empty field,
+/// and the messages (`COUNT`, as many paths, the kind, the text) up to another
+/// empty field or the end.
 fn conflicts<'a>(fields: &mut impl Iterator<Item = &'a [u8]>) -> Option<Vec<Conflict>> {
     let mut staged = Vec::new();
     for field in fields.by_ref().take_while(|field| !field.is_empty()) {

@@ -112,6 +112,24 @@ pub fn create(place: &Place, new: &NewWorktree<'_>, lock: &Path) -> Result<Made,
     }
 }
 
+/// Makes a linked worktree for cx itself: HEAD is detached at `commit`, and
+/// without `files` nothing is checked out. `path` must not exist. Submodules
+/// stay empty. `lock` is the lock file.
+pub(super) fn scratch(
+    place: &Place,
+    path: &Path,
+    commit: &Oid,
+    files: bool,
+    lock: &Path,
+) -> Result<Place, GitError> {
+    let _lock = locked(lock)?;
+    let git = Git::at(place.folder()).config("checkout.workers", "0");
+    let git = git.args(["worktree", "add", "--quiet", "--detach"]);
+    let git = if files { git } else { git.arg("--no-checkout") };
+    git.arg(path).arg(commit).run()?;
+    place_of(place, path)
+}
+
 /// Takes the worktree at `path` away at once: renames its folder into a trash
 /// folder beside it and removes git's entry. Returns the renamed folder, for
 /// [`delete`] in the background; none when the folder was gone already.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::git::merge::tree::merge;
 use crate::git::testing::Fixture;
 
 /// Every pair of the tips, merged by a `git merge-tree` of its own.
