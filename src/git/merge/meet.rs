@@ -79,11 +79,12 @@ pub fn collisions(
     let mut wanted: HashSet<(Oid, Oid)> = HashSet::new();
     for &(a, b) in pairs {
         let found = repo.merge_bases(tips[a], tips[b])?;
-        if let [base] = found.as_slice() {
-            if base != tips[a] && base != tips[b] {
-                wanted.insert((base.clone(), tips[a].clone()));
-                wanted.insert((base.clone(), tips[b].clone()));
-            }
+        if let [base] = found.as_slice()
+            && base != tips[a]
+            && base != tips[b]
+        {
+            wanted.insert((base.clone(), tips[a].clone()));
+            wanted.insert((base.clone(), tips[b].clone()));
         }
         bases.insert((a, b), found);
     }
@@ -134,7 +135,7 @@ fn touched(
     let mut trees = Vec::new();
     for (base, tip) in &pairs {
         let (old, new) = (repo.tree_of(base)?, repo.tree_of(tip)?);
-        input += &format!("{old} {new}\n");
+        input.extend([old.as_str(), " ", new.as_str(), "\n"]);
         trees.push((old, new));
     }
     let args = ["diff-tree", "--stdin", "-r", "-z", "--name-status", "--no-renames"];

@@ -198,7 +198,6 @@ impl MergeError {
         Some(match self {
             Self::Git(error) => return error.hint(),
             Self::Detached => "name the branch: cx merge --into BRANCH".to_owned(),
-            Self::BadBranch(_) => return None,
             Self::WouldOverwrite { .. } => {
                 "commit or stash them (git stash -u), then merge again".to_owned()
             }
@@ -210,7 +209,7 @@ impl MergeError {
             }
             Self::TargetMoved(_) => "merge again".to_owned(),
             Self::Editor(_) => "set GIT_EDITOR or core.editor, or leave out --edit".to_owned(),
-            Self::EmptyMessage(_) => return None,
+            Self::BadBranch(_) | Self::EmptyMessage(_) => return None,
         })
     }
 }
