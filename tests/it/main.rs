@@ -5,6 +5,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics says where")]
 
 mod codex_real;
+mod collect;
 mod ground;
+mod jobs;
+mod kill;
+mod readers;
 mod spawn;
 mod support;
+mod wait;

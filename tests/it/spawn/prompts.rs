@@ -118,7 +118,7 @@ fn several_words_for_sh_are_an_argv() {
     let words = ["a b", "$HOME", "`id`", "", "--", "-n", "*", "'\"", "new\nline"];
     sandbox.spawn_sh(["--", "say"].into_iter().chain(words));
     sandbox.cx(["wait"]).ok();
-    let expected: String = words.iter().map(|word| format!("<{word}>")).collect();
+    let expected = format!("<{}>", words.join("><"));
     assert_eq!(sandbox.cx(["logs", "1"]).ok().stdout(), expected);
     let told = sandbox.cx(["prompt", "1"]).ok();
     assert_eq!(told.stdout(), format!("say\0{}", words.join("\0")));
