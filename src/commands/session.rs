@@ -44,7 +44,7 @@ impl Session {
             Roots::from_env().map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
         let dir = match &place {
             Some(place) => place.common_dir.join("cx"),
-            None => roots.state_home.join("cx").join("elsewhere"),
+            None => roots.state_home.join("cx"),
         };
         let run = env::var("CX_RUN").ok().filter(|run| !run.is_empty());
         Ok(Self { cwd, place, store: Store::new(dir), roots, run })
