@@ -60,8 +60,11 @@ impl Plan {
             args.scope.clone()
         };
         let prompt = compose(args, agent, backend, &scope, &task)?;
-        backend::check_prompt(backend, &prompt)
-            .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
+        // A program and its arguments are no script; NUL only parts them.
+        if task.argv.is_empty() {
+            backend::check_prompt(backend, &prompt)
+                .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
+        }
         let program = settings.program(backend, task.argv.first())?;
         let named = args.name.is_some();
         let name = match &args.name {
