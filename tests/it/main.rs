@@ -5,5 +5,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics says where")]
 
 mod codex_real;
+mod demo;
 mod ground;
 mod support;
