@@ -6,6 +6,7 @@
 
 mod codex_real;
 mod collect;
+mod demo;
 mod ground;
 mod jobs;
 mod kill;
