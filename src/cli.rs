@@ -80,6 +80,7 @@ pub enum Command {
     Logs(commands::logs::LogsArgs),
     Diff(commands::diff::DiffArgs),
     Show(commands::show::ShowArgs),
+    Cd(commands::cd::CdArgs),
     Path(commands::path::PathArgs),
     Prompt(commands::prompt::PromptArgs),
     Fg(commands::fg::FgArgs),
@@ -88,4 +89,6 @@ pub enum Command {
     Agents(commands::agents::AgentsArgs),
     Events(commands::events::EventsArgs),
     Trust(commands::trust::TrustArgs),
+    Init(commands::init::InitArgs),
+    Completions(commands::completions::CompletionsArgs),
 }

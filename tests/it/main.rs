@@ -6,4 +6,5 @@
 
 mod codex_real;
 mod ground;
+mod shells;
 mod support;
