@@ -91,4 +91,7 @@ pub enum Command {
     Trust(commands::trust::TrustArgs),
     Init(commands::init::InitArgs),
     Completions(commands::completions::CompletionsArgs),
+    Man(commands::man::ManArgs),
+    #[command(name = "__generate", hide = true)]
+    Generate(commands::generate::GenerateArgs),
 }

@@ -217,3 +217,10 @@ pub fn branch() -> ArgValueCandidates {
         branches().unwrap_or_default().into_iter().map(CompletionCandidate::new).collect()
     })
 }
+
+/// Verbs.
+pub fn verb() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        super::man::verbs().into_iter().map(CompletionCandidate::new).collect()
+    })
+}

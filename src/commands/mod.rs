@@ -8,10 +8,12 @@ pub mod completions;
 pub mod diff;
 pub mod events;
 pub mod fg;
+pub mod generate;
 pub mod init;
 pub mod jobs;
 pub mod kill;
 pub mod logs;
+pub mod man;
 pub mod merge;
 pub mod path;
 pub mod prompt;
@@ -60,5 +62,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Trust(args) => trust::run(args),
         Command::Init(args) => init::run(args),
         Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
+        Command::Generate(args) => generate::run(args),
     }
 }

@@ -35,11 +35,12 @@ fn render(state: &State) -> String {
             (false, true) => {}
         }
     }
-    let parts = [("", live), ("+", well), ("!", ill)];
-    let text: String = parts
-        .iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(sign, count)| format!("{sign}{count}"))
-        .collect();
+    let mut text = String::new();
+    for (sign, count) in [("", live), ("+", well), ("!", ill)] {
+        if count > 0 {
+            text.push_str(sign);
+            text.push_str(&count.to_string());
+        }
+    }
     if text.is_empty() { text } else { format!("cx:{text}") }
 }

@@ -6,5 +6,6 @@
 
 mod codex_real;
 mod ground;
+mod manual;
 mod shells;
 mod support;

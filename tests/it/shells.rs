@@ -127,7 +127,7 @@ fn what_is_offered_is_all_that_fits() {
              COMP_WORDS=({}); COMP_CWORD={}; COMP_TYPE=9\n\
              $hook cx \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD-1]}}\"\n\
              printf '%s\\n' \"${{COMPREPLY[@]}}\"",
-            words.iter().map(|word| format!("'{word}' ")).collect::<String>(),
+            words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" "),
             words.len() - 1
         );
         script(&sandbox, "bash", &body).lines().map(str::to_owned).collect::<Vec<_>>()
@@ -335,11 +335,9 @@ fn the_segment_is_found_from_wherever_the_repository_is() {
         } else {
             "__cx_set_segment; echo \"[$cx_segment]\""
         };
-        let body: String = places
-            .iter()
-            .chain([&"../bare.git"])
-            .map(|place| format!("cd '{}'; cd '{place}'; {show}\n", sandbox.repo().display()))
-            .collect();
+        let show_in = |place| format!("cd '{}'; cd '{place}'; {show}", sandbox.repo().display());
+        let body =
+            places.into_iter().chain(["../bare.git"]).map(show_in).collect::<Vec<_>>().join("\n");
         assert_eq!(
             script(&sandbox, shell, &body),
             "[cx:1+3!1]\n[cx:1+3!1]\n[cx:1+3!1]\n[cx:1+3!1]\n[]\n[]\n",
