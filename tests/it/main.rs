@@ -12,5 +12,7 @@ mod jobs;
 mod kill;
 mod readers;
 mod spawn;
+mod manual;
+mod shells;
 mod support;
 mod wait;
