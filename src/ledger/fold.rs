@@ -131,8 +131,8 @@ impl Job {
     /// Whether it is a writer whose branch holds commits that no merge took.
     pub fn is_unmerged(&self) -> bool {
         let tip = self.exited.as_ref().filter(|e| e.commits > 0).and_then(|e| e.tip.as_ref());
-        let merged = self.merged.as_ref().map(|merged| &merged.tip);
-        self.spec.mode == Mode::Writer && !self.tree_gone && tip.is_some() && merged != tip
+        let is_merged = |tip: &String| self.merged.as_ref().is_some_and(|m| m.covers(tip));
+        self.spec.mode == Mode::Writer && !self.tree_gone && tip.is_some_and(|tip| !is_merged(tip))
     }
 
     /// Whether its name, branch and worktree are still in use, so that a new
@@ -146,6 +146,7 @@ impl Job {
             match event {
                 Event::Collected => self.collected = true,
                 Event::Merged(merged) => self.merged = Some(merged),
+                Event::Unmerged(_) => self.merged = None,
                 Event::Cleaned(cleaned) => {
                     self.tree_gone |= cleaned.tree;
                     self.files_gone |= cleaned.files;
@@ -184,6 +185,7 @@ impl Job {
             Event::Spawned(_)
             | Event::Collected
             | Event::Merged(_)
+            | Event::Unmerged(_)
             | Event::Cleaned(_)
             | Event::Unknown => {}
         }

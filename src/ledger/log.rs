@@ -91,12 +91,24 @@ impl Appender<'_> {
     ///
     /// When the write fails, the ledger is cut back to what it was.
     pub fn append(&mut self, job: JobId, event: &Event) -> Result<u64, StoreError> {
-        let mut line = encode(
-            Timestamp::now().round(jiff::Unit::Millisecond).unwrap_or_default(),
-            job,
-            event,
-        )?;
+        self.append_all([(job, event)])
+    }
+
+    /// Appends events that belong together, in one write and with one time.
+    /// Gives the offset at which the first line begins.
+    pub fn append_all<'e>(
+        &mut self,
+        events: impl IntoIterator<Item = (JobId, &'e Event)>,
+    ) -> Result<u64, StoreError> {
+        let now = Timestamp::now().round(jiff::Unit::Millisecond).unwrap_or_default();
+        let mut line = Vec::new();
+        for (job, event) in events {
+            line.extend(encode(now, job, event)?);
+        }
         let begin = self.len + u64::from(self.torn);
+        if line.is_empty() {
+            return Ok(begin);
+        }
         if self.torn {
             // Ends the torn line, in the same write, so that it stays alone.
             line.insert(0, b'\n');

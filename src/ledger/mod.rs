@@ -15,12 +15,13 @@
 mod event;
 mod fold;
 mod log;
+mod segment;
 mod snapshot;
 mod store;
 
 pub use event::{
-    Cleaned, Event, Exited, KillRequested, Merged, Note, Record, Running, Spawned, Started, Tree,
-    VERSION, Waiting, Worktree, decode,
+    Batch, Cleaned, Event, Exited, KillRequested, Merged, Note, Record, Running, Spawned, Started,
+    Tree, Unmerged, VERSION, Waiting, Worktree, decode,
 };
 pub use fold::{Job, Phase, State};
 pub use log::{Appender, Follower};

@@ -97,7 +97,7 @@ impl<'a> Looker<'a> {
             has_live: wanted.iter().any(Job::is_live),
         };
         for job in wanted {
-            if let Some(tip) = self.tip(&job)? {
+            if let Some(tip) = self.tip(&repo, &job)? {
                 look.jobs.push(job);
                 look.tips.push(tip);
             }
@@ -147,12 +147,16 @@ impl<'a> Looker<'a> {
 
     /// What a writer would bring: its branch, or what lies in its worktree as
     /// long as it works. None before it has one, and when it cannot be looked at.
-    fn tip(&mut self, job: &Job) -> Result<Option<Oid>, Failure> {
+    fn tip(&mut self, repo: &Repo, job: &Job) -> Result<Option<Oid>, Failure> {
         let Some(tree) = &job.spec.tree else { return Ok(None) };
-        let base = || Oid::new(&tree.base).ok();
         if let Some(exited) = &job.exited {
             self.seen.remove(&job.job);
-            return Ok(exited.tip.as_ref().and_then(|tip| Oid::new(tip).ok()).or_else(base));
+            // As `cx merge` does: what somebody has made of the branch counts.
+            if let Some(now) = repo.branch_tip(&tree.branch).map_err(git)? {
+                return Ok(Some(now));
+            }
+            let last = exited.tip.as_ref().unwrap_or(&tree.base);
+            return Ok(repo.resolve_commit(last).ok());
         }
         if job.worktree.is_none() {
             return Ok(None);

@@ -169,11 +169,12 @@ fn touched(
     let mut trees = Vec::new();
     for (base, tip) in &pairs {
         let (old, new) = (repo.tree_of(base)?, repo.tree_of(tip)?);
-        input += &format!("{old} {new}\n");
+        input.extend([old.as_str(), " ", new.as_str(), "\n"]);
         trees.push((old, new));
     }
     let args = ["diff-tree", "--stdin", "-r", "-z", "--name-status", "--no-renames"];
-    let output = repo.place().git().args(args).stdin(input).read()?;
+    let all_submodules = "--ignore-submodules=none";
+    let output = repo.place().git().args(args).arg(all_submodules).stdin(input).read()?;
     let answer = || GitError::Answer("git diff-tree --stdin".to_owned());
     let mut rest = output.stdout.as_slice();
     for (pair, (old, new)) in pairs.into_iter().zip(trees) {

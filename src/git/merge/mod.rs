@@ -125,6 +125,13 @@ pub enum Verdict {
     RebaseLoses,
     /// [`Style::FfOnly`] only: the target has commits that it has not; held back.
     NotForward,
+    /// A check of the caller's fails with it; held back. Planning never says so.
+    Red {
+        /// It fails only together with these (their keys), which are held back too.
+        with: Vec<String>,
+        /// It fails on top of these, which pass without it.
+        on: Vec<String>,
+    },
     /// A hook of the repository refused its commit; held back.
     Refused {
         /// Which: `pre-merge-commit`, `commit-msg`, ...
@@ -201,7 +208,6 @@ impl MergeError {
         Some(match self {
             Self::Git(error) => return error.hint(),
             Self::Detached => "name the branch: cx merge --into BRANCH".to_owned(),
-            Self::BadBranch(_) => return None,
             Self::WouldOverwrite { .. } => {
                 "commit or stash them (git stash -u), then merge again".to_owned()
             }
@@ -213,7 +219,7 @@ impl MergeError {
             }
             Self::TargetMoved(_) => "merge again".to_owned(),
             Self::Editor(_) => "set GIT_EDITOR or core.editor, or leave out --edit".to_owned(),
-            Self::EmptyMessage(_) => return None,
+            Self::BadBranch(_) | Self::EmptyMessage(_) => return None,
         })
     }
 }

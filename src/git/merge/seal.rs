@@ -94,11 +94,11 @@ pub fn seal(
         scratch: OnceCell::new(),
         problem: RefCell::new(None),
     };
-    let sealed = sealer.again(plan, candidates);
+    let made = sealer.again(plan, candidates);
     let cleared = sealer.clear();
-    let sealed = sealed.map_err(|error| sealer.problem.take().unwrap_or(error))?;
+    let made = made.map_err(|error| sealer.problem.take().unwrap_or(error))?;
     cleared?;
-    Ok(sealed)
+    Ok(made)
 }
 
 /// Takes away the scratch worktree that a killed [`seal`] left. Does nothing

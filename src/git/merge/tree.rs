@@ -48,7 +48,16 @@ pub(super) fn merge_pairs(git: Git, pairs: &[(&Oid, &Oid)]) -> Result<Vec<Merged
     if pairs.is_empty() {
         return Ok(Vec::new());
     }
-    let input: String = pairs.iter().map(|(ours, theirs)| format!("{ours} {theirs}\n")).collect();
+    let mut input = String::new();
+    for (ours, theirs) in pairs {
+        input.extend([
+            ours.as_str(),
+            " ",
+            theirs.as_str(),
+            "
+",
+        ]);
+    }
     let args = ["merge-tree", "--stdin", "-z", "--messages"];
     let output = git.args(args).stdin(input).run()?;
     let mut fields = output.stdout.split(|b| *b == 0);
