@@ -6,6 +6,7 @@
 
 mod codex_real;
 mod collect;
+mod conflicts;
 mod demo;
 mod ground;
 mod jobs;
@@ -15,4 +16,5 @@ mod readers;
 mod shells;
 mod spawn;
 mod support;
+mod verify;
 mod wait;

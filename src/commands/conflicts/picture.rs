@@ -45,9 +45,9 @@ pub(super) fn matrix(look: &Look, columns: usize) -> Vec<String> {
     }
     let quiet = look.jobs.len() - shown.len();
     if quiet > 0 {
-        let others = if shown.is_empty() { "" } else { " more" };
+        let one = if shown.is_empty() { "writer" } else { "more writer" };
         let verb = if quiet == 1 { "collides" } else { "collide" };
-        let text = format!("{}{others} {verb} with nobody", ui::plural(quiet as u64, "writer"));
+        let text = format!("{} {verb} with nobody", ui::plural(quiet as u64, one));
         lines.push(text);
     }
     lines
