@@ -11,7 +11,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::tree::{Merged, merge_pairs};
+use super::tree::{Merged, merge, merge_pairs};
 use super::{Conflict, case};
 use crate::git::{GitError, Oid, Repo};
 
@@ -27,6 +27,8 @@ struct Touched {
     added_below: HashSet<Vec<u8>>,
     /// Folders that lost all they had; the root is the empty path.
     gone: HashSet<Vec<u8>>,
+    /// Whether it changes how files are merged (`.gitattributes`).
+    attributes: bool,
 }
 
 impl Touched {
@@ -69,7 +71,9 @@ pub struct Effort {
 
 /// The pairs of `tips` (indices into it) of which git cannot merge one with the
 /// other. Pairs without a common ancestor are left out, and so is a commit that
-/// is in the other's history. At most two processes, however many pairs.
+/// is in the other's history. One process lists what was changed, and one for each
+/// common ancestor merges what meets; only pairs that change attributes, or whose
+/// histories cross, cost one of their own.
 pub fn collisions(
     repo: &Repo,
     tips: &[&Oid],
@@ -89,33 +93,42 @@ pub fn collisions(
         bases.insert((a, b), found);
     }
     let touched = touched(repo, wanted)?;
-    let mut real = Vec::new();
+    // By the commit whose attributes count; those that change attributes are alone.
+    let mut batches: HashMap<&Oid, Vec<(usize, usize)>> = HashMap::new();
+    let mut alone = Vec::new();
     for &(a, b) in pairs {
         match bases.get(&(a, b)).map(Vec::as_slice).unwrap_or_default() {
             [] => {}
             [base] if base == tips[a] || base == tips[b] => {}
             [base] => {
                 let side = |tip: &Oid| touched.get(&(base.clone(), tip.clone()));
-                if side(tips[a]).zip(side(tips[b])).is_none_or(|(a, b)| a.meets(b)) {
-                    real.push((a, b));
+                match side(tips[a]).zip(side(tips[b])) {
+                    Some((a, b)) if !a.meets(b) => {}
+                    Some((first, second)) if !first.attributes && !second.attributes => {
+                        batches.entry(base).or_default().push((a, b));
+                    }
+                    _ => alone.push((a, b)),
                 }
             }
-            _ => real.push((a, b)),
+            _ => alone.push((a, b)),
         }
     }
-    let effort = Effort { pairs: pairs.len(), merges: real.len() };
-    let asked: Vec<(&Oid, &Oid)> = real.iter().map(|(a, b)| (tips[*a], tips[*b])).collect();
-    let answers = merge_pairs(repo.place().git(), &asked)?;
-    let mut collisions: Vec<Collision> = real
-        .into_iter()
-        .zip(answers)
-        .filter_map(|((a, b), merged)| match merged {
-            Merged::Conflicts(paths) => {
-                Some(Collision { first: a.min(b), second: a.max(b), paths })
-            }
-            Merged::Clean(_) => None,
-        })
-        .collect();
+    let together: usize = batches.values().map(Vec::len).sum();
+    let effort = Effort { pairs: pairs.len(), merges: alone.len() + together };
+    let mut collisions = Vec::new();
+    let mut add = |(a, b): (usize, usize), merged| {
+        if let Merged::Conflicts(paths) = merged {
+            collisions.push(Collision { first: a.min(b), second: a.max(b), paths });
+        }
+    };
+    for (base, batch) in batches {
+        let asked: Vec<(&Oid, &Oid)> = batch.iter().map(|(a, b)| (tips[*a], tips[*b])).collect();
+        let answers = merge_pairs(repo.place().git(), base, &asked)?;
+        batch.into_iter().zip(answers).for_each(|(pair, merged)| add(pair, merged));
+    }
+    for (a, b) in alone {
+        add((a, b), merge(repo.place().git(), None, tips[a], tips[b])?);
+    }
     collisions.sort_by_key(|collision| (collision.first, collision.second));
     Ok((collisions, effort))
 }
@@ -167,6 +180,7 @@ fn parse(bytes: &[u8], folds: bool) -> Option<(Touched, usize)> {
         let (letter, next) = field(at)?;
         let (path, next) = field(next)?;
         at = next;
+        one.attributes |= path.rsplit(|b| *b == b'/').next() == Some(b".gitattributes");
         let path = if folds { case::fold(path) } else { path.to_vec() };
         one.folders.extend(above(&path).map(<[u8]>::to_vec));
         match letter {
