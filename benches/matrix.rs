@@ -19,7 +19,7 @@ const OWN: usize = 20;
 const ROUNDS: usize = 5;
 
 fn main() {
-    let files = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(10_000);
+    let files = std::env::args().find_map(|arg| arg.parse().ok()).unwrap_or(10_000);
     let temp = tempfile::tempdir().unwrap();
     let root = temp.path();
     git(root, &["init", "-q", "-b", "main"]);

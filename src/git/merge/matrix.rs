@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use super::Conflict;
-use super::meet::{Meets, meeting};
-use super::tree::{Merged, merge_pairs};
+use super::meet::{Meets, meeting, merge_met};
+use super::tree::Merged;
 use crate::git::{GitError, Oid, Repo};
 
 /// What a merge of two commits gives.
@@ -53,24 +53,23 @@ impl Matrix {
         let all: Vec<(usize, usize)> =
             (0..tips.len()).flat_map(|a| (a + 1..tips.len()).map(move |b| (a, b))).collect();
         let (mut found, mut asked) = (Vec::new(), Vec::new());
-        for (a, b, meets) in meeting(repo, trunk, &tips.iter().collect::<Vec<_>>(), &all)? {
-            let key = (tips[a].clone(), tips[b].clone());
+        let tip = |at: usize| tips[at].clone();
+        let borrowed: Vec<&Oid> = tips.iter().collect();
+        for (a, b, meets) in meeting(repo, trunk, &borrowed, &all)? {
             match meets {
                 Meets::Apart => continue,
-                Meets::Unrelated => drop(self.known.insert(key, Clash::Unrelated)),
-                Meets::Paths if self.known.contains_key(&key) => {}
-                Meets::Paths => asked.push((a, b)),
+                Meets::Unrelated => drop(self.known.insert((tip(a), tip(b)), Clash::Unrelated)),
+                Meets::Paths(_) if self.known.contains_key(&(tip(a), tip(b))) => {}
+                Meets::Paths(base) => asked.push((a, b, base)),
             }
             found.push((a, b));
         }
-        let pairs: Vec<(&Oid, &Oid)> = asked.iter().map(|(a, b)| (&tips[*a], &tips[*b])).collect();
-        let merged = merge_pairs(repo.place().git(), &pairs)?;
-        for ((a, b), merged) in pairs.into_iter().zip(merged) {
+        for (a, b, merged) in merge_met(repo, &borrowed, asked)? {
             let clash = match merged {
                 Merged::Clean(_) => Clash::Clean,
                 Merged::Conflicts(paths) => Clash::Conflicts(paths),
             };
-            self.known.insert((a.clone(), b.clone()), clash);
+            self.known.insert((tip(a), tip(b)), clash);
         }
         let pair = |(a, b): (usize, usize)| {
             let clash = self.known.get(&(tips[a].clone(), tips[b].clone()))?.clone();

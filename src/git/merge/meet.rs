@@ -12,7 +12,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::ancestors::{Ancestors, Branch};
-use super::tree::{Merged, merge_pairs};
+use super::tree::{Merged, merge, merge_pairs};
 use super::{Conflict, case};
 use crate::git::{GitError, Oid, Repo};
 
@@ -28,6 +28,8 @@ struct Touched {
     added_below: HashSet<Vec<u8>>,
     /// Folders that lost all they had; the root is the empty path.
     gone: HashSet<Vec<u8>>,
+    /// Whether it changes how files are merged (`.gitattributes`).
+    attributes: bool,
 }
 
 impl Touched {
@@ -70,43 +72,42 @@ pub struct Effort {
 
 /// The pairs of `tips` (indices into it) of which git cannot merge one with the
 /// other. Pairs without a common ancestor are left out, and so is a commit that
-/// is in the other's history. Three processes, however many pairs; fewest questions
-/// where the last of `tips` is the one that the others were made from.
+/// is in the other's history. Two processes tell what meets, and one for each
+/// common ancestor merges that; only pairs that change attributes, or whose
+/// histories cross, cost one of their own. Least is asked where the last of `tips`
+/// is the one that the others were made from.
 pub fn collisions(
     repo: &Repo,
     tips: &[&Oid],
     pairs: &[(usize, usize)],
 ) -> Result<(Vec<Collision>, Effort), GitError> {
     let Some(trunk) = tips.last() else { return Ok((Vec::new(), Effort::default())) };
-    let real: Vec<(usize, usize)> = meeting(repo, trunk, tips, pairs)?
+    let real: Vec<(usize, usize, Option<Oid>)> = meeting(repo, trunk, tips, pairs)?
         .into_iter()
-        .filter(|(_, _, meets)| *meets == Meets::Paths)
-        .map(|(a, b, _)| (a, b))
-        .collect();
-    let effort = Effort { pairs: pairs.len(), merges: real.len() };
-    let asked: Vec<(&Oid, &Oid)> = real.iter().map(|(a, b)| (tips[*a], tips[*b])).collect();
-    let answers = merge_pairs(repo.place().git(), &asked)?;
-    let mut collisions: Vec<Collision> = real
-        .into_iter()
-        .zip(answers)
-        .filter_map(|((a, b), merged)| match merged {
-            Merged::Conflicts(paths) => {
-                Some(Collision { first: a.min(b), second: a.max(b), paths })
-            }
-            Merged::Clean(_) => None,
+        .filter_map(|(a, b, meets)| match meets {
+            Meets::Paths(base) => Some((a, b, base)),
+            Meets::Apart | Meets::Unrelated => None,
         })
         .collect();
+    let effort = Effort { pairs: pairs.len(), merges: real.len() };
+    let mut collisions = Vec::new();
+    for (a, b, merged) in merge_met(repo, tips, real)? {
+        if let Merged::Conflicts(paths) = merged {
+            collisions.push(Collision { first: a.min(b), second: a.max(b), paths });
+        }
+    }
     collisions.sort_by_key(|collision| (collision.first, collision.second));
     Ok((collisions, effort))
 }
 
 /// What can be told of two commits without merging them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Meets {
     /// They merge cleanly: what they changed lies apart, or one has the other.
     Apart,
-    /// Only a merge can tell.
-    Paths,
+    /// Only a merge can tell. Where there is a commit, it is the one common
+    /// ancestor, and neither side changes attributes since.
+    Paths(Option<Oid>),
     /// They have no common ancestor.
     Unrelated,
 }
@@ -142,16 +143,40 @@ pub(super) fn meeting(
             let side = |tip: &Oid| touched.get(&(base.clone(), tip.clone()));
             match side(tips[a]).zip(side(tips[b])) {
                 Some((a, b)) if !a.meets(b) => Meets::Apart,
-                _ => Meets::Paths,
+                Some((a, b)) if !a.attributes && !b.attributes => Meets::Paths(Some(base.clone())),
+                _ => Meets::Paths(None),
             }
         }
-        _ => Meets::Paths,
+        _ => Meets::Paths(None),
     };
     Ok(pairs
         .iter()
         .zip(&bases)
         .map(|(pair, bases)| (pair.0, pair.1, meets(*pair, bases)))
         .collect())
+}
+
+/// Merges pairs that meet, in batches by the commit whose attributes count. In
+/// no particular order.
+pub(super) fn merge_met(
+    repo: &Repo,
+    tips: &[&Oid],
+    pairs: Vec<(usize, usize, Option<Oid>)>,
+) -> Result<Vec<(usize, usize, Merged)>, GitError> {
+    let mut batches: HashMap<Oid, Vec<(usize, usize)>> = HashMap::new();
+    let mut all = Vec::with_capacity(pairs.len());
+    for (a, b, base) in pairs {
+        match base {
+            Some(base) => batches.entry(base).or_default().push((a, b)),
+            None => all.push((a, b, merge(repo.place().git(), None, tips[a], tips[b])?)),
+        }
+    }
+    for (base, batch) in batches {
+        let asked: Vec<(&Oid, &Oid)> = batch.iter().map(|(a, b)| (tips[*a], tips[*b])).collect();
+        let answers = merge_pairs(repo.place().git(), &base, &asked)?;
+        all.extend(batch.into_iter().zip(answers).map(|((a, b), merged)| (a, b, merged)));
+    }
+    Ok(all)
 }
 
 /// What lies between each of these pairs of commits: one `git diff-tree` for all.
@@ -202,6 +227,7 @@ fn parse(bytes: &[u8], folds: bool) -> Option<(Touched, usize)> {
         let (letter, next) = field(at)?;
         let (path, next) = field(next)?;
         at = next;
+        one.attributes |= path.rsplit(|b| *b == b'/').next() == Some(b".gitattributes");
         let path = if folds { case::fold(path) } else { path.to_vec() };
         one.folders.extend(above(&path).map(<[u8]>::to_vec));
         match letter {

@@ -1,7 +1,7 @@
 //! What would become of every candidate, computed without changing anything.
 
 use super::meet::collisions;
-use super::tree::{Merged, merge, merge_pairs};
+use super::tree::{Merged, merge};
 use super::{Candidate, Conflict, Entry, MergePlan, Opponent, Order, Style, Verdict};
 use super::{case, order};
 use crate::git::commit::{commit_tree, has_identity};
@@ -210,6 +210,9 @@ impl<'a> Chain<'a> {
             }
             return verdict(Verdict::Landed { commit: tip.clone() });
         }
+        if self.style == Style::Rebase {
+            return self.rebase(current, tip);
+        }
         let tree = match merge(self.git(), None, current, tip)? {
             Merged::Clean(tree) => tree,
             Merged::Conflicts(paths) => return Ok(Tried::Conflicts(paths)),
@@ -223,8 +226,7 @@ impl<'a> Chain<'a> {
         }
         match self.style {
             Style::Squash => verdict(self.commits.merged(candidate, &tree, &[current])?),
-            Style::Rebase => self.rebase(current, tip, &tree),
-            Style::Merge | Style::NoFf | Style::FfOnly => {
+            Style::Merge | Style::NoFf | Style::FfOnly | Style::Rebase => {
                 verdict(self.commits.merged(candidate, &tree, &[current, tip])?)
             }
         }
@@ -234,9 +236,8 @@ impl<'a> Chain<'a> {
         if self.ignores_case { case::clashes(self.repo, old, new) } else { Ok(Vec::new()) }
     }
 
-    /// Puts the commits of `tip` that `current` lacks on top of it. `merged` is
-    /// the tree that a merge would give.
-    fn rebase(&self, current: &Oid, tip: &Oid, merged: &Oid) -> Result<Tried, GitError> {
+    /// Puts the commits of `tip` that `current` lacks on top of it.
+    fn rebase(&self, current: &Oid, tip: &Oid) -> Result<Tried, GitError> {
         let range = format!("{current}..{tip}");
         let list = ["rev-list", "--reverse", "--topo-order", "--parents", &range, "--"];
         let listed = self.git().args(list).read()?.text();
@@ -255,14 +256,23 @@ impl<'a> Chain<'a> {
             }
         }
         // What a merge commit itself changed is in no commit that was picked.
-        let verdict = if has_merges && self.repo.tree_of(&on)? != *merged {
-            Verdict::RebaseLoses
-        } else if on == *current {
-            Verdict::NoChanges
-        } else {
-            Verdict::Landed { commit: on }
-        };
-        Ok(Tried::Verdict(verdict))
+        if has_merges {
+            match merge(self.git(), None, current, tip)? {
+                Merged::Conflicts(paths) => return Ok(Tried::Conflicts(paths)),
+                Merged::Clean(merged) if merged != self.repo.tree_of(&on)? => {
+                    return Ok(Tried::Verdict(Verdict::RebaseLoses));
+                }
+                Merged::Clean(_) => {}
+            }
+        }
+        if on == *current {
+            return Ok(Tried::Verdict(Verdict::NoChanges));
+        }
+        let clashes = self.clashes(current, &on)?;
+        if !clashes.is_empty() {
+            return Ok(Tried::Conflicts(clashes));
+        }
+        Ok(Tried::Verdict(Verdict::Landed { commit: on }))
     }
 
     /// `commit` again with another tree and parent: author and message stay.
@@ -292,19 +302,21 @@ impl<'a> Chain<'a> {
         at: usize,
     ) -> Result<(bool, Vec<usize>), GitError> {
         let tip = &candidates[at].tip;
-        let others = landed.iter().map(|other| &candidates[*other].tip);
-        let mut pairs = vec![(target, tip)];
-        let mut kept = Vec::new();
-        for (other, &at) in others.zip(landed) {
-            if self.repo.merge_base(other, tip)?.is_some() {
-                pairs.push((other, tip));
-                kept.push(at);
+        let collides = |other: &Oid| {
+            if self.repo.merge_base(other, tip)?.is_none() {
+                return Ok(false);
+            }
+            Ok::<_, GitError>(matches!(merge(self.git(), None, other, tip)?, Merged::Conflicts(_)))
+        };
+        if collides(target)? {
+            return Ok((true, Vec::new()));
+        }
+        let mut with = Vec::new();
+        for other in landed {
+            if collides(&candidates[*other].tip)? {
+                with.push(*other);
             }
         }
-        let merged = merge_pairs(self.git(), &pairs)?;
-        let mut collide = merged.iter().map(|merged| matches!(merged, Merged::Conflicts(_)));
-        let with_target = collide.next().unwrap_or(false);
-        let with = kept.into_iter().zip(collide).filter(|(_, yes)| *yes).map(|(at, _)| at);
-        Ok((with_target, with.collect()))
+        Ok((false, with))
     }
 }
