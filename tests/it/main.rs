@@ -6,11 +6,15 @@
 
 mod codex_real;
 mod collect;
+mod crash;
 mod demo;
+mod full_disk;
 mod ground;
 mod jobs;
 mod kill;
 mod manual;
+mod parallel;
+mod races;
 mod readers;
 mod shells;
 mod spawn;
