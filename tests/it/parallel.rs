@@ -27,7 +27,11 @@ fn storm(sandbox: &Sandbox, options: &str, worker: &str) {
     }
     assert_eq!(printed.len() as u64, SHELLS * EACH);
     let waited = sandbox.cx(["wait"]).code(1);
-    let told = waited.stderr().lines().filter(|line| line.contains("failed 1")).count() as u64;
+    let told = waited
+        .stderr()
+        .lines()
+        .filter(|line| line.contains("failed: ended with exit code 1"))
+        .count() as u64;
     assert_eq!(told, SHELLS * (EACH / 3), "{waited}");
 
     let events = sandbox.ledger().events();
