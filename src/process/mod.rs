@@ -19,3 +19,6 @@ pub mod signals;
 pub mod start;
 pub mod tree;
 pub mod watch;
+
+#[cfg(test)]
+mod tests;

@@ -51,7 +51,7 @@ fn storm(sandbox: &Sandbox, options: &str, worker: &str) {
     }
     for job in sandbox.cx(["jobs", "-a", "--json"]).ok().json().as_array().unwrap() {
         let number: u64 = job["name"].as_str().unwrap().split('-').nth(1).unwrap().parse().unwrap();
-        let status = if number % 3 == 0 { "failed" } else { "succeeded" };
+        let status = if number.is_multiple_of(3) { "failed" } else { "succeeded" };
         assert_eq!(job["status"], status, "{job}");
     }
 }
