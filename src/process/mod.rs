@@ -16,5 +16,6 @@ pub mod crash;
 pub mod lock;
 pub mod signals;
 pub mod start;
+pub mod stdio;
 pub mod tree;
 pub mod watch;
