@@ -93,14 +93,18 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
     let place = session.repository("merge")?;
     recover(&session, place)?;
     let jobs = wanted(&session, args)?;
+    let repo = Repo::open(place);
     if jobs.is_empty() {
         ui::note("nothing to merge: no finished writer has unmerged commits");
+        if args.json {
+            let target = Target::find(&repo, args.into.as_deref()).map_err(failure)?;
+            report(args, &[], &[], &target, &target.tip)?;
+        }
         return Ok(Exit::Failed);
     }
-    let repo = Repo::open(place);
     let target = Target::find(&repo, args.into.as_deref()).map_err(failure)?;
     let candidates =
-        jobs.iter().map(|job| candidate(job, &target)).collect::<Result<Vec<_>, _>>()?;
+        jobs.iter().map(|job| candidate(&repo, job, &target)).collect::<Result<Vec<_>, _>>()?;
     let style = match (args.squash, args.rebase, args.no_ff) {
         (true, ..) => Style::Squash,
         (_, true, _) => Style::Rebase,
@@ -125,8 +129,8 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
         crash::point("landed");
     }
     if !args.dry_run {
-        for (job, row) in jobs.iter().zip(&rows) {
-            mark(&session, job, row, &target.branch)?;
+        for ((job, row), candidate) in jobs.iter().zip(&rows).zip(&candidates) {
+            mark(&session, job, row, &candidate.tip, &target.branch)?;
         }
     }
     report(args, &jobs, &rows, &target, &plan.result)?;
@@ -193,11 +197,17 @@ fn wanted(session: &Session, args: &MergeArgs) -> Result<Vec<Job>, Failure> {
     Ok(jobs)
 }
 
-fn candidate(job: &Job, target: &Target) -> Result<Candidate, Failure> {
+/// What is merged is the branch as it is now: a person may have mended it after
+/// the job. Where it is gone it is the tip that the ledger knows.
+fn candidate(repo: &Repo, job: &Job, target: &Target) -> Result<Candidate, Failure> {
     let exited = job.exited.as_ref();
     let tree = job.spec.tree.as_ref();
-    let tip = exited.and_then(|e| e.tip.as_ref()).or(tree.map(|t| &t.base));
-    let tip = tip.and_then(|tip| Oid::new(tip).ok()).ok_or_else(|| {
+    let known = exited.and_then(|e| e.tip.as_ref()).or(tree.map(|t| &t.base));
+    let branch = match tree {
+        Some(tree) => repo.branch_tip(&tree.branch).map_err(git)?,
+        None => None,
+    };
+    let tip = branch.or_else(|| known.and_then(|tip| Oid::new(tip).ok())).ok_or_else(|| {
         Failure::internal(format!("the ledger does not know the tip of {}", label(job)))
     })?;
     let mut trailers = vec![
@@ -236,9 +246,8 @@ fn row(job: &Job, verdict: &Verdict) -> Row {
     Row { job: job.job, name: job.spec.name.to_string(), result, commit, conflicts, with }
 }
 
-fn mark(session: &Session, job: &Job, row: &Row, into: &str) -> Result<(), Failure> {
-    let tip = job.exited.as_ref().and_then(|exited| exited.tip.clone());
-    let Some(tip) = tip else { return Ok(()) };
+fn mark(session: &Session, job: &Job, row: &Row, tip: &Oid, into: &str) -> Result<(), Failure> {
+    let tip = tip.as_str().to_owned();
     let commit = match row.result {
         "merged" => row.commit.clone().unwrap_or_default(),
         // By hand, or by a merge that was killed before it could say so.
