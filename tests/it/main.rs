@@ -4,12 +4,15 @@
 //! in it can see and fails the test when one of them is left behind.
 #![expect(clippy::unwrap_used, reason = "a test that panics says where")]
 
+mod agents;
 mod clean;
 mod codex_real;
 mod collect;
+mod follow;
 mod ground;
 mod jobs;
 mod kill;
+mod look;
 mod merge;
 mod readers;
 mod spawn;
