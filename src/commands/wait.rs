@@ -127,7 +127,10 @@ fn wait(
     any: bool,
     deadline: Option<Instant>,
 ) -> Result<Ended, Failure> {
-    let screen = ui::stderr_is_terminal().then(|| Lines::new(jobs.len()));
+    let screen = ui::stderr_is_terminal().then(|| {
+        // The line below the last belongs to the cursor.
+        Lines::new(jobs.len().min(ui::stderr_rows().saturating_sub(1).max(1)))
+    });
     let interrupted = match &screen {
         Some(_) => Some(
             signals::interrupt_flag()
@@ -184,10 +187,10 @@ fn wait(
     };
     if let Some(screen) = &screen {
         screen.clear();
-        // What was watched stays on the screen as it ended.
-        for line in lines(session, jobs) {
-            ui::plain(line);
-        }
+        // What was watched stays on the screen as it ended; in a loop of `-n`
+        // that would be the same lines again and again.
+        let stays = if any { Vec::new() } else { lines(session, jobs) };
+        stays.into_iter().for_each(ui::plain);
     }
     Ok(ended)
 }
@@ -207,10 +210,24 @@ fn refresh(session: &Session, jobs: &mut [Job]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Where there are more jobs than lines, those that are live are drawn first of
+/// all, and the last line counts the others.
 fn draw(session: &Session, screen: &Lines, jobs: &[Job]) {
-    for (index, line) in lines(session, jobs).iter().enumerate() {
-        screen.set(index, line);
+    let lines = lines(session, jobs);
+    if lines.len() <= screen.count() {
+        lines.iter().enumerate().for_each(|(index, line)| screen.set(index, line));
+        return;
     }
+    let (live, over): (Vec<usize>, Vec<usize>) =
+        (0..jobs.len()).partition(|index| jobs.get(*index).is_some_and(Job::is_live));
+    let room = screen.count().saturating_sub(1);
+    let mut shown: Vec<usize> = live.iter().chain(over.iter().rev()).copied().take(room).collect();
+    shown.sort_unstable();
+    for (row, index) in shown.iter().enumerate() {
+        screen.set(row, lines.get(*index).map_or("", String::as_str));
+    }
+    let more = lines.len() - room;
+    screen.set(room, &format!("and {more} more; {} live, {} over", live.len(), over.len()));
 }
 
 /// A line for each job: how far it is, and what it does now or why it failed.

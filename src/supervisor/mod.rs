@@ -52,8 +52,6 @@ struct Supervisor {
     requests: Follower,
     /// The last signal that somebody wants sent and that ends the job.
     kill: Option<i32>,
-    /// Signals to be passed on to the worker.
-    pass_on: Vec<i32>,
 }
 
 /// Why a job ends before its worker could.
@@ -124,7 +122,6 @@ fn run(args: &[OsString]) -> Result<(), SupervisorError> {
         lock,
         signals,
         kill: None,
-        pass_on: Vec::new(),
     };
     supervisor.supervise()
 }
@@ -173,16 +170,10 @@ impl Supervisor {
 
     /// Reads requests for this job out of the ledger.
     fn read_requests(&mut self) -> Result<(), StoreError> {
-        for line in self.requests.lines()? {
-            let Some(record) = crate::ledger::decode(&line) else { continue };
-            if let (true, Event::KillRequested(request)) = (record.job == self.id, record.event) {
-                if crate::process::signals::ends(request.signal) {
-                    self.kill = Some(request.signal);
-                } else {
-                    self.pass_on.push(request.signal);
-                }
-            }
-        }
+        let requested = requested(&mut self.requests, self.id)?;
+        // What does not end the worker was sent to it by whoever asked.
+        let ending = requested.into_iter().rfind(|s| crate::process::signals::ends(*s));
+        self.kill = ending.or(self.kill);
         Ok(())
     }
 
@@ -195,4 +186,17 @@ impl Supervisor {
             reason: format!("ended by {name} before its worker started"),
         })
     }
+}
+
+/// The signals that were asked for since the last look.
+fn requested(requests: &mut Follower, id: JobId) -> Result<Vec<i32>, StoreError> {
+    let lines = requests.lines()?;
+    let records = lines.iter().filter_map(|line| crate::ledger::decode(line));
+    Ok(records
+        .filter(|record| record.job == id)
+        .filter_map(|record| match record.event {
+            Event::KillRequested(request) => Some(request.signal),
+            _ => None,
+        })
+        .collect())
 }
