@@ -87,6 +87,7 @@ pub enum Command {
     Logs(commands::logs::LogsArgs),
     Diff(commands::diff::DiffArgs),
     Show(commands::show::ShowArgs),
+    Cd(commands::cd::CdArgs),
     Path(commands::path::PathArgs),
     Prompt(commands::prompt::PromptArgs),
     Fg(commands::fg::FgArgs),
@@ -95,4 +96,9 @@ pub enum Command {
     Agents(commands::agents::AgentsArgs),
     Events(commands::events::EventsArgs),
     Trust(commands::trust::TrustArgs),
+    Init(commands::init::InitArgs),
+    Completions(commands::completions::CompletionsArgs),
+    Man(commands::man::ManArgs),
+    #[command(name = "__generate", hide = true)]
+    Generate(commands::generate::GenerateArgs),
 }
