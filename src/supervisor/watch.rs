@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::{Stop, Supervisor, SupervisorError, finish::Ended, prepare};
+use super::{KILL, Stop, Supervisor, SupervisorError, TERM, finish::Ended, prepare};
 use crate::{
     backend::{self, LaunchInput, Stdin},
     job::{BackendKind, Mode, Outcome, WorkerExit},
@@ -192,9 +192,6 @@ impl Supervisor {
         })
     }
 }
-
-const TERM: i32 = 15;
-const KILL: i32 = 9;
 
 /// How long none of `outputs` has been written to; from `begun` on where none
 /// ever was.
