@@ -22,6 +22,7 @@
 //! that can be done twice.
 
 mod finish;
+mod litter;
 mod prepare;
 mod queue;
 mod recover;
