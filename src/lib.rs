@@ -19,8 +19,9 @@ pub mod ui;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
+use commands::{completions, segment};
 use failure::Exit;
 use process::{confine, start};
 
@@ -32,9 +33,10 @@ pub fn main(args: &[OsString]) -> ExitCode {
     match args.get(1).and_then(|verb| verb.to_str()) {
         Some(start::SUPERVISE) => return supervisor::main(&args[2..]),
         Some(start::CONFINE) => return become_confined(&args[2..]),
+        Some(segment::VERB) => return segment::main(&args[2..]),
         _ => {}
     }
-    clap_complete::CompleteEnv::with_factory(cli::Cli::command).var("CX_COMPLETE").complete();
+    completions::answer();
     let cli = match cli::Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {

@@ -15,6 +15,7 @@
 mod event;
 mod fold;
 mod log;
+mod segment;
 mod snapshot;
 mod store;
 

@@ -6,5 +6,14 @@
 
 mod codex;
 mod codex_real;
+mod collect;
+mod demo;
 mod ground;
+mod jobs;
+mod kill;
+mod manual;
+mod readers;
+mod shells;
+mod spawn;
 mod support;
+mod wait;
