@@ -23,6 +23,7 @@
 //! runs and leaves the rest to the same recovery.
 
 mod finish;
+mod litter;
 mod prepare;
 mod queue;
 mod recover;
