@@ -178,6 +178,14 @@ fn unsaved(
                 tree.path
             )));
         }
+        let source = repo.place().checkout.as_deref();
+        if let Some(submodule) = worktree::only_here(source, path).map_err(git)?.first() {
+            return Ok(Some(format!(
+                "commits of submodule {} that are only in {}",
+                submodule.display(),
+                tree.path
+            )));
+        }
         // Somebody works there on something else.
         if let Some(head) = state.head.oid()
             && tip != Some(head)

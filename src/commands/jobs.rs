@@ -80,6 +80,7 @@ fn table(session: &Session, jobs: &[&Job], open: &[crate::job::JobId], long: boo
             ui::clean(&doing(job, view::activity(job, &files))),
             ui::clean(&job.spec.title),
         ]);
+        table.paint(1, view::colour(job));
     }
     let lines = table.lines(columns, &[5, 4]);
     if !long {

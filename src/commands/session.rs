@@ -44,7 +44,7 @@ impl Session {
             Roots::from_env().map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
         let dir = match &place {
             Some(place) => place.common_dir.join("cx"),
-            None => roots.state_home.join("cx").join("elsewhere"),
+            None => roots.state_home.join("cx"),
         };
         let run = env::var("CX_RUN").ok().filter(|run| !run.is_empty());
         Ok(Self { cwd, place, store: Store::new(dir), roots, run })
@@ -122,7 +122,16 @@ impl Session {
         let known: Vec<Job> = state.jobs.into_values().collect();
         let mut all: Option<Vec<Job>> = None;
         let mut found: Vec<Job> = Vec::new();
+        let mut before: Option<(&str, String)> = None;
         for word in words {
+            // `[3] auth` that a shell has split: this `auth` is %3, even if a
+            // later job has the name too.
+            if let Some((number, name)) = before.take()
+                && number.starts_with('[')
+                && name == *word
+            {
+                continue;
+            }
             let job = match resolve(word, &known) {
                 Ok(job) => job.clone(),
                 Err(SpecError::NoSuchJob(_)) => {
@@ -134,6 +143,7 @@ impl Session {
                 }
                 Err(error) => return Err(spec(error)),
             };
+            before = Some((word, job.spec.name.to_string()));
             if !found.iter().any(|seen| seen.job == job.job) {
                 found.push(job);
             }

@@ -90,10 +90,8 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     }
     row("thread", text(view.thread));
     if view.stragglers > 0 {
-        row(
-            "ended too",
-            ui::plural(view.stragglers, "process left behind").replace("behinds", "behind"),
-        );
+        let processes = if view.stragglers == 1 { "process" } else { "processes" };
+        row("ended too", format!("{} {processes} left behind by the worker", view.stragglers));
     }
     for note in view.notes {
         row("note", ui::clean(note));

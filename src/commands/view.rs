@@ -10,6 +10,7 @@ use crate::{
     backend,
     job::{JobId, Mode, ProcessRef, Usage, WorkerExit},
     ledger::{Job, JobFiles, Phase, Store},
+    ui,
 };
 
 /// How much of the end of a worker's output is looked at for its last action.
@@ -170,6 +171,16 @@ pub(super) fn status_with_code(job: &Job) -> String {
     match &job.exited {
         Some(exited) if exited.code > 1 => format!("{} {}", exited.outcome, exited.code),
         _ => status(job).to_owned(),
+    }
+}
+
+/// The colour of a job's status.
+pub(super) fn colour(job: &Job) -> anstyle::Style {
+    match (job.is_live(), job.succeeded()) {
+        (true, _) if job.phase == Phase::Lost => ui::BAD,
+        (true, _) => ui::LIVE,
+        (_, true) => ui::GOOD,
+        (_, false) => ui::BAD,
     }
 }
 

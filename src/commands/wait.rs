@@ -16,7 +16,7 @@ use crate::{
         lock::{self, Waiters, deadline_in},
         signals,
     },
-    ui::{self, progress::Lines},
+    ui::{self, Align, Table, progress::Lines},
 };
 
 /// How often live lines are drawn. Nothing is polled but the screen.
@@ -89,8 +89,9 @@ pub fn run(args: &WaitArgs) -> Result<Exit, Failure> {
         out.finish()?;
         return Ok(Exit::Code(code(job)));
     }
-    for job in jobs.iter().filter(|job| !job.succeeded()) {
-        tell_failure(job);
+    // The last lines on a terminal have told already.
+    if !ui::stderr_is_terminal() {
+        jobs.iter().for_each(tell_failure);
     }
     match jobs.as_slice() {
         [one] if !args.jobs.is_empty() => Ok(Exit::Code(code(one))),
@@ -183,6 +184,10 @@ fn wait(
     };
     if let Some(screen) = &screen {
         screen.clear();
+        // What was watched stays on the screen as it ended.
+        for line in lines(session, jobs) {
+            ui::plain(line);
+        }
     }
     Ok(ended)
 }
@@ -203,23 +208,30 @@ fn refresh(session: &Session, jobs: &mut [Job]) -> Result<(), Failure> {
 }
 
 fn draw(session: &Session, screen: &Lines, jobs: &[Job]) {
-    let open: Vec<JobId> = jobs.iter().map(Candidate::id).collect();
-    for (index, job) in jobs.iter().enumerate() {
-        let files = session.store.job(job.job);
-        let doing = view::activity(job, &files)
+    for (index, line) in lines(session, jobs).iter().enumerate() {
+        screen.set(index, line);
+    }
+}
+
+/// A line for each job: how far it is, and what it does now or why it failed.
+fn lines(session: &Session, jobs: &[Job]) -> Vec<String> {
+    let ids: Vec<JobId> = jobs.iter().map(Candidate::id).collect();
+    let mut table =
+        Table::new(&[Align::Right, Align::Left, Align::Right, Align::Left, Align::Left]);
+    for job in jobs {
+        let doing = view::activity(job, &session.store.job(job.job))
             .or_else(|| job.exited.as_ref().and_then(|exited| exited.reason.clone()))
             .unwrap_or_else(|| job.spec.title.clone());
-        let line = format!(
-            "[{}]{}  {:<10}  {:>6}  {}  {}",
-            job.job.0,
-            view::mark(&open, job.job),
+        table.row(vec![
+            format!("[{}]{}", job.job.0, view::mark(&ids, job.job)),
             view::status_with_code(job),
             ui::short(view::elapsed(job)),
-            job.spec.name,
-            doing
-        );
-        screen.set(index, &line);
+            job.spec.name.to_string(),
+            ui::clean(&doing),
+        ]);
+        table.paint(1, view::colour(job));
     }
+    table.lines(Some(ui::stderr_columns()), &[4, 3])
 }
 
 fn wait_failure(error: &std::io::Error) -> Failure {

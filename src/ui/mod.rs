@@ -6,11 +6,15 @@
 
 mod duration;
 mod output;
+mod paint;
 pub mod progress;
 mod table;
 mod text;
 
 pub use duration::{clock, short};
-pub use output::{Out, columns, failure, is_terminal, note, out, stderr_is_terminal, warn};
+pub use output::{
+    Out, columns, failure, is_terminal, note, out, plain, stderr_columns, stderr_is_terminal, warn,
+};
+pub use paint::{BAD, GOOD, LIVE};
 pub use table::{Align, Table};
 pub use text::{clean, cut, plural, width};

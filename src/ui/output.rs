@@ -86,6 +86,11 @@ pub fn note(text: impl std::fmt::Display) {
     let _ = writeln!(anstream::stderr(), "cx: {text}");
 }
 
+/// A line on stderr as it is: part of a picture that was drawn there.
+pub fn plain(text: impl std::fmt::Display) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
 /// Something that went not as it should, but did not stop the command.
 pub fn warn(text: impl std::fmt::Display) {
     let _ = writeln!(anstream::stderr(), "cx: {YELLOW}warning:{YELLOW:#} {text}");
@@ -106,4 +111,9 @@ pub fn failure(failure: &Failure) {
 /// The width of the terminal, or 80 where it does not tell.
 pub fn columns() -> usize {
     terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0))
+}
+
+/// The same for stderr, where stdout may go elsewhere.
+pub fn stderr_columns() -> usize {
+    terminal_size::terminal_size_of(io::stderr()).map_or(80, |(width, _)| usize::from(width.0))
 }

@@ -2,8 +2,6 @@
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::text::clean;
-
 /// A block of lines that is redrawn in place.
 #[derive(Debug)]
 pub struct Lines {
@@ -23,10 +21,10 @@ impl Lines {
         Self { multi, bars }
     }
 
-    /// Sets a line's text; what does not fit is cut.
+    /// Sets a line's text, which is one line; what does not fit is cut.
     pub fn set(&self, index: usize, text: &str) {
         if let Some(bar) = self.bars.get(index) {
-            bar.set_message(clean(text));
+            bar.set_message(text.to_owned());
             bar.tick();
         }
     }

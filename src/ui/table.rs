@@ -1,5 +1,7 @@
 //! Tables for terminals and pipes.
 
+use anstyle::Style;
+
 use super::text::{cut, width};
 
 /// How a column stands.
@@ -17,17 +19,25 @@ pub enum Align {
 pub struct Table {
     columns: Vec<Align>,
     rows: Vec<Vec<String>>,
+    /// Row, column and style of painted cells.
+    painted: Vec<(usize, usize, Style)>,
 }
 
 impl Table {
     /// A table with these columns.
     pub fn new(columns: &[Align]) -> Self {
-        Self { columns: columns.to_vec(), rows: Vec::new() }
+        Self { columns: columns.to_vec(), rows: Vec::new(), painted: Vec::new() }
     }
 
     /// Adds a row; cells are plain text without line breaks.
     pub fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
+    }
+
+    /// Paints a cell of the last row. Where colour is not wanted, whoever prints
+    /// the line takes it away.
+    pub fn paint(&mut self, column: usize, style: Style) {
+        self.painted.push((self.rows.len().saturating_sub(1), column, style));
     }
 
     /// The lines. `columns` is the terminal's width, if it is one; what does
@@ -49,12 +59,14 @@ impl Table {
                 }
             }
         }
-        self.rows.iter().map(|row| self.line(row, &widths)).collect()
+        self.rows.iter().enumerate().map(|(at, row)| self.line(at, row, &widths)).collect()
     }
 
-    fn line(&self, row: &[String], widths: &[usize]) -> String {
+    fn line(&self, at: usize, row: &[String], widths: &[usize]) -> String {
         let mut line = String::new();
-        for ((cell, align), columns) in row.iter().zip(&self.columns).zip(widths) {
+        for (index, ((cell, align), columns)) in
+            row.iter().zip(&self.columns).zip(widths).enumerate()
+        {
             if *columns == 0 {
                 continue;
             }
@@ -63,6 +75,11 @@ impl Table {
             }
             let cell = cut(cell, *columns);
             let pad = " ".repeat(columns - width(&cell));
+            let style = self.painted.iter().find(|(row, column, _)| (*row, *column) == (at, index));
+            let cell = match style {
+                Some((.., style)) => format!("{style}{cell}{style:#}"),
+                None => cell,
+            };
             match align {
                 Align::Left => line.extend([cell.as_str(), &pad]),
                 Align::Right => line.extend([pad.as_str(), &cell]),

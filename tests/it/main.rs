@@ -5,7 +5,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics says where")]
 
 mod codex_real;
+mod collect;
 mod ground;
 mod manual;
 mod shells;
+mod jobs;
+mod kill;
+mod readers;
+mod spawn;
 mod support;
+mod wait;

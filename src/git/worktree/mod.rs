@@ -11,6 +11,7 @@ mod submodules;
 
 pub(super) use state::changed;
 pub use state::{WorktreeState, fingerprint, state};
+pub use submodules::only_here;
 
 use std::fs::{self, File};
 use std::io;

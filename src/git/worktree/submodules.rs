@@ -81,3 +81,37 @@ fn point_to_origin(clone: &Path, local: &Path) -> Result<(), GitError> {
     }
     Ok(())
 }
+
+/// Submodules of `worktree` whose commits are nowhere else: not in what they
+/// were cloned from, and not in `source`'s own clone. They go when the worktree
+/// goes, also where the branch's commits name them.
+pub fn only_here(source: Option<&Path>, worktree: &Path) -> Result<Vec<PathBuf>, GitError> {
+    let mut found = Vec::new();
+    let mut pending = vec![PathBuf::new()];
+    while let Some(below) = pending.pop() {
+        for (_, path) in modules(&worktree.join(&below))? {
+            let whole = below.join(&path);
+            let folder = worktree.join(&whole);
+            if git_dir_of(&folder).is_none() {
+                continue;
+            }
+            let unpushed = Git::at(&folder)
+                .args(["rev-list", "HEAD", "--branches", "--not", "--remotes"])
+                .read()?;
+            let source = source.map(|source| source.join(&whole));
+            let source = source.filter(|source| git_dir_of(source).is_some());
+            if !unpushed.stdout.is_empty() && !has_all(source.as_deref(), &unpushed.stdout)? {
+                found.push(whole.clone());
+            }
+            pending.push(whole);
+        }
+    }
+    Ok(found)
+}
+
+/// Whether the repository at `folder` has every object named on a line of `oids`.
+fn has_all(folder: Option<&Path>, oids: &[u8]) -> Result<bool, GitError> {
+    let Some(folder) = folder else { return Ok(false) };
+    let known = Git::at(folder).args(["cat-file", "--batch-check"]).stdin(oids).run()?;
+    Ok(!known.text().lines().any(|line| line.ends_with(" missing")))
+}

@@ -173,6 +173,20 @@ fn submodules_come_along_without_their_url() {
     let url = git(&path.join("sub"), &["config", "remote.origin.url"]);
     assert_eq!(url, outer.to_str().unwrap());
     assert!(state(&fixture.place(), &path, None).unwrap().is_clean());
+
+    // What a worker commits in one lives in this worktree alone, until the
+    // checkout's own clone has it.
+    let root = fixture.root();
+    assert_eq!(only_here(Some(&root), &path).unwrap(), Vec::<PathBuf>::new());
+    let deep = path.join("sub/deep");
+    git(&deep, &["config", "user.name", "Ada"]);
+    git(&deep, &["config", "user.email", "ada@example.org"]);
+    write(&deep, "new", "work\n");
+    commit(&deep, "work in a submodule");
+    assert_eq!(only_here(Some(&root), &path).unwrap(), [PathBuf::from("sub/deep")]);
+    assert_eq!(only_here(None, &path).unwrap().len(), 1);
+    git(&root.join("sub/deep"), &["fetch", "-q", deep.to_str().unwrap(), "HEAD"]);
+    assert_eq!(only_here(Some(&root), &path).unwrap(), Vec::<PathBuf>::new());
     remove(&fixture.place(), &path, &fixture.lock()).unwrap();
     assert_eq!(list(&fixture.place()).unwrap().len(), 1);
 
