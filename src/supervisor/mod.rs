@@ -154,7 +154,7 @@ impl Supervisor {
         if let Err(error) = self.see_through() {
             // Nothing may run on that nobody watches. The lock goes only after.
             let grace = Duration::from_millis(self.spec.grace_ms);
-            tree::end_descendants(None, &mut self.signals, TERM, grace)?;
+            tree::end_descendants(None, &mut self.signals, TERM, grace, &mut || false)?;
             return Err(error);
         }
         crash::point("exited");
