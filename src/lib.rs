@@ -19,8 +19,9 @@ pub mod ui;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
+use commands::{completions, segment};
 use failure::Exit;
 use process::{confine, start};
 
@@ -31,10 +32,12 @@ use process::{confine, start};
 pub fn main(args: &[OsString]) -> ExitCode {
     match args.get(1).and_then(|verb| verb.to_str()) {
         Some(start::SUPERVISE) => return supervisor::main(&args[2..]),
+        Some(start::RECOVER) => return supervisor::main_recover(&args[2..]),
         Some(start::CONFINE) => return become_confined(&args[2..]),
+        Some(segment::VERB) => return segment::main(&args[2..]),
         _ => {}
     }
-    clap_complete::CompleteEnv::with_factory(cli::Cli::command).var("CX_COMPLETE").complete();
+    completions::answer();
     let cli = match cli::Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -43,6 +46,9 @@ pub fn main(args: &[OsString]) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    if let Err(error) = process::signals::survive_full_files() {
+        ui::note(format_args!("cannot handle signals: {error}"));
+    }
     match commands::run(&cli) {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(failure) => {

@@ -1,7 +1,9 @@
 //! `cx collect`
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -15,7 +17,7 @@ use super::{
 use crate::{
     failure::{Exit, Failure},
     ledger::{Event, Job},
-    process::stdio,
+    process::{crash, stdio},
     ui::{self, Out},
 };
 
@@ -113,8 +115,10 @@ pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
     }
     // Only what was written is collected.
     out.finish()?;
+    crash::point("collect-written");
     for job in jobs.iter().filter(|job| !job.collected) {
         session.store.append(job.job, &Event::Collected).map_err(store)?;
+        crash::point("collected");
     }
     Ok(if jobs.iter().all(Job::succeeded) { Exit::Success } else { Exit::Failed })
 }
@@ -161,8 +165,18 @@ fn message(session: &Session, job: &Job) -> Result<Option<Vec<u8>>, Failure> {
 }
 
 fn write_message(path: &Path, job: &Job, message: Option<&[u8]>) -> Result<(), Failure> {
+    // In one step: what stands there already is an answer too, and stays where
+    // the new one cannot be written whole.
+    let replace = |message: &[u8]| -> io::Result<()> {
+        let dir = path.parent().unwrap_or(Path::new("."));
+        let rights = fs::Permissions::from_mode(0o666);
+        let mut file = tempfile::Builder::new().permissions(rights).tempfile_in(dir)?;
+        file.write_all(message)?;
+        file.persist(path)?;
+        Ok(())
+    };
     let done = match message {
-        Some(message) => fs::write(path, message),
+        Some(message) => replace(message),
         // An older answer must not stand where this job has none.
         None => match fs::remove_file(path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::session::{Session, label, store};
+use super::session::{Recoveries, Session, label, store};
 use crate::{
     failure::{Exit, Failure},
     job::JobId,
@@ -65,9 +65,7 @@ pub fn run(args: &KillArgs) -> Result<Exit, Failure> {
     }
     if signals::ends(signal) {
         for job in &live {
-            lock::wait(&session.store.job(job.job).lock())
-                .map_err(|e| Failure::internal(format!("cannot wait for {}: {e}", label(job))))?;
-            let ended = session.fresh(job.job)?;
+            let ended = session.until_over(job)?;
             ui::note(format_args!("{} {}", label(job), super::view::status_with_code(&ended)));
         }
     }
@@ -101,6 +99,7 @@ fn supervisor(session: &Session, id: JobId) -> Result<Option<crate::job::Process
     let failed = |e: std::io::Error| Failure::internal(format!("cannot watch the ledger: {e}"));
     let watch = Watch::new().map_err(failed)?;
     watch.add(session.store.dir()).map_err(failed)?;
+    let mut recoveries = Recoveries::default();
     loop {
         let job = session.fresh(id)?;
         if !job.is_live() {
@@ -108,6 +107,10 @@ fn supervisor(session: &Session, id: JobId) -> Result<Option<crate::job::Process
         }
         if let Some(supervisor) = job.supervisor.filter(|process| tree::is_alive(*process)) {
             return Ok(Some(supervisor));
+        }
+        let path = session.store.job(id).lock();
+        if !lock::is_held(&path).map_err(failed)? {
+            recoveries.failed(session, &job)?;
         }
         // A supervisor that dies writes nothing, so look again now and then.
         watch.wait(deadline_in(std::time::Duration::from_millis(200))).map_err(failed)?;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::{
-    session::{Session, label},
+    session::{Recoveries, Session, label},
     view,
 };
 use crate::{
@@ -141,10 +141,18 @@ fn wait(
     let done = |jobs: &[Job]| {
         if any { jobs.iter().any(|job| !job.is_live()) } else { !jobs.iter().any(Job::is_live) }
     };
+    let mut recoveries: Option<Recoveries> = None;
     let ended = 'waiting: loop {
         if done(jobs) {
             break Ended::Done;
         }
+        // Here again: a lock was free whose job is not over.
+        if let (Some(recoveries), Some(job)) =
+            (&mut recoveries, jobs.iter().find(|job| job.is_live()))
+        {
+            recoveries.failed(session, job)?;
+        }
+        recoveries.get_or_insert_default();
         // Nothing to draw and nothing else to wait for: one lock after the
         // other, without a thread.
         if screen.is_none() && deadline.is_none() && !any {
@@ -154,8 +162,8 @@ fn wait(
             refresh(session, jobs)?;
             continue;
         }
-        let live = jobs.iter().filter(|job| job.is_live());
-        let locks = live.map(|job| session.store.job(job.job).lock()).collect();
+        let live: Vec<JobId> = jobs.iter().filter(|job| job.is_live()).map(|job| job.job).collect();
+        let locks = live.iter().map(|id| session.store.job(*id).lock()).collect();
         let mut waiters = Waiters::new(locks).map_err(|e| wait_failure(&e))?;
         while !waiters.is_done() {
             let frame = screen.as_ref().and_then(|_| deadline_in(FRAME));
@@ -181,6 +189,11 @@ fn wait(
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 break 'waiting Ended::TimedOut;
+            }
+            let freed = freed.and_then(|index| live.get(index));
+            if jobs.iter().any(|job| Some(&job.job) == freed && job.is_live()) {
+                // Lost: its recovery has the lock, and is waited for as well.
+                continue 'waiting;
             }
         }
         refresh(session, jobs)?;

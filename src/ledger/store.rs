@@ -3,6 +3,7 @@
 //! ```text
 //! STATE/ledger.jsonl        events, append-only
 //! STATE/snapshot.jsonl      a fold of them, replaceable
+//! STATE/segment           the state in one line, for prompts; replaceable
 //! STATE/worktree.lock       serialises worktree commands
 //! STATE/merge.lock          serialises merges
 //! STATE/jobs/N/prompt       what the worker is told, byte for byte
@@ -107,6 +108,10 @@ impl Store {
         self.dir.join("snapshot.jsonl")
     }
 
+    pub(super) fn segment_path(&self) -> PathBuf {
+        self.dir.join("segment")
+    }
+
     /// The lock that serialises worktree commands.
     pub fn worktree_lock(&self) -> PathBuf {
         self.dir.join("worktree.lock")
@@ -202,6 +207,11 @@ impl JobFiles {
     /// The worker's `TMPDIR`.
     pub fn tmp(&self) -> PathBuf {
         self.dir.join("tmp")
+    }
+
+    /// Makes the job's folder, should somebody have removed it.
+    pub fn create_dir(&self) -> Result<(), StoreError> {
+        private_dir(&self.dir).map_err(at("create", &self.dir))
     }
 
     /// Makes the job's `TMPDIR`, if it is not there.

@@ -6,15 +6,19 @@
 
 mod agents;
 mod clean;
+mod codex;
 mod codex_real;
 mod collect;
+mod demo;
 mod follow;
 mod ground;
 mod jobs;
 mod kill;
 mod look;
+mod manual;
 mod merge;
 mod readers;
+mod shells;
 mod spawn;
 mod support;
 mod wait;
