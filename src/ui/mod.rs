@@ -15,6 +15,6 @@ pub use duration::{clock, short};
 pub use output::{
     Out, columns, failure, is_terminal, note, out, plain, stderr_columns, stderr_is_terminal, warn,
 };
-pub use paint::{BAD, GOOD, LIVE};
+pub use paint::{BAD, GOOD, LIVE, ODD};
 pub use table::{Align, Table};
 pub use text::{clean, cut, plural, width};

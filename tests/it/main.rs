@@ -6,12 +6,13 @@
 
 mod codex_real;
 mod collect;
+mod doctor;
 mod ground;
-mod manual;
-mod shells;
 mod jobs;
 mod kill;
+mod manual;
 mod readers;
+mod shells;
 mod spawn;
 mod support;
 mod wait;
