@@ -187,7 +187,7 @@ pub(crate) fn open_gate(path: &Path) -> io::Result<File> {
 pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) -> Result<()> {
     let begin = Instant::now();
     while !so() {
-        if begin.elapsed() > Duration::from_secs(60) {
+        if begin.elapsed() > Duration::from_mins(1) {
             return Err(format!("waited a minute in vain: {what}").into());
         }
         std::thread::sleep(Duration::from_millis(1));

@@ -226,6 +226,15 @@ pub fn sandbox_probe(kind: BackendKind, program: &Path) -> Option<Launch> {
     }
 }
 
+/// Folders that the backend's sandbox may make in the folders that a worker can
+/// write to, and leave there empty.
+pub fn litter(kind: BackendKind) -> &'static [&'static str] {
+    match kind {
+        BackendKind::Codex => &[".agents", ".aws", ".codex"],
+        BackendKind::Sh => &[],
+    }
+}
+
 /// What a worker last did, in one short line, from the end of its stdout. The
 /// first line of `tail` may be cut. Paths are shown relative to `root`.
 pub fn activity(kind: BackendKind, tail: &[u8], root: Option<&Path>) -> Option<String> {

@@ -1,6 +1,7 @@
 //! `cx clean`
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -13,9 +14,9 @@ use super::session::{Session, git, label, refuse_in_worker, store};
 use crate::{
     failure::{Exit, Failure},
     git::{CommitMessage, GitError, Head, Oid, Place, Repo, commit, refs, worktree},
-    job::parse_duration,
-    ledger::{Cleaned, Event, Job, Tree},
-    process::lock,
+    job::{JobId, parse_duration},
+    ledger::{Cleaned, Event, Follower, Job, Tree, decode},
+    process::{crash, lock},
     ui,
 };
 
@@ -76,8 +77,10 @@ pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
             stays.push("not collected".to_owned());
         }
         if !args.dry_run && (cleaned.tree || cleaned.files) {
+            crash::point("clean-tree");
             // The event first: files without one would look like a lost answer.
             session.store.append(job.job, &Event::Cleaned(cleaned.clone())).map_err(store)?;
+            crash::point("cleaned");
             if cleaned.files {
                 session.store.job(job.job).remove().map_err(store)?;
             }
@@ -137,17 +140,22 @@ fn clean_tree(
         }
         if !args.dry_run {
             trash = keep(place, job, tree, path, is_there, tip)?;
+            crash::point("clean-kept");
         }
     }
     if args.dry_run {
         return Ok(Ok(trash));
     }
     match worktree::remove(place, path, &session.store.worktree_lock()) {
-        Ok(Some(renamed)) => worktree::delete(&renamed).map_err(git)?,
+        Ok(Some(renamed)) => {
+            crash::point("clean-renamed");
+            worktree::delete(&renamed).map_err(git)?;
+        }
         Ok(None) => {}
         Err(error @ GitError::WorktreeLocked { .. }) => return Ok(Err(Stays(error.to_string()))),
         Err(error) => return Err(git(error)),
     }
+    crash::point("clean-worktree");
     // Looked up again: committing what was left may have moved it.
     if let Some(tip) = repo.branch_tip(&tree.branch).map_err(git)? {
         refs::delete_branch(place, &tree.branch, &tip).map_err(git)?;
@@ -255,9 +263,13 @@ fn keep(
     refs::keep(place, &format!("{}-{}", job.spec.name, job.job.0), &tip).map(Some).map_err(git)
 }
 
-/// Takes what crashes left: drafts of jobs that never came to be, and trees
-/// that were renamed away and not deleted.
+/// Takes what crashes left: folders of jobs that never came to be or are
+/// cleaned, and trees that were renamed away and not deleted.
 fn sweep(session: &Session) -> Result<(), Failure> {
+    if !session.store.jobs_dir().is_dir() {
+        return Ok(());
+    }
+    sweep_folders(session)?;
     for draft in abandoned_drafts(session) {
         let _ = fs::remove_dir_all(draft);
     }
@@ -288,6 +300,28 @@ pub(super) fn trash(session: &Session) -> Result<Vec<PathBuf>, Failure> {
     folders.sort_unstable();
     folders.dedup();
     Ok(folders.iter().flat_map(|folder| worktree::trash_beside(&folder.join("any"))).collect())
+}
+
+/// Folders under a number that no job has, or whose job is cleaned. Between
+/// taking a number and saying so, a spawn holds the ledger's lock.
+fn sweep_folders(session: &Session) -> Result<(), Failure> {
+    let _appender = session.store.appender().map_err(store)?;
+    // By its lines and not by its jobs: one of a later version is a job as well.
+    let mut known = BTreeSet::new();
+    for line in Follower::new(&session.store, 0).lines().map_err(store)? {
+        known.extend(decode(&line).map(|record| record.job));
+    }
+    let jobs = session.store.history().map_err(store)?.jobs;
+    for entry in fs::read_dir(session.store.jobs_dir()).into_iter().flatten().flatten() {
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let id = JobId(id);
+        if !known.contains(&id) || jobs.get(&id).is_some_and(|job| job.files_gone) {
+            session.store.job(id).remove().map_err(store)?;
+        }
+    }
+    Ok(())
 }
 
 fn sentence(job: &Job, cleaned: &Cleaned, stays: &[String], dry_run: bool) -> String {

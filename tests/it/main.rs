@@ -4,8 +4,10 @@
 //! in it can see and fails the test when one of them is left behind.
 #![expect(clippy::unwrap_used, reason = "a test that panics says where")]
 
+mod codex;
 mod codex_real;
 mod collect;
+mod demo;
 mod doctor;
 mod ground;
 mod jobs;

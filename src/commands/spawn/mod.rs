@@ -102,9 +102,6 @@ pub struct SpawnArgs {
     #[arg(short = 'F', long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
 
-    #[command(flatten, next_help_heading = "Context for the worker (each may be repeated)")]
-    context: ContextArgs,
-
     /// One JSON object in place of `[N] NAME`
     #[arg(long)]
     json: bool,
@@ -112,6 +109,10 @@ pub struct SpawnArgs {
     /// The prompt; `-` reads stdin. Put `--` before one that begins with `-`
     #[arg(value_name = "PROMPT", trailing_var_arg = true, conflicts_with = "file")]
     prompt: Vec<OsString>,
+
+    // Last, since its heading holds for whatever comes after it.
+    #[command(flatten, next_help_heading = "Context for the worker (each may be repeated)")]
+    context: ContextArgs,
 }
 
 #[derive(Debug, Args)]
@@ -209,7 +210,7 @@ pub fn run(args: &SpawnArgs) -> Result<Exit, Failure> {
     let supervisor = [session.store.dir().as_os_str(), OsStr::new(&number), OsStr::new(&at)];
     let log = session.store.job(id).supervisor_log();
     // Should this fail, the lock goes with it, and the job is found lost.
-    start::supervisor(&supervisor, lock_file, &log)
+    start::supervisor(&supervisor, &spec.id, lock_file, &log)
         .map_err(|e| Failure::internal(format!("cannot start a supervisor for {id}: {e}")))?;
     crash::point("supervisor-started");
     for note in &plan.notes {
