@@ -11,6 +11,7 @@ mod codex_real;
 mod collect;
 mod demo;
 mod follow;
+mod doctor;
 mod ground;
 mod jobs;
 mod kill;
