@@ -136,7 +136,7 @@ impl Reader {
         self.render(&rest, out)
     }
 
-    fn render(&self, lines: &[u8], out: &mut Out) -> Result<(), Failure> {
+    fn render(&mut self, lines: &[u8], out: &mut Out) -> Result<(), Failure> {
         for line in lines.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
             let Some(text) = backend::render(self.kind, line, self.root.as_deref()) else {
                 continue;

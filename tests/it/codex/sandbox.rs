@@ -89,7 +89,7 @@ fn a_worker_cannot_spawn_workers() {
     lab.run("alone", &["Get a helper"], 0);
     let log = lab.cx(&["logs", "--raw", "alone"]).ok().stdout();
     assert!(log.contains("\"exit_code\":2"), "{log}");
-    assert_eq!(lab.sandbox.ledger().events().iter().filter(|e| e["event"] == "spawned").count(), 1);
+    assert_eq!(lab.sandbox.ledger().events().iter().filter(|e| e["ev"] == "spawned").count(), 1);
 }
 
 /// Puts a `bwrap` on the PATH that fails as bubblewrap does where it may not
