@@ -1,6 +1,6 @@
 //! `cx clean`
 
-use std::{fs, path::Path, time::Duration};
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use clap::Args;
 use jiff::Timestamp;
@@ -9,9 +9,9 @@ use super::session::{Session, git, label, refuse_in_worker, store};
 use crate::{
     failure::{Exit, Failure},
     git::{CommitMessage, GitError, Head, Oid, Place, Repo, commit, refs, worktree},
-    job::parse_duration,
-    ledger::{Cleaned, Event, Job, Tree},
-    process::lock,
+    job::{JobId, parse_duration},
+    ledger::{Cleaned, Event, Follower, Job, Tree, decode},
+    process::{crash, lock},
     ui,
 };
 
@@ -72,8 +72,10 @@ pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
             stays.push("not collected".to_owned());
         }
         if !args.dry_run && (cleaned.tree || cleaned.files) {
+            crash::point("clean-tree");
             // The event first: files without one would look like a lost answer.
             session.store.append(job.job, &Event::Cleaned(cleaned.clone())).map_err(store)?;
+            crash::point("cleaned");
             if cleaned.files {
                 session.store.job(job.job).remove().map_err(store)?;
             }
@@ -133,17 +135,22 @@ fn clean_tree(
         }
         if !args.dry_run {
             trash = keep(place, job, tree, path, is_there, tip)?;
+            crash::point("clean-kept");
         }
     }
     if args.dry_run {
         return Ok(Ok(trash));
     }
     match worktree::remove(place, path, &session.store.worktree_lock()) {
-        Ok(Some(renamed)) => worktree::delete(&renamed).map_err(git)?,
+        Ok(Some(renamed)) => {
+            crash::point("clean-renamed");
+            worktree::delete(&renamed).map_err(git)?;
+        }
         Ok(None) => {}
         Err(error @ GitError::WorktreeLocked { .. }) => return Ok(Err(Stays(error.to_string()))),
         Err(error) => return Err(git(error)),
     }
+    crash::point("clean-worktree");
     // Looked up again: committing what was left may have moved it.
     if let Some(tip) = repo.branch_tip(&tree.branch).map_err(git)? {
         refs::delete_branch(place, &tree.branch, &tip).map_err(git)?;
@@ -251,10 +258,11 @@ fn keep(
     refs::keep(place, &format!("{}-{}", job.spec.name, job.job.0), &tip).map(Some).map_err(git)
 }
 
-/// Takes what crashes left: drafts of jobs that never came to be, and trees
-/// that were renamed away and not deleted.
+/// Takes what crashes left: folders of jobs that never came to be or are
+/// cleaned, and trees that were renamed away and not deleted.
 fn sweep(session: &Session) -> Result<(), Failure> {
     let Ok(entries) = fs::read_dir(session.store.jobs_dir()) else { return Ok(()) };
+    sweep_folders(session)?;
     for entry in entries.flatten() {
         if !entry.file_name().to_string_lossy().starts_with(".new-") {
             continue;
@@ -274,6 +282,28 @@ fn sweep(session: &Session) -> Result<(), Failure> {
     for folder in folders {
         for trash in worktree::trash_beside(&folder.join("any")) {
             worktree::delete(&trash).map_err(git)?;
+        }
+    }
+    Ok(())
+}
+
+/// Folders under a number that no job has, or whose job is cleaned. Between
+/// taking a number and saying so, a spawn holds the ledger's lock.
+fn sweep_folders(session: &Session) -> Result<(), Failure> {
+    let _appender = session.store.appender().map_err(store)?;
+    // By its lines and not by its jobs: one of a later version is a job as well.
+    let mut known = BTreeSet::new();
+    for line in Follower::new(&session.store, 0).lines().map_err(store)? {
+        known.extend(decode(&line).map(|record| record.job));
+    }
+    let jobs = session.store.history().map_err(store)?.jobs;
+    for entry in fs::read_dir(session.store.jobs_dir()).into_iter().flatten().flatten() {
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let id = JobId(id);
+        if !known.contains(&id) || jobs.get(&id).is_some_and(|job| job.files_gone) {
+            session.store.job(id).remove().map_err(store)?;
         }
     }
     Ok(())

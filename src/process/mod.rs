@@ -17,5 +17,6 @@ pub mod lock;
 pub mod run;
 pub mod signals;
 pub mod start;
+pub mod stdio;
 pub mod tree;
 pub mod watch;

@@ -13,7 +13,8 @@ mod text;
 
 pub use duration::{clock, short};
 pub use output::{
-    Out, columns, failure, is_terminal, note, out, plain, stderr_columns, stderr_is_terminal, warn,
+    Out, columns, failure, is_terminal, note, out, plain, stderr_columns, stderr_is_terminal,
+    stderr_rows, warn,
 };
 pub use paint::{BAD, GOOD, LIVE};
 pub use table::{Align, Table};

@@ -117,3 +117,8 @@ pub fn columns() -> usize {
 pub fn stderr_columns() -> usize {
     terminal_size::terminal_size_of(io::stderr()).map_or(80, |(width, _)| usize::from(width.0))
 }
+
+/// The height of the terminal behind stderr, or 24.
+pub fn stderr_rows() -> usize {
+    terminal_size::terminal_size_of(io::stderr()).map_or(24, |(_, height)| usize::from(height.0))
+}

@@ -135,7 +135,7 @@ fn show_tells_everything_about_one_job() {
 #[test]
 fn a_title_cannot_paint_on_the_terminal() {
     let sandbox = Sandbox::new();
-    sandbox.spawn_sh(["printf x # \u{1b}]0;owned\u{7}\u{1b}[2J\n\nsecond line"]);
+    sandbox.spawn_sh(["printf x # \u{1b}]0;owned\u{7}\u{1b}[2J\n\n# second line"]);
     sandbox.cx(["wait"]).ok();
     let terminal = Terminal::start(&sandbox, "cx", ["jobs", "-l"]);
     let (code, screen) = terminal.finish();
