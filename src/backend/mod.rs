@@ -272,6 +272,15 @@ pub fn judge(kind: BackendKind, input: &JudgeInput<'_>) -> io::Result<Verdict> {
     }
 }
 
+/// What a person does next about a job that ended like this, where the reason
+/// alone does not tell.
+pub fn hint(kind: BackendKind, outcome: &Outcome, reason: &str) -> Option<&'static str> {
+    match kind {
+        BackendKind::Codex => codex::hint(outcome, reason),
+        BackendKind::Sh => None,
+    }
+}
+
 /// The last `max` bytes of a file, for [`activity`]; none of one that does not
 /// exist.
 pub fn tail(path: &Path, max: u64) -> io::Result<Vec<u8>> {

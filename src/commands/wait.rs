@@ -9,6 +9,7 @@ use super::{
     view,
 };
 use crate::{
+    backend,
     failure::{Exit, Failure},
     job::{Candidate, JobId, parse_duration},
     ledger::Job,
@@ -117,6 +118,10 @@ pub fn tell_failure(job: &Job) {
     match &exited.reason {
         Some(reason) => ui::note(format_args!("{} {status}: {}", label(job), ui::clean(reason))),
         None => ui::note(format_args!("{} {status}", label(job))),
+    }
+    let reason = exited.reason.as_deref().unwrap_or_default();
+    if let Some(hint) = backend::hint(job.spec.backend, &exited.outcome, reason) {
+        ui::hint(hint);
     }
 }
 

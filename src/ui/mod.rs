@@ -13,7 +13,7 @@ mod text;
 
 pub use duration::{clock, short};
 pub use output::{
-    Out, columns, failure, is_terminal, note, out, plain, stderr_columns, stderr_is_terminal,
+    Out, columns, failure, hint, is_terminal, note, out, plain, stderr_columns, stderr_is_terminal,
     stderr_rows, warn,
 };
 pub use paint::{BAD, GOOD, LIVE, ODD};

@@ -103,9 +103,14 @@ pub fn failure(failure: &Failure) {
     }
     let mut stderr = anstream::stderr();
     let _ = writeln!(stderr, "cx: {BOLD_RED}error:{BOLD_RED:#} {}", failure.message);
-    if let Some(hint) = &failure.hint {
-        let _ = writeln!(stderr, "    {CYAN}hint:{CYAN:#} {hint}");
+    if let Some(text) = &failure.hint {
+        hint(text);
     }
+}
+
+/// What helps, below what it helps with.
+pub fn hint(text: impl std::fmt::Display) {
+    let _ = writeln!(anstream::stderr(), "    {CYAN}hint:{CYAN:#} {text}");
 }
 
 /// The width of the terminal, or 80 where it does not tell.

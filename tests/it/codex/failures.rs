@@ -33,6 +33,20 @@ fn http_429_is_a_limit() {
 }
 
 #[test]
+fn http_401_says_how_to_sign_in() {
+    let lab = Lab::new();
+    lab.on("who", Script::new().status(401));
+    let (job, said) = lab.run("stranger", &["who am I"], 1);
+    let (outcome, reason) = end(&job);
+    assert_eq!(outcome, "failed");
+    assert!(
+        reason.starts_with("unexpected status 401 Unauthorized: scripted status 401"),
+        "{reason}"
+    );
+    assert!(said.contains("\n    hint: sign in with `codex login`, or "), "{said}");
+}
+
+#[test]
 fn http_500_is_a_failure() {
     let (outcome, reason, _) = failed(Script::new().status(500));
     assert_eq!(outcome, "failed");
