@@ -10,6 +10,7 @@ mod demo;
 mod ground;
 mod jobs;
 mod kill;
+mod ledger_doc;
 mod manual;
 mod readers;
 mod shells;
