@@ -15,6 +15,7 @@ mod follow;
 mod ground;
 mod jobs;
 mod kill;
+mod ledger_doc;
 mod look;
 mod manual;
 mod merge;
