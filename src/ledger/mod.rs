@@ -12,6 +12,7 @@
 //!   the start.
 //! - Nothing but this folder reads or writes these files.
 
+mod check;
 mod event;
 mod fold;
 mod log;

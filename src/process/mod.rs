@@ -13,6 +13,7 @@
 
 pub mod confine;
 pub mod crash;
+pub mod disk;
 pub mod lock;
 pub mod run;
 pub mod signals;

@@ -10,6 +10,7 @@ fn the_listing_says_number_marks_status_and_what_it_did() {
     sandbox.written("docs", "echo x > a; echo y > b");
     sandbox.reader("live", &format!("echo step one; echo 'step \u{1b}[31mtwo'; {}", gate.pass()));
     gate.arrived();
+    sandbox.until(3, "running");
     sandbox.cx(["wait", "auth", "docs"]).code(1);
     let lines = sandbox.lines(["jobs"]);
     let said = lines.join("\n");
@@ -76,6 +77,7 @@ fn json_has_what_a_script_needs() {
         &format!("echo doing; {}", gate.pass()),
     ]);
     gate.arrived();
+    sandbox.until(1, "running");
     let live = sandbox.job("w");
     assert_eq!((live["live"].as_bool(), live["status"].as_str()), (Some(true), Some("running")));
     assert_eq!((live["activity"].as_str(), live["exit_code"].is_null()), (Some("doing"), true));
