@@ -230,7 +230,7 @@ pub fn sandbox_probe(kind: BackendKind, program: &Path) -> Option<Launch> {
 /// write to, and leave there empty.
 pub fn litter(kind: BackendKind) -> &'static [&'static str] {
     match kind {
-        BackendKind::Codex => &[".agents", ".aws", ".codex"],
+        BackendKind::Codex => &[".agents", ".aws", ".codex", ".git"],
         BackendKind::Sh => &[],
     }
 }

@@ -1,6 +1,6 @@
 //! Empty folders that a backend's sandbox leaves in a writer's worktree.
 //!
-//! codex mounts something over `.codex`, `.agents` and `.aws`, and makes them
+//! codex mounts something over `.git`, `.codex`, `.agents` and `.aws`, and makes them
 //! where there are none. It takes them away again, unless it was ended first.
 //! Whoever looks at the worktree would wonder whose they are.
 

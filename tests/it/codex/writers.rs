@@ -133,22 +133,30 @@ fn two_writers_of_one_file_conflict_and_one_is_held_back() {
 #[test]
 fn empty_folders_of_codex_are_not_left_in_the_worktree() {
     let lab = Lab::new();
-    // Empty ones in git's eyes do not exist; those that the tree has stay.
     lab.sandbox.write(".agents/role.md", "A role.\n");
+    lab.sandbox.write("docs/guide.md", "The guide.\n");
     lab.sandbox.git(["add", "--all"]);
-    lab.sandbox.git(["commit", "--quiet", "--message=An agent"]);
+    lab.sandbox.git(["commit", "--quiet", "--message=An agent and a guide"]);
     let gate = lab.sandbox.gate("gate");
     lab.on("long", Script::new().shell(&format!("echo new > new; {}", gate.pass())));
-    lab.spawn("long", &["--write", "a long command"]);
+    let mut spawn = lab.sandbox.cx_command(["spawn", "-n", "long", "--write", "a long command"]);
+    spawn.current_dir(lab.sandbox.repo().join("docs"));
+    lab.sandbox.run(spawn).ok();
     gate.arrived();
+    // Both folders that the worker may write to have them now.
+    assert!(lab.tree("long").join(".codex").exists());
+    assert!(lab.tree("long").join("docs/.codex").exists());
     lab.cx(&["kill", "-s", "INT", "long"]).ok();
-    let mut left: Vec<_> = fs::read_dir(lab.tree("long"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    left.sort();
-    assert_eq!(left, [".agents", ".git", "README.md", "new"]);
-    assert!(lab.tree("long").join(".agents/role.md").is_file());
+    let names = |folder: &str| {
+        let entries = fs::read_dir(lab.tree("long").join(folder)).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(""), [".agents", ".git", "README.md", "docs"]);
+    assert_eq!(names(".agents"), ["role.md"]);
+    assert_eq!(names("docs"), ["guide.md", "new"]);
 }
 
 #[test]
