@@ -4,7 +4,7 @@ use std::{fs, thread, time::Duration};
 
 use crate::{
     Result,
-    ground::{CX, Ground, succeed, time},
+    ground::{Ground, time},
     report::{Row, median},
 };
 
@@ -86,20 +86,20 @@ pub(crate) fn thousand(quick: bool) -> Result<Vec<Row>> {
     for _ in 0..if quick { 1 } else { 5 } {
         let ground = Ground::new()?;
         if compare {
-            let line = format!("seq {count} | parallel -j 50 true");
+            let line = format!("seq {count} | parallel -j 50 'true {{}}'");
             // Its notice of how to cite it comes once for each home.
             fs::create_dir_all(ground.path("home/.parallel"))?;
             fs::write(ground.path("home/.parallel/will-cite"), "")?;
             parallel.push(time(ground.command("sh").args(["-c", &line]))?);
         }
+        let program = ground.path("cx").display().to_string();
         let line = format!(
-            "seq {count} | xargs -P 50 -I {{}} '{CX}' spawn -b sh 'true {{}}' && '{CX}' wait"
+            "seq {count} | xargs -P 50 -I {{}} {program} spawn -b sh 'true {{}}' && {program} wait"
         );
         cx.push(time(ground.command("sh").args(["-c", &line]))?);
         let state = ground.store().history()?;
         let ended = state.jobs.values().filter(|job| job.succeeded()).count();
         lost += count - ended.min(count);
-        succeed(&mut ground.cx(["clean"]))?;
     }
     let mut rows = vec![Row::figure(
         "1,000 spawns, 50 at a time: jobs lost",

@@ -106,7 +106,7 @@ impl Session {
         }
         let number = id.0.to_string();
         let args = [OsStr::new("--recover"), self.store.dir().as_os_str(), OsStr::new(&number)];
-        start::supervisor(&args, lock, &self.store.job(id).supervisor_log())
+        start::supervisor(&args, lock)
             .map_err(|e| Failure::internal(format!("cannot start a supervisor: {e}")))
     }
 

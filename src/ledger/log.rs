@@ -57,6 +57,12 @@ impl Store {
         self.appender()?.append(job, event).map(drop)
     }
 
+    /// Appends the same event for each of `jobs`, under one lock.
+    pub fn append_all(&self, jobs: &[JobId], event: &Event) -> Result<(), StoreError> {
+        let mut appender = self.appender()?;
+        jobs.iter().try_for_each(|job| appender.append(*job, event).map(drop))
+    }
+
     /// The open jobs and the last closed ones.
     pub fn state(&self) -> Result<State, StoreError> {
         snapshot::state(self)
