@@ -39,7 +39,13 @@ Examples:
 #[command(after_help = EXAMPLES, max_term_width = 100, infer_subcommands = false)]
 pub struct Cli {
     /// Run as if started in DIR
-    #[arg(short = 'C', value_name = "DIR", global = true, value_hint = clap::ValueHint::DirPath)]
+    #[arg(
+        short = 'C',
+        value_name = "DIR",
+        global = true,
+        display_order = 900,
+        value_hint = clap::ValueHint::DirPath
+    )]
     pub dir: Option<PathBuf>,
 
     /// When to use colour
@@ -47,6 +53,7 @@ pub struct Cli {
         long,
         value_name = "WHEN",
         global = true,
+        display_order = 901,
         default_value = "auto",
         hide_possible_values = true
     )]
@@ -80,6 +87,7 @@ pub enum Command {
     Logs(commands::logs::LogsArgs),
     Diff(commands::diff::DiffArgs),
     Show(commands::show::ShowArgs),
+    Cd(commands::cd::CdArgs),
     Path(commands::path::PathArgs),
     Prompt(commands::prompt::PromptArgs),
     Fg(commands::fg::FgArgs),
@@ -88,4 +96,9 @@ pub enum Command {
     Agents(commands::agents::AgentsArgs),
     Events(commands::events::EventsArgs),
     Trust(commands::trust::TrustArgs),
+    Init(commands::init::InitArgs),
+    Completions(commands::completions::CompletionsArgs),
+    Man(commands::man::ManArgs),
+    #[command(name = "__generate", hide = true)]
+    Generate(commands::generate::GenerateArgs),
 }

@@ -19,21 +19,22 @@ pub mod ui;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
+use commands::{completions, segment};
 use process::start;
 
 /// The whole program: `args` is the command line, the program's name first.
 ///
-/// The hidden verb comes before the command line is parsed: a supervisor lives
+/// The hidden verbs come before the command line is parsed: a supervisor lives
 /// as long as its worker, and keeps in memory what it has ever touched.
 pub fn main(args: &[OsString]) -> ExitCode {
-    if let [_, verb, rest @ ..] = args
-        && verb == start::SUPERVISE
-    {
-        return supervisor::main(rest);
+    match args.get(1).and_then(|verb| verb.to_str()) {
+        Some(start::SUPERVISE) => return supervisor::main(&args[2..]),
+        Some(segment::VERB) => return segment::main(&args[2..]),
+        _ => {}
     }
-    clap_complete::CompleteEnv::with_factory(cli::Cli::command).var("CX_COMPLETE").complete();
+    completions::answer();
     let cli = match cli::Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {

@@ -5,7 +5,7 @@ use std::{fs, thread, time::Duration};
 use crate::{
     Result,
     ground::{Ground, time},
-    report::{Row, median},
+    report::{Row, median, tell},
 };
 
 /// Between samples, so that what runs in the background is over.
@@ -41,6 +41,10 @@ pub(crate) fn spawn(quick: bool) -> Result<Vec<Row>> {
             thread::sleep(PAUSE);
         }
     }
+    tell("nq true", &nq);
+    for ((past, _), samples) in grounds.iter().zip(&cx) {
+        tell(past, samples);
+    }
     let nq = median(&nq);
     Ok(grounds
         .iter()
@@ -62,6 +66,9 @@ pub(crate) fn jobs(quick: bool) -> Result<Vec<Row>> {
         for (mut command, samples) in commands.into_iter().zip(&mut samples) {
             samples.push(time(&mut command)?);
         }
+    }
+    for (what, samples) in ["true", "cx jobs, young", "cx jobs, old"].iter().zip(&samples) {
+        tell(what, samples);
     }
     let medians: Vec<f64> = samples.iter().map(|samples| median(samples)).collect();
     let [baseline, young, old] = medians.as_slice() else { return Ok(Vec::new()) };
@@ -101,6 +108,8 @@ pub(crate) fn thousand(quick: bool) -> Result<Vec<Row>> {
         let ended = state.jobs.values().filter(|job| job.succeeded()).count();
         lost += count - ended.min(count);
     }
+    tell("parallel", &parallel);
+    tell("cx", &cx);
     let mut rows = vec![Row::figure(
         "1,000 spawns, 50 at a time: jobs lost",
         lost.to_string(),

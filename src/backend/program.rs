@@ -35,7 +35,11 @@ pub struct Program {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProgramError {
     /// There is none of that name.
-    #[error("{program} was not found{}", if program.contains('/') { "" } else { " on PATH" })]
+    #[error(
+        "{} was not found{}",
+        if program.is_empty() { "the program, whose name is empty," } else { program },
+        if program.contains('/') { "" } else { " on PATH" }
+    )]
     NotFound {
         /// The backend that needs it.
         kind: BackendKind,

@@ -1,18 +1,23 @@
 //! One file for each verb: its arguments, what it composes, what it says.
 
 pub mod agents;
+pub mod cd;
 pub mod clean;
 pub mod collect;
 pub mod completions;
 pub mod diff;
 pub mod events;
 pub mod fg;
+pub mod generate;
+pub mod init;
 pub mod jobs;
 pub mod kill;
 pub mod logs;
+pub mod man;
 pub mod merge;
 pub mod path;
 pub mod prompt;
+pub mod segment;
 mod session;
 mod settings;
 pub mod show;
@@ -46,6 +51,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Logs(args) => logs::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Show(args) => show::run(args),
+        Command::Cd(args) => cd::run(args),
         Command::Path(args) => path::run(args),
         Command::Prompt(args) => prompt::run(args),
         Command::Fg(args) => fg::run(args),
@@ -54,5 +60,9 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Agents(args) => agents::run(args),
         Command::Events(args) => events::run(args),
         Command::Trust(args) => trust::run(args),
+        Command::Init(args) => init::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
+        Command::Generate(args) => generate::run(args),
     }
 }

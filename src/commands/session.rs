@@ -13,7 +13,7 @@ use crate::{
     failure::{Exit, Failure},
     git::{GitError, Place},
     job::{Candidate, JobId, SpecError, resolve},
-    ledger::{Event, Job, State, Store, StoreError},
+    ledger::{Event, FollowedState, Job, State, Store, StoreError},
     process::{lock, start},
 };
 
@@ -71,6 +71,15 @@ impl Session {
         Ok(state)
     }
 
+    /// Brings a state up to date, as [`Self::state`] would read it anew.
+    pub(super) fn look(&self, followed: &mut FollowedState<'_>) -> Result<(), Failure> {
+        followed.look().map_err(store)?;
+        if self.sweep(followed.state())? {
+            followed.look().map_err(store)?;
+        }
+        Ok(())
+    }
+
     /// Looks for live jobs that nobody supervises. `true` when the ledger moved
     /// on meanwhile.
     fn sweep(&self, state: &State) -> Result<bool, Failure> {
@@ -122,7 +131,16 @@ impl Session {
         let known: Vec<Job> = state.jobs.into_values().collect();
         let mut all: Option<Vec<Job>> = None;
         let mut found: Vec<Job> = Vec::new();
+        let mut before: Option<(&str, String)> = None;
         for word in words {
+            // `[3] auth` that a shell has split: this `auth` is %3, even if a
+            // later job has the name too.
+            if let Some((number, name)) = before.take()
+                && number.starts_with('[')
+                && name == *word
+            {
+                continue;
+            }
             let job = match resolve(word, &known) {
                 Ok(job) => job.clone(),
                 Err(SpecError::NoSuchJob(_)) => {
@@ -134,6 +152,7 @@ impl Session {
                 }
                 Err(error) => return Err(spec(error)),
             };
+            before = Some((word, job.spec.name.to_string()));
             if !found.iter().any(|seen| seen.job == job.job) {
                 found.push(job);
             }

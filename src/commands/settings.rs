@@ -12,7 +12,7 @@ use crate::{
     config::{self, Claim, Command, Config, Loaded, Overrides, Places, Trust},
     failure::{Exit, Failure},
     git::Place,
-    job::BackendKind,
+    job::{BackendKind, Mode},
 };
 
 /// The configuration that counts.
@@ -52,15 +52,22 @@ impl Settings {
         Ok(Self { config: loaded.config, notes, withheld })
     }
 
-    /// The program of a backend, or for an argv its first word.
+    /// The program of a backend, or for an argv its first word, as it is found by a
+    /// job of this mode that starts in `cwd`.
     pub(super) fn program(
         &self,
         kind: BackendKind,
         word: Option<&String>,
+        mode: Mode,
+        cwd: &Path,
     ) -> Result<PathBuf, Failure> {
         let path = env::var_os("PATH").unwrap_or_default();
         let found = if let Some(word) = word {
-            program::locate_word(word.as_ref(), &path)
+            // A reader starts here, so `./program` is known now. A writer's
+            // folder does not exist yet.
+            let here = (mode == Mode::Reader && word.contains('/')).then(|| cwd.join(word));
+            let word = here.as_deref().map_or(word.as_ref(), Path::as_os_str);
+            program::locate_word(word, &path)
         } else {
             let configured = match kind {
                 BackendKind::Codex => self.config.codex.program.as_ref().map(|c| c.value.as_path()),

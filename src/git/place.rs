@@ -31,13 +31,18 @@ pub struct Place {
 }
 
 impl Place {
-    /// Finds the repository that `cwd` lies in; none where there is none.
+    /// Finds the repository that `cwd` lies in; none where there is none, or
+    /// where `GIT_CEILING_DIRECTORIES` ends the way up before it.
     ///
     /// Fails where `cwd` cannot be read, or a `.git` file points nowhere.
     pub fn discover(cwd: &Path) -> Result<Option<Self>, GitError> {
         let cwd = fs::canonicalize(cwd).map_err(GitError::io("read", cwd))?;
         let device = fs::metadata(&cwd).map_err(GitError::io("read", &cwd))?.dev();
+        let ceilings = ceilings();
         for folder in cwd.ancestors() {
+            if folder != cwd && ceilings.iter().any(|ceiling| ceiling == folder) {
+                return Ok(None);
+            }
             if fs::metadata(folder).map_or(true, |meta| meta.dev() != device) {
                 return Ok(None);
             }
@@ -98,6 +103,14 @@ impl Place {
         let prefix = prefix.map(Path::to_owned).unwrap_or_default();
         Ok(Self { is_bare: checkout.is_none(), common_dir, git_dir, checkout, prefix })
     }
+}
+
+/// The folders that `GIT_CEILING_DIRECTORIES` keeps git from looking in on its
+/// way up.
+fn ceilings() -> Vec<PathBuf> {
+    let listed = std::env::var_os("GIT_CEILING_DIRECTORIES").unwrap_or_default();
+    let listed = std::env::split_paths(&listed).filter(|path| path.is_absolute());
+    listed.map(|path| fs::canonicalize(&path).unwrap_or(path)).collect()
 }
 
 /// What git calls a git dir: HEAD, objects, refs.

@@ -257,11 +257,17 @@ pub struct Cleaned {
 #[derive(Serialize)]
 struct Line<'a, T> {
     v: u32,
+    #[serde(serialize_with = "millis")]
     t: Timestamp,
     ev: &'a str,
     job: JobId,
     #[serde(flatten)]
     body: &'a T,
+}
+
+/// Always three digits, so that times sort as text.
+fn millis<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{at:.3}"))
 }
 
 #[derive(Serialize)]

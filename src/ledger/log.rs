@@ -68,6 +68,12 @@ impl Store {
         snapshot::state(self)
     }
 
+    /// The same, to be kept up to date.
+    pub fn follow_state(&self) -> Result<FollowedState<'_>, StoreError> {
+        let (state, offset) = snapshot::follow(self)?;
+        Ok(FollowedState { store: self, state, offset })
+    }
+
     /// Every job that the ledger has ever seen, folded from its start.
     pub fn history(&self) -> Result<State, StoreError> {
         snapshot::history(self)
@@ -133,6 +139,27 @@ impl Drop for Appender<'_> {
         // Closing the file would do; but a child started meanwhile may hold a
         // copy of it for a moment.
         let _ = self.file.unlock();
+    }
+}
+
+/// A state that is kept up to date: each look costs only what is new.
+#[derive(Debug)]
+pub struct FollowedState<'a> {
+    store: &'a Store,
+    state: State,
+    offset: u64,
+}
+
+impl FollowedState<'_> {
+    /// The state as of the last look.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Looks again. No job is forgotten, however long ago it was closed.
+    pub fn look(&mut self) -> Result<(), StoreError> {
+        self.offset = snapshot::catch_up(self.store, &mut self.state, self.offset)?;
+        Ok(())
     }
 }
 

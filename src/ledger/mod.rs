@@ -15,6 +15,7 @@
 mod event;
 mod fold;
 mod log;
+mod segment;
 mod snapshot;
 mod store;
 
@@ -23,6 +24,6 @@ pub use event::{
     VERSION, Waiting, Worktree, decode,
 };
 pub use fold::{Job, Phase, State};
-pub use log::{Appender, Follower};
+pub use log::{Appender, FollowedState, Follower};
 pub use snapshot::Head;
 pub use store::{JobFiles, Store, StoreError};

@@ -3,6 +3,7 @@
 //! ```text
 //! STATE/ledger.jsonl        events, append-only
 //! STATE/snapshot.jsonl      a fold of them, replaceable
+//! STATE/segment           the state in one line, for prompts; replaceable
 //! STATE/worktree.lock       serialises worktree commands
 //! STATE/merge.lock          serialises merges
 //! STATE/jobs/N/prompt       what the worker is told, byte for byte
@@ -105,6 +106,10 @@ impl Store {
 
     pub(super) fn snapshot_path(&self) -> PathBuf {
         self.dir.join("snapshot.jsonl")
+    }
+
+    pub(super) fn segment_path(&self) -> PathBuf {
+        self.dir.join("segment")
     }
 
     /// The lock that serialises worktree commands.

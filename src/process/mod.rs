@@ -14,6 +14,7 @@
 pub mod confine;
 pub mod crash;
 pub mod lock;
+pub mod run;
 pub mod signals;
 pub mod start;
 pub mod tree;

@@ -15,10 +15,10 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, OwnedFd, RawFd},
         unix::{fs::OpenOptionsExt, process::CommandExt, process::ExitStatusExt},
     },
     path::{Path, PathBuf},
@@ -52,14 +52,31 @@ pub fn supervisor(args: &[&OsStr], lock: File) -> io::Result<()> {
 }
 
 /// What a supervisor does first: leaves the terminal's session, takes the lock
-/// out of stdin, stands in no folder that somebody may want to remove.
+/// out of stdin, stands in no folder that somebody may want to remove, and
+/// holds nothing open that its spawner had open: whoever reads from a pipe that
+/// a script keeps as descriptor 3 must not have to wait for our end.
+///
+/// To be called before anything else is opened.
 pub fn enter_supervisor() -> io::Result<OwnedFd> {
     nix::unistd::setsid()?;
+    close_inherited()?;
     let lock = io::stdin().as_fd().try_clone_to_owned()?;
     let null = File::open("/dev/null")?;
     nix::unistd::dup2_stdin(&null)?;
     env::set_current_dir("/")?;
     Ok(lock)
+}
+
+/// Closes every descriptor but the three standard ones.
+fn close_inherited() -> io::Result<()> {
+    let open = fs::read_dir("/proc/self/fd")?;
+    let open: Vec<RawFd> =
+        open.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    // The listing itself is among them, and closed already.
+    for fd in open.into_iter().filter(|fd| *fd > 2) {
+        let _ = nix::unistd::close(fd);
+    }
+    Ok(())
 }
 
 /// What a worker reads on stdin.

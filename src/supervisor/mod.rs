@@ -37,7 +37,7 @@ use std::{
 };
 
 use crate::{
-    job::{JobId, Outcome},
+    job::{JobId, Outcome, WorkerExit},
     ledger::{Event, Follower, JobFiles, Note, Spawned, Started, Store, StoreError},
     process::{crash, signals::Signals, start, tree},
 };
@@ -158,7 +158,11 @@ impl Supervisor {
             Some(stop) => finish::Ended::stopped(stop),
             None => self.work()?,
         };
-        let exited = self.finish(&ended)?;
+        let mut exited = self.finish(&ended)?;
+        if let (Outcome::Killed, None, Some(signal)) = (&exited.outcome, exited.exit, self.kill) {
+            // Killed before its worker had started: the code is the same as after.
+            exited.code = WorkerExit::Signal(signal).shell_code();
+        }
         crash::point("before-exited");
         self.append(&Event::Exited(Box::new(exited)))?;
         crash::point("exited");

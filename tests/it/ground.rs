@@ -42,6 +42,7 @@ fn the_environment_is_empty_but_for_what_is_said() {
         "GIT_AUTHOR_DATE",
         "GIT_AUTHOR_EMAIL",
         "GIT_AUTHOR_NAME",
+        "GIT_CEILING_DIRECTORIES",
         "GIT_COMMITTER_DATE",
         "GIT_COMMITTER_EMAIL",
         "GIT_COMMITTER_NAME",

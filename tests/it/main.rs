@@ -5,5 +5,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics says where")]
 
 mod codex_real;
+mod collect;
+mod demo;
 mod ground;
+mod jobs;
+mod kill;
+mod manual;
+mod readers;
+mod shells;
+mod spawn;
 mod support;
+mod wait;

@@ -102,9 +102,6 @@ pub struct SpawnArgs {
     #[arg(short = 'F', long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
 
-    #[command(flatten, next_help_heading = "Context for the worker (each may be repeated)")]
-    context: ContextArgs,
-
     /// One JSON object in place of `[N] NAME`
     #[arg(long)]
     json: bool,
@@ -112,6 +109,10 @@ pub struct SpawnArgs {
     /// The prompt; `-` reads stdin. Put `--` before one that begins with `-`
     #[arg(value_name = "PROMPT", trailing_var_arg = true, conflicts_with = "file")]
     prompt: Vec<OsString>,
+
+    // Last, since its heading holds for whatever comes after it.
+    #[command(flatten, next_help_heading = "Context for the worker (each may be repeated)")]
+    context: ContextArgs,
 }
 
 #[derive(Debug, Args)]

@@ -60,12 +60,12 @@ impl Plan {
             args.scope.clone()
         };
         let prompt = compose(args, agent, backend, &scope, &task)?;
-        // A program and its arguments are no script; NUL only parts them.
+        // An argv is no script: its words are kept apart by NUL bytes.
         if task.argv.is_empty() {
             backend::check_prompt(backend, &prompt)
                 .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
         }
-        let program = settings.program(backend, task.argv.first())?;
+        let program = settings.program(backend, task.argv.first(), mode, &session.cwd)?;
         let named = args.name.is_some();
         let name = match &args.name {
             Some(word) => JobName::new(word).map_err(|e| {

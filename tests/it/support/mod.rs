@@ -8,6 +8,7 @@ mod processes;
 mod pty;
 mod running;
 mod sandbox;
+mod verbs;
 mod watch;
 
 use std::time::Duration;

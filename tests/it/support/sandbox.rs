@@ -94,6 +94,8 @@ impl Sandbox {
             self.set(format!("GIT_{who}_EMAIL"), "test@example.com");
             self.set(format!("GIT_{who}_DATE"), DATE);
         }
+        // The sandbox lies in the repository of cx itself, which is out of bounds.
+        self.set("GIT_CEILING_DIRECTORIES", self.root().to_owned());
         self.set("GIT_CONFIG_GLOBAL", "/dev/null");
         self.set("GIT_CONFIG_SYSTEM", "/dev/null");
         self.set("LC_ALL", "C.UTF-8");

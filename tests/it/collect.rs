@@ -1,0 +1,157 @@
+//! `cx collect`.
+
+use std::fs;
+
+use crate::support::Sandbox;
+
+#[test]
+fn each_job_is_handed_out_once() {
+    let sandbox = Sandbox::new();
+    sandbox.reader("a", "echo answer a");
+    sandbox.written("b", "echo x > f; echo answer b");
+    sandbox.cx(["wait"]).ok();
+    let collected = sandbox.cx(["collect"]).ok().stdout();
+    assert!(collected.starts_with("== [1] a · succeeded · "), "{collected}");
+    assert!(collected.contains("\nanswer a\n\n== [2] b · succeeded · "), "{collected}");
+    assert!(collected.contains(" · 1 commit, 1 file on cx/b\nanswer b\n"), "{collected}");
+    let again = sandbox.cx(["collect"]).code(1);
+    assert_eq!(
+        (again.stdout(), again.stderr()),
+        (String::new(), "cx: nothing to collect\n".into())
+    );
+    // Named or with --all: again.
+    assert!(sandbox.cx(["collect", "a"]).ok().stdout().contains("answer a"));
+    assert_eq!(sandbox.cx(["collect", "--all", "--format", "{name}"]).ok().stdout(), "a\nb\n");
+}
+
+#[test]
+fn a_failed_job_is_shown_as_one_and_gives_1() {
+    let sandbox = Sandbox::new();
+    sandbox.reader("well", "echo fine");
+    sandbox.reader("ill", "echo half; echo broke >&2; exit 6");
+    sandbox.cx(["wait"]).code(1);
+    let collected = sandbox.cx(["collect"]).code(1).stdout();
+    assert!(collected.contains("== [2] ill · failed 6 · "), "{collected}");
+    assert!(collected.contains("-- ended with exit code 6: broke\nhalf\n"), "{collected}");
+    // The one that was well gives 0 by itself.
+    sandbox.cx(["collect", "well"]).ok();
+}
+
+#[test]
+fn a_live_job_is_not_collected() {
+    let sandbox = Sandbox::new();
+    let gate = sandbox.gate("gate");
+    sandbox.reader("r", &format!("echo partial; {}", gate.pass()));
+    gate.arrived();
+    assert_eq!(sandbox.cx(["collect"]).code(1).stderr(), "cx: nothing to collect\n");
+    sandbox.cx(["collect", "r"]).refused(1, "[1] r is not over: running");
+    gate.open();
+    sandbox.cx(["wait"]).ok();
+    sandbox.cx(["collect"]).ok();
+}
+
+#[test]
+fn what_could_not_be_written_is_not_collected() {
+    let sandbox = Sandbox::new();
+    sandbox.reader("r", "echo answer");
+    sandbox.cx(["wait"]).ok();
+    let full = sandbox.sh("cx collect > /dev/full").code(125);
+    assert!(full.stderr().contains("cannot write to stdout"), "{full}");
+    let closed = sandbox.sh("cx collect >&-");
+    assert!(!sandbox.job("r")["collected"].as_bool().unwrap(), "{closed}");
+    sandbox.sh("cx collect --json > /dev/full").code(125);
+    sandbox.sh("cx collect | true");
+    // A reader that went away at once: it may have seen it, or not; but then
+    // it comes again. A large answer cannot have been seen.
+    sandbox.cx(["collect"]);
+    sandbox.reader("large", "seq 1 200000");
+    sandbox.cx(["wait", "large"]).ok();
+    sandbox.sh("cx collect large | head -n 1 >/dev/null");
+    assert_eq!(sandbox.job("large")["collected"], false);
+    assert_eq!(sandbox.cx(["collect"]).ok().stdout().lines().count(), 200_001);
+    assert_eq!(sandbox.job("large")["collected"], true);
+}
+
+#[test]
+fn json_is_one_array_with_the_message() {
+    let sandbox = Sandbox::new();
+    sandbox.written("w", "echo x > f; echo 'line \"one\"'; echo two");
+    sandbox.reader("bad", "exit 2");
+    sandbox.cx(["wait"]).code(1);
+    let all = sandbox.cx(["collect", "--json"]).code(1).json();
+    assert_eq!(all[0]["message"], "line \"one\"\ntwo\n");
+    assert_eq!((all[0]["commits"].as_u64(), all[0]["files"].as_u64()), (Some(1), Some(1)));
+    assert_eq!(
+        (all[1]["status"].as_str(), all[1]["exit_code"].as_u64()),
+        (Some("failed"), Some(2))
+    );
+    assert_eq!(all[1]["message"], "");
+    // None left: still an array, for scripts.
+    assert_eq!(sandbox.cx(["collect", "--json"]).code(1).json(), serde_json::json!([]));
+}
+
+#[test]
+fn formats() {
+    let sandbox = Sandbox::new();
+    sandbox.reader("r", "echo 'a {name} \\n'; exit 3");
+    sandbox.cx(["wait"]).code(1);
+    let format = "{job}\\t{name}|{status}|{code}|{backend}|{{x}}|{message}";
+    let output = sandbox.cx(["collect", "--format", format]).code(1);
+    assert_eq!(output.stdout(), "1\tr|failed|3|sh|{x}}|a {name} \\n\n");
+    let wrong = sandbox.cx(["collect", "--all", "--format", "{nmae}"]);
+    let wrong = wrong.refused(2, "--format has no field 'nmae'");
+    assert!(wrong.stderr().contains("the fields are name, job"), "{wrong}");
+    sandbox.cx(["collect", "--json", "--format", "x"]).code(2);
+}
+
+#[test]
+fn messages_go_to_a_folder_byte_for_byte() {
+    let sandbox = Sandbox::new();
+    sandbox.reader("bytes", "printf 'a\\377b'");
+    sandbox.reader("twin", "echo one");
+    sandbox.cx(["wait"]).ok();
+    sandbox.reader("twin", "echo two");
+    sandbox.cx(["wait"]).ok();
+    let out = sandbox.root().join("out/deep");
+    let listed = sandbox.cx(["collect", "-o", out.to_str().unwrap()]).ok().stdout();
+    assert_eq!(listed.lines().count(), 3, "{listed}");
+    assert_eq!(fs::read(out.join("bytes.md")).unwrap(), b"a\xffb");
+    assert_eq!(fs::read(out.join("twin.2.md")).unwrap(), b"one\n");
+    assert_eq!(fs::read(out.join("twin.3.md")).unwrap(), b"two\n");
+    sandbox.reader("r", "echo three");
+    sandbox.cx(["wait"]).ok();
+    fs::write(sandbox.root().join("file"), "").unwrap();
+    let wrong = sandbox.cx(["collect", "-o", "../file/x"]);
+    wrong.refused(2, "nothing was collected");
+    assert_eq!(sandbox.job("r")["collected"], false);
+}
+
+/// An older answer must not be taken for this job's.
+#[test]
+fn never_an_older_answer() {
+    let sandbox = Sandbox::new();
+    sandbox.reader("same", "echo old");
+    sandbox.cx(["wait"]).ok();
+    let out = sandbox.root().join("out");
+    sandbox.cx(["collect", "-o", out.to_str().unwrap()]).ok();
+    assert_eq!(fs::read_to_string(out.join("same.md")).unwrap(), "old\n");
+    let gate = sandbox.gate("gate");
+    sandbox.reader("first", &gate.pass());
+    sandbox.spawn_sh(["-n", "same", "--after", "first", "echo never"]);
+    sandbox.cx(["kill", "same"]).ok();
+    gate.open();
+    sandbox.cx(["wait"]).code(1);
+    sandbox.cx(["collect", "-o", out.to_str().unwrap(), "same"]).code(1);
+    assert!(!out.join("same.md").exists(), "the old answer stands for a job that gave none");
+    let json = sandbox.cx(["collect", "--json", "same"]).code(1).json();
+    assert!(json[0]["message"].is_null(), "{json}");
+}
+
+#[test]
+fn a_message_is_only_stdout_and_logs_have_both() {
+    let sandbox = Sandbox::new();
+    sandbox.reader("r", "echo out; echo err >&2");
+    sandbox.cx(["wait"]).ok();
+    assert_eq!(sandbox.cx(["collect", "--format", "{message}"]).ok().stdout(), "out\n");
+    assert_eq!(sandbox.cx(["logs", "--stderr", "r"]).ok().stdout(), "err\n");
+}
