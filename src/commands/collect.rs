@@ -116,9 +116,11 @@ pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
     // Only what was written is collected.
     out.finish()?;
     crash::point("collect-written");
-    for job in jobs.iter().filter(|job| !job.collected) {
-        session.store.append(job.job, &Event::Collected).map_err(store)?;
+    let new: Vec<_> = jobs.iter().filter(|job| !job.collected).map(|job| job.job).collect();
+    if !new.is_empty() {
+        session.store.append_all(&new, &Event::Collected).map_err(store)?;
         crash::point("collected");
+        session.store.refresh_snapshot();
     }
     Ok(if jobs.iter().all(Job::succeeded) { Exit::Success } else { Exit::Failed })
 }

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::{
-    session::{Recoveries, Session, label},
+    session::{Recoveries, Session, label, store},
     view,
 };
 use crate::{
     backend,
     failure::{Exit, Failure},
     job::{Candidate, JobId, parse_duration},
-    ledger::Job,
+    ledger::{FollowedState, Job},
     process::{
         lock::{self, Waiters, deadline_in},
         signals,
@@ -147,6 +147,7 @@ fn wait(
         if any { jobs.iter().any(|job| !job.is_live()) } else { !jobs.iter().any(Job::is_live) }
     };
     let mut recoveries: Option<Recoveries> = None;
+    let mut followed = session.store.follow_state().map_err(store)?;
     let ended = 'waiting: loop {
         if done(jobs) {
             break Ended::Done;
@@ -164,7 +165,7 @@ fn wait(
             for job in jobs.iter().filter(|job| job.is_live()) {
                 lock::wait(&session.store.job(job.job).lock()).map_err(|e| wait_failure(&e))?;
             }
-            refresh(session, jobs)?;
+            refresh(session, &mut followed, jobs)?;
             continue;
         }
         let live: Vec<JobId> = jobs.iter().filter(|job| job.is_live()).map(|job| job.job).collect();
@@ -184,7 +185,7 @@ fn wait(
                 break 'waiting Ended::Interrupted;
             }
             if freed.is_some() || screen.is_some() {
-                refresh(session, jobs)?;
+                refresh(session, &mut followed, jobs)?;
             }
             if let Some(screen) = &screen {
                 draw(session, screen, jobs);
@@ -201,7 +202,7 @@ fn wait(
                 continue 'waiting;
             }
         }
-        refresh(session, jobs)?;
+        refresh(session, &mut followed, jobs)?;
     };
     if let Some(screen) = &screen {
         screen.clear();
@@ -216,13 +217,16 @@ fn wait(
 /// Brings `jobs` up to date. A lock that is free without an end in the ledger
 /// means a lost job; looking at the state takes care of it, and its recovery
 /// holds the lock again.
-fn refresh(session: &Session, jobs: &mut [Job]) -> Result<(), Failure> {
-    let state = session.state()?;
-    for job in jobs.iter_mut() {
-        if let Some(now) = state.jobs.get(&job.job) {
-            job.clone_from(now);
-        } else if job.is_live() {
-            job.clone_from(&session.fresh(job.job)?);
+fn refresh(
+    session: &Session,
+    followed: &mut FollowedState<'_>,
+    jobs: &mut [Job],
+) -> Result<(), Failure> {
+    session.look(followed)?;
+    for job in jobs.iter_mut().filter(|job| job.is_live()) {
+        match followed.state().jobs.get(&job.job) {
+            Some(now) => job.clone_from(now),
+            None => job.clone_from(&session.fresh(job.job)?),
         }
     }
     Ok(())

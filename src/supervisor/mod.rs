@@ -33,9 +33,10 @@ pub use recover::{RecoverError, recover_lost};
 
 use std::{
     ffi::OsString,
+    fs::OpenOptions,
     io::{self, Write},
-    os::fd::OwnedFd,
-    path::PathBuf,
+    os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
+    path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
@@ -79,20 +80,20 @@ enum SupervisorError {
     Store(#[from] StoreError),
     #[error("{0}")]
     Io(#[from] io::Error),
-    #[error("bad arguments for a supervisor")]
-    Arguments,
     #[error("the ledger has no such job")]
     NoJob,
 }
 
 /// Runs a supervisor; `args` is what stands behind the hidden verb.
-///
-/// Whatever goes wrong here goes to the job's `supervisor.log`, which is stderr.
 pub fn main(args: &[OsString]) -> ExitCode {
-    match run(args) {
+    let Some(call) = Call::parse(args) else { return ExitCode::FAILURE };
+    let log = call.store.job(call.id).supervisor_log();
+    let panic_log = log.clone();
+    std::panic::set_hook(Box::new(move |panic| complain(&panic_log, panic)));
+    match run(call) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "supervisor: {error}");
+            complain(&log, &error);
             ExitCode::FAILURE
         }
     }
@@ -104,31 +105,52 @@ pub fn main_recover(args: &[OsString]) -> ExitCode {
     let Some(id) = job.to_str().and_then(|word| word.parse().ok()) else {
         return ExitCode::FAILURE;
     };
-    match recover_lost(&Store::new(PathBuf::from(state)), JobId(id)) {
+    let store = Store::new(PathBuf::from(state));
+    match recover_lost(&store, JobId(id)) {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "supervisor: cannot recover %{id}: {error}");
+            let log = store.job(JobId(id)).supervisor_log();
+            complain(&log, &format_args!("cannot recover %{id}: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(args: &[OsString]) -> Result<(), SupervisorError> {
-    let number = |word: &OsString| word.to_str().and_then(|word| word.parse::<u64>().ok());
-    let (recover, rest) = match args {
-        [flag, rest @ ..] if flag == "--recover" => (true, rest),
-        rest => (false, rest),
-    };
-    let [state, job, rest @ ..] = rest else { return Err(SupervisorError::Arguments) };
-    let id = JobId(number(job).ok_or(SupervisorError::Arguments)?);
-    let store = Store::new(PathBuf::from(state));
+/// Writes down what went wrong with the supervisor itself. It has no other
+/// stream to say it on, and few ever have a reason to make this file.
+fn complain(log: &Path, what: &dyn std::fmt::Display) {
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(log);
+    if let Ok(mut file) = file {
+        let _ = writeln!(file, "supervisor: {what}");
+    }
+}
 
+/// What a supervisor was started for.
+struct Call {
+    store: Store,
+    id: JobId,
+    /// Where the job's `spawned` begins; none in recovery.
+    offset: Option<u64>,
+}
+
+impl Call {
+    fn parse(args: &[OsString]) -> Option<Self> {
+        let number = |word: &OsString| word.to_str()?.parse::<u64>().ok();
+        let (state, job, offset) = match args {
+            [flag, state, job] if flag == "--recover" => (state, job, None),
+            [state, job, offset] => (state, job, Some(number(offset)?)),
+            _ => return None,
+        };
+        let store = Store::new(PathBuf::from(state));
+        Some(Self { store, id: JobId(number(job)?), offset })
+    }
+}
+
+fn run(call: Call) -> Result<(), SupervisorError> {
+    let Call { store, id, offset } = call;
     let lock = start::enter_supervisor()?;
     let signals = Signals::install()?;
-    if recover {
-        return recover::run(&store, id, lock, signals);
-    }
-    let offset = rest.first().and_then(number).ok_or(SupervisorError::Arguments)?;
+    let Some(offset) = offset else { return recover::run(&store, id, lock, signals) };
     let Some(Event::Spawned(spec)) = store.record_at(offset)?.map(|record| record.event) else {
         return Err(SupervisorError::NoJob);
     };
