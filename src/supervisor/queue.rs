@@ -15,7 +15,7 @@ use super::{Stop, Supervisor, SupervisorError};
 use crate::{
     job::{JobId, Outcome},
     ledger::{Event, Job, Phase, State, Waiting},
-    process::{lock, start},
+    process::{crash, lock, start},
 };
 
 /// Whom to wait for, and whose supervisors are dead.
@@ -26,12 +26,14 @@ impl Supervisor {
     pub(super) fn wait_for_turn(&mut self) -> Result<Option<Stop>, SupervisorError> {
         if !self.spec.after.is_empty() {
             self.append(&Event::Waiting(Waiting { after: self.spec.after.clone() }))?;
+            crash::point("waiting");
             if let Some(stop) = self.wait_for_others()? {
                 return Ok(Some(stop));
             }
             if self.spec.max_jobs.is_some() {
                 lock::begin_turn_wait(&self.lock)?;
                 self.append(&Event::Queued)?;
+                crash::point("queued");
             } else {
                 self.append(&Event::Admitted)?;
             }
@@ -51,6 +53,7 @@ impl Supervisor {
                 lost.retain(|id| !hopeless.contains(id));
                 if blockers.is_empty() && lost.is_empty() {
                     appender.append(self.id, &Event::Admitted)?;
+                    crash::point("admitted");
                     lock::end_turn_wait(&self.lock)?;
                     return Ok(None);
                 }
