@@ -1,6 +1,11 @@
 //! `cx clean`
 
-use std::{collections::BTreeSet, fs, path::Path, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 use jiff::Timestamp;
@@ -261,30 +266,40 @@ fn keep(
 /// Takes what crashes left: folders of jobs that never came to be or are
 /// cleaned, and trees that were renamed away and not deleted.
 fn sweep(session: &Session) -> Result<(), Failure> {
-    let Ok(entries) = fs::read_dir(session.store.jobs_dir()) else { return Ok(()) };
+    if !session.store.jobs_dir().is_dir() {
+        return Ok(());
+    }
     sweep_folders(session)?;
-    for entry in entries.flatten() {
-        if !entry.file_name().to_string_lossy().starts_with(".new-") {
-            continue;
-        }
+    for draft in abandoned_drafts(session) {
+        let _ = fs::remove_dir_all(draft);
+    }
+    for trash in trash(session)? {
+        worktree::delete(&trash).map_err(git)?;
+    }
+    Ok(())
+}
+
+/// Drafts of jobs whose `cx spawn` has died.
+pub(super) fn abandoned_drafts(session: &Session) -> Vec<PathBuf> {
+    let entries = fs::read_dir(session.store.jobs_dir()).into_iter().flatten().flatten();
+    let drafts = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(".new-"));
+    let abandoned = drafts.filter(|entry| {
         let age = entry.metadata().and_then(|meta| meta.modified()).ok();
         let old = age.is_some_and(|at| at.elapsed().is_ok_and(|age| age > STALE_DRAFT));
         let lock = entry.path().join("lock");
-        let abandoned = lock.exists() && !lock::is_held(&lock).unwrap_or(true);
-        if old || abandoned {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
+        old || (lock.exists() && !lock::is_held(&lock).unwrap_or(true))
+    });
+    abandoned.map(|entry| entry.path()).collect()
+}
+
+/// Worktrees that were removed and not yet deleted.
+pub(super) fn trash(session: &Session) -> Result<Vec<PathBuf>, Failure> {
     let state = session.store.state().map_err(store)?;
     let trees = state.jobs.values().filter_map(|job| job.spec.tree.as_ref());
     let mut folders: Vec<&Path> = trees.filter_map(|tree| Path::new(&tree.path).parent()).collect();
+    folders.sort_unstable();
     folders.dedup();
-    for folder in folders {
-        for trash in worktree::trash_beside(&folder.join("any")) {
-            worktree::delete(&trash).map_err(git)?;
-        }
-    }
-    Ok(())
+    Ok(folders.iter().flat_map(|folder| worktree::trash_beside(&folder.join("any"))).collect())
 }
 
 /// Folders under a number that no job has, or whose job is cleaned. Between

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     failure::{Exit, Failure},
     ledger::{Event, Job},
-    process::crash,
+    process::{crash, stdio},
     ui::{self, Out},
 };
 
@@ -67,12 +67,21 @@ pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
     let jobs = wanted(&session, args)?;
     if jobs.is_empty() {
         ui::note("nothing to collect");
+        if args.json {
+            let mut out = ui::out();
+            out.json(&[(); 0])?;
+            out.finish()?;
+        }
         return Ok(Exit::Failed);
     }
     if let Some(dir) = &args.output {
         fs::create_dir_all(dir).map_err(|e| {
             Failure::usage(format!("cannot make {}: {e}; nothing was collected", dir.display()))
         })?;
+    }
+    if args.output.is_none() && stdio::stdout_was_closed() {
+        return Err(Failure::internal("stdout is closed; nothing was collected")
+            .hint("-o DIR writes the answers to files"));
     }
     let mut out = ui::out();
     let mut rows = Vec::new();
@@ -107,9 +116,11 @@ pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
     // Only what was written is collected.
     out.finish()?;
     crash::point("collect-written");
-    for job in jobs.iter().filter(|job| !job.collected) {
-        session.store.append(job.job, &Event::Collected).map_err(store)?;
+    let new: Vec<_> = jobs.iter().filter(|job| !job.collected).map(|job| job.job).collect();
+    if !new.is_empty() {
+        session.store.append_all(&new, &Event::Collected).map_err(store)?;
         crash::point("collected");
+        session.store.refresh_snapshot();
     }
     Ok(if jobs.iter().all(Job::succeeded) { Exit::Success } else { Exit::Failed })
 }
@@ -208,6 +219,9 @@ fn print(
     }
     for note in view.notes {
         out.line(format_args!("-- {}", ui::clean(note)))?;
+    }
+    if let Some(left) = view::left_behind(job) {
+        out.line(format_args!("-- {left}"))?;
     }
     if let Some(message) = message {
         out.bytes(message)?;

@@ -55,8 +55,13 @@ pub fn run(args: &KillArgs) -> Result<Exit, Failure> {
     if live.is_empty() && args.all {
         ui::note("no live jobs");
     }
+    let mut unheard = false;
     for job in &live {
-        request(&session, job, signal)?;
+        if !request(&session, job, signal)? {
+            unheard = true;
+            let name = signals::name(signal);
+            ui::note(format_args!("{} has no worker yet that could get {name}", label(job)));
+        }
     }
     if signals::ends(signal) {
         for job in &live {
@@ -64,22 +69,28 @@ pub fn run(args: &KillArgs) -> Result<Exit, Failure> {
             ui::note(format_args!("{} {}", label(job), super::view::status_with_code(&ended)));
         }
     }
-    Ok(if over.is_empty() { Exit::Success } else { Exit::Failed })
+    Ok(if over.is_empty() && !unheard { Exit::Success } else { Exit::Failed })
 }
 
-/// Writes the request into the ledger and wakes the supervisor.
-fn request(session: &Session, job: &Job, signal: i32) -> Result<(), Failure> {
+/// Writes the request into the ledger. A signal that is to end the job is the
+/// supervisor's to send, which is woken; any other is sent at once, so that a
+/// job is stopped when `cx kill -s STOP` returns. `false`: nobody was there to
+/// get it.
+fn request(session: &Session, job: &Job, signal: i32) -> Result<bool, Failure> {
     session
         .store
         .append(job.job, &Event::KillRequested(KillRequested { signal }))
         .map_err(store)?;
-    let Some(supervisor) = supervisor(session, job.job)? else { return Ok(()) };
-    tree::signal(supervisor, signals::REQUEST)
-        .map_err(|e| {
-            Failure::internal(format!("cannot signal the supervisor of {}: {e}", label(job)))
-                .hint("is it yours? `cx show` has its process number")
-        })
-        .map(drop)
+    let Some(supervisor) = supervisor(session, job.job)? else { return Ok(true) };
+    let sent = if signals::ends(signal) {
+        tree::signal(supervisor, signals::REQUEST).map(|_| true)
+    } else {
+        tree::signal_all_below(supervisor, signal)
+    };
+    sent.map_err(|e| {
+        Failure::internal(format!("cannot signal the processes of {}: {e}", label(job)))
+            .hint(format!("are they yours? `cx show {}` has their numbers", job.spec.name))
+    })
 }
 
 /// The job's supervisor; a moment after the spawn it has not said yet who it

@@ -13,7 +13,7 @@ use crate::{
     failure::{Exit, Failure},
     git::{GitError, Place},
     job::{Candidate, JobId, SpecError, resolve},
-    ledger::{Job, State, Store, StoreError},
+    ledger::{FollowedState, Job, State, Store, StoreError},
     process::lock,
     supervisor::recover_lost,
 };
@@ -95,6 +95,15 @@ impl Session {
             state = self.store.state().map_err(store)?;
         }
         Ok(state)
+    }
+
+    /// Brings a state up to date, as [`Self::state`] would read it anew.
+    pub(super) fn look(&self, followed: &mut FollowedState<'_>) -> Result<(), Failure> {
+        followed.look().map_err(store)?;
+        if self.sweep(followed.state())? {
+            followed.look().map_err(store)?;
+        }
+        Ok(())
     }
 
     /// Looks for live jobs that nobody supervises. `true` when the ledger moved

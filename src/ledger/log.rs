@@ -63,9 +63,21 @@ impl Store {
         self.appender()?.append(job, event).map(drop)
     }
 
+    /// Appends the same event for each of `jobs`, under one lock.
+    pub fn append_all(&self, jobs: &[JobId], event: &Event) -> Result<(), StoreError> {
+        let mut appender = self.appender()?;
+        jobs.iter().try_for_each(|job| appender.append(*job, event).map(drop))
+    }
+
     /// The open jobs and the last closed ones.
     pub fn state(&self) -> Result<State, StoreError> {
         snapshot::state(self)
+    }
+
+    /// The same, to be kept up to date.
+    pub fn follow_state(&self) -> Result<FollowedState<'_>, StoreError> {
+        let (state, offset) = snapshot::follow(self)?;
+        Ok(FollowedState { store: self, state, offset })
     }
 
     /// Every job that the ledger has ever seen, folded from its start.
@@ -133,6 +145,27 @@ impl Drop for Appender<'_> {
         // Closing the file would do; but a child started meanwhile may hold a
         // copy of it for a moment.
         let _ = self.file.unlock();
+    }
+}
+
+/// A state that is kept up to date: each look costs only what is new.
+#[derive(Debug)]
+pub struct FollowedState<'a> {
+    store: &'a Store,
+    state: State,
+    offset: u64,
+}
+
+impl FollowedState<'_> {
+    /// The state as of the last look.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Looks again. No job is forgotten, however long ago it was closed.
+    pub fn look(&mut self) -> Result<(), StoreError> {
+        self.offset = snapshot::catch_up(self.store, &mut self.state, self.offset)?;
+        Ok(())
     }
 }
 

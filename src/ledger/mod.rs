@@ -12,6 +12,7 @@
 //!   the start.
 //! - Nothing but this folder reads or writes these files.
 
+mod check;
 mod event;
 mod fold;
 mod log;
@@ -24,7 +25,7 @@ pub use event::{
     VERSION, Waiting, Worktree, decode,
 };
 pub use fold::{Job, Phase, State};
-pub use log::{Appender, Follower};
+pub use log::{Appender, FollowedState, Follower};
 pub use snapshot::Head;
 pub use store::{JobFiles, Store, StoreError};
 

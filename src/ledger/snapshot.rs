@@ -125,7 +125,7 @@ fn before(ledger: &File, offset: u64) -> Option<String> {
 pub(super) fn usable_header(store: &Store, ledger: &File) -> Option<(Header, BufReader<File>)> {
     let file = File::open(store.snapshot_path()).ok()?;
     let len = file.metadata().ok()?.len();
-    let mut reader = BufReader::with_capacity(64 * 1024, file);
+    let mut reader = BufReader::new(file);
     let mut line = Vec::new();
     reader.read_until(b'\n', &mut line).ok()?;
     let header: Header = serde_json::from_slice(&line).ok()?;
@@ -173,6 +173,30 @@ pub(super) fn state(store: &Store) -> Result<State, StoreError> {
     Ok(fold(store, true)?.0)
 }
 
+/// See [`Store::follow_state`].
+pub(super) fn follow(store: &Store) -> Result<(State, u64), StoreError> {
+    let (state, offset, _) = fold(store, true)?;
+    Ok((state, offset))
+}
+
+/// Folds into `state` what has come since `offset`, and gives the new offset.
+pub(super) fn catch_up(store: &Store, state: &mut State, offset: u64) -> Result<u64, StoreError> {
+    let Some(mut ledger) = open_ledger(store)? else { return Ok(offset) };
+    let bytes = whole_lines_from(store, &mut ledger, offset)?;
+    fold_lines(state, &bytes);
+    Ok(offset + bytes.len() as u64)
+}
+
+fn fold_lines(state: &mut State, bytes: &[u8]) {
+    for line in bytes.split_inclusive(|b| *b == b'\n') {
+        match decode(line) {
+            Some(record) => state.fold(record),
+            None if line == b"\n" => {}
+            None => state.torn += 1,
+        }
+    }
+}
+
 /// See [`Store::history`].
 pub(super) fn history(store: &Store) -> Result<State, StoreError> {
     Ok(fold(store, false)?.0)
@@ -187,13 +211,7 @@ fn fold(store: &Store, from_snapshot: bool) -> Result<(State, u64, u64), StoreEr
     let found = if from_snapshot { read_snapshot(store, &ledger) } else { None };
     let (mut state, offset) = found.unwrap_or_else(|| (State::new(), 0));
     let bytes = whole_lines_from(store, &mut ledger, offset)?;
-    for line in bytes.split_inclusive(|b| *b == b'\n') {
-        match decode(line) {
-            Some(record) => state.fold(record),
-            None if line == b"\n" => {}
-            None => state.torn += 1,
-        }
-    }
+    fold_lines(&mut state, &bytes);
     if from_snapshot {
         state.prune(KEEP_CLOSED);
     }

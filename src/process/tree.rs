@@ -67,12 +67,14 @@ fn send(pid: i32, signal: i32) -> io::Result<bool> {
     }
 }
 
-/// Sends a signal to every process below this one.
-pub fn signal_all_below(number: i32) -> io::Result<()> {
-    for process in descendants(&[Pid::this().as_raw()]) {
-        signal(process, number)?;
+/// Sends a signal to every process below `top`, and not to itself. `false` when
+/// there is none.
+pub fn signal_all_below(top: ProcessRef, number: i32) -> io::Result<bool> {
+    let mut sent = false;
+    for process in descendants(&[top.pid]) {
+        sent |= signal(process, number)?;
     }
-    Ok(())
+    Ok(sent)
 }
 
 #[derive(Debug, PartialEq)]
@@ -187,12 +189,14 @@ pub fn reap(mut worker: Option<&mut Worker>) -> io::Result<()> {
 /// Ends everything below this process: `first` to all, then KILL to what is
 /// left after `grace`, until there is nothing. Returns how many were there.
 ///
-/// Stopped processes are continued, so that they can hear the signal.
+/// Stopped processes are continued, so that they can hear the signal. `hurry` is
+/// asked whenever a request has come; once it says yes the grace time is over.
 pub fn end_descendants(
     mut worker: Option<&mut Worker>,
     signals: &mut Signals,
     first: i32,
     grace: Duration,
+    hurry: &mut dyn FnMut() -> bool,
 ) -> io::Result<u64> {
     let me = Pid::this().as_raw();
     let targets = descendants(&[me]);
@@ -203,8 +207,11 @@ pub fn end_descendants(
     let deadline = deadline_in(grace);
     reap(worker.as_deref_mut())?;
     while has_children() && deadline.is_none_or(|deadline| Instant::now() < deadline) {
-        signals.wait(deadline)?;
+        let woken = signals.wait(deadline)?;
         reap(worker.as_deref_mut())?;
+        if woken.request && hurry() {
+            break;
+        }
     }
     let mut pause = FIRST_PAUSE;
     while has_children() {

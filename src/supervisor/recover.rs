@@ -76,7 +76,7 @@ pub fn recover_lost(store: &Store, id: JobId) -> Result<bool, RecoverError> {
     crash::point("lost");
     let number = id.0.to_string();
     let args = [OsStr::new("--recover"), store.dir().as_os_str(), OsStr::new(&number)];
-    start::supervisor(&args, &mark, lock, &files.supervisor_log()).map_err(RecoverError::Start)?;
+    start::supervisor(&args, &mark, lock).map_err(RecoverError::Start)?;
     Ok(true)
 }
 
