@@ -31,6 +31,7 @@ use process::start;
 pub fn main(args: &[OsString]) -> ExitCode {
     match args.get(1).and_then(|verb| verb.to_str()) {
         Some(start::SUPERVISE) => return supervisor::main(&args[2..]),
+        Some(start::RECOVER) => return supervisor::main_recover(&args[2..]),
         Some(segment::VERB) => return segment::main(&args[2..]),
         _ => {}
     }
@@ -43,6 +44,9 @@ pub fn main(args: &[OsString]) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    if let Err(error) = process::signals::survive_full_files() {
+        ui::note(format_args!("cannot handle signals: {error}"));
+    }
     match commands::run(&cli) {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(failure) => {

@@ -25,12 +25,14 @@ pub struct Appender<'a> {
     path: PathBuf,
     file: File,
     len: u64,
-    torn: bool,
 }
 
 impl Store {
     /// Takes the ledger's lock, waiting for others, and makes the ledger if it
     /// is not there.
+    ///
+    /// A torn last line is ended here and not with the next event: it may lack
+    /// nothing but its newline, and then it counts before anything is decided.
     pub fn appender(&self) -> Result<Appender<'_>, StoreError> {
         let path = self.ledger_path();
         let open =
@@ -49,7 +51,11 @@ impl Store {
         if len > 0 {
             file.read_exact_at(&mut last, len - 1).map_err(at("read", &path))?;
         }
-        Ok(Appender { store: self, path, file, len, torn: last != [b'\n'] })
+        let mut appender = Appender { store: self, path, file, len };
+        if last != [b'\n'] {
+            appender.write(b"\n")?;
+        }
+        Ok(appender)
     }
 
     /// Appends one event: lock, write, unlock.
@@ -103,24 +109,24 @@ impl Appender<'_> {
     ///
     /// When the write fails, the ledger is cut back to what it was.
     pub fn append(&mut self, job: JobId, event: &Event) -> Result<u64, StoreError> {
-        let mut line = encode(
+        let line = encode(
             Timestamp::now().round(jiff::Unit::Millisecond).unwrap_or_default(),
             job,
             event,
         )?;
-        let begin = self.len + u64::from(self.torn);
-        if self.torn {
-            // Ends the torn line, in the same write, so that it stays alone.
-            line.insert(0, b'\n');
-        }
-        if let Err(error) = self.file.write_all(&line) {
+        let begin = self.len;
+        self.write(&line)?;
+        Ok(begin)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        if let Err(error) = self.file.write_all(bytes) {
             // Nothing to be done where even this fails: readers skip torn lines.
             let _ = self.file.set_len(self.len);
             return Err(at("append to", &self.path)(error));
         }
-        self.len += line.len() as u64;
-        self.torn = false;
-        Ok(begin)
+        self.len += bytes.len() as u64;
+        Ok(())
     }
 
     /// The next number and the names in use, as of now.
@@ -167,14 +173,14 @@ impl FollowedState<'_> {
 #[derive(Debug)]
 pub struct Follower {
     path: PathBuf,
+    /// Where the next line begins.
     offset: u64,
-    partial: Vec<u8>,
 }
 
 impl Follower {
     /// From `offset`, which must be the beginning of a line.
     pub fn new(store: &Store, offset: u64) -> Self {
-        Self { path: store.ledger_path(), offset, partial: Vec::new() }
+        Self { path: store.ledger_path(), offset }
     }
 
     /// From the ledger's end.
@@ -184,18 +190,19 @@ impl Follower {
     }
 
     /// The whole lines that have come since the last call, newline included. A
-    /// line that is not finished yet comes with a later call.
+    /// line that is not finished yet comes with a later call, read anew: a write
+    /// that failed is taken back, and another line may stand there then.
     pub fn lines(&mut self) -> Result<Vec<Vec<u8>>, StoreError> {
         let mut file = match File::open(&self.path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(at("open", &self.path))?,
         };
         file.seek(SeekFrom::Start(self.offset)).map_err(at("read", &self.path))?;
-        let read = file.read_to_end(&mut self.partial).map_err(at("read", &self.path))?;
-        self.offset += read as u64;
-        let whole = self.partial.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
-        let rest = self.partial.split_off(whole);
-        let lines = std::mem::replace(&mut self.partial, rest);
-        Ok(lines.split_inclusive(|b| *b == b'\n').map(<[u8]>::to_vec).collect())
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(at("read", &self.path))?;
+        let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+        bytes.truncate(whole);
+        self.offset += whole as u64;
+        Ok(bytes.split_inclusive(|b| *b == b'\n').map(<[u8]>::to_vec).collect())
     }
 }

@@ -31,6 +31,9 @@ use crate::job::{ProcessRef, WorkerExit};
 /// The hidden verb of the supervisor.
 pub const SUPERVISE: &str = "__supervise";
 
+/// The hidden verb that finds a new supervisor for a lost job.
+pub const RECOVER: &str = "__recover";
+
 /// This binary, also when it was replaced meanwhile.
 pub fn own_binary() -> PathBuf {
     match env::current_exe() {
@@ -40,15 +43,25 @@ pub fn own_binary() -> PathBuf {
 }
 
 /// Starts a supervisor with `args` behind the hidden verb and hands it `lock`.
-pub fn supervisor(args: &[&OsStr], lock: File) -> io::Result<()> {
+///
+/// It carries its job's mark (`id` as `CX_JOB_ID`), and so does whatever it
+/// starts itself: a `git` that outlives a killed supervisor must be found.
+pub fn supervisor(args: &[&OsStr], id: &str, lock: File) -> io::Result<()> {
     let mut command = Command::new(own_binary());
-    command.arg0("cx").arg(SUPERVISE).args(args);
+    command.arg0("cx").arg(SUPERVISE).args(args).env("CX_JOB_ID", id);
     command.stdin(Stdio::from(lock)).stdout(Stdio::null()).stderr(Stdio::null());
     let mask = signals::block_all()?;
     let started = command.spawn();
     signals::restore(mask)?;
     // Not waited for: it outlives us, and init reaps it.
     started.map(drop)
+}
+
+/// Runs this binary with a hidden verb to its end. Whether that went well.
+pub fn helper(verb: &str, args: &[&OsStr]) -> io::Result<bool> {
+    let mut command = Command::new(own_binary());
+    command.arg0("cx").arg(verb).args(args).stdin(Stdio::null()).stdout(Stdio::null());
+    Ok(command.status()?.success())
 }
 
 /// What a supervisor does first: leaves the terminal's session, takes the lock

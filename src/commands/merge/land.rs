@@ -5,7 +5,7 @@ use crate::{
     commands::session::{Session, store},
     failure::Failure,
     git::{
-        Place,
+        Oid, Place,
         merge::{self, Landing, MergePlan, Step, Target},
     },
     ledger::{Event, Job, Merged},
@@ -35,10 +35,15 @@ pub(super) fn land(
     Ok(())
 }
 
-/// Writes into the ledger what became of `job`.
-pub(super) fn mark(session: &Session, job: &Job, row: &Row, into: &str) -> Result<(), Failure> {
-    let tip = job.exited.as_ref().and_then(|exited| exited.tip.clone());
-    let Some(tip) = tip else { return Ok(()) };
+/// Writes into the ledger what became of `job`, of which `tip` was merged.
+pub(super) fn mark(
+    session: &Session,
+    job: &Job,
+    row: &Row,
+    tip: &Oid,
+    into: &str,
+) -> Result<(), Failure> {
+    let tip = tip.as_str().to_owned();
     let commit = match row.result {
         "merged" => row.commit.clone().unwrap_or_default(),
         // By hand, or by a merge that was killed before it could say so.

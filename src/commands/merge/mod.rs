@@ -66,14 +66,20 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
     let place = session.repository("merge")?;
     recover(&session, place)?;
     let jobs = select::wanted(&session, args)?;
+    let repo = Repo::open(place);
     if jobs.is_empty() {
         ui::note("nothing to merge: no finished writer has unmerged commits");
+        if args.json {
+            let target = Target::find(&repo, args.into.as_deref()).map_err(failure)?;
+            report::report(args, &[], &[], &target, &target.tip)?;
+        }
         return Ok(Exit::Failed);
     }
-    let repo = Repo::open(place);
     let target = Target::find(&repo, args.into.as_deref()).map_err(failure)?;
-    let candidates =
-        jobs.iter().map(|job| select::candidate(job, &target)).collect::<Result<Vec<_>, _>>()?;
+    let candidates = jobs
+        .iter()
+        .map(|job| select::candidate(&repo, job, &target))
+        .collect::<Result<Vec<_>, _>>()?;
     let style = match (args.squash, args.rebase, args.no_ff) {
         (true, ..) => Style::Squash,
         (_, true, _) => Style::Rebase,
@@ -90,8 +96,8 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
         land::land(&session, place, &target, &plan, &rows)?;
     }
     if !args.dry_run {
-        for (job, row) in jobs.iter().zip(&rows) {
-            land::mark(&session, job, row, &target.branch)?;
+        for ((job, row), candidate) in jobs.iter().zip(&rows).zip(&candidates) {
+            land::mark(&session, job, row, &candidate.tip, &target.branch)?;
         }
     }
     report::report(args, &jobs, &rows, &target, &plan.result)?;

@@ -3,12 +3,12 @@
 use super::MergeArgs;
 use crate::{
     commands::{
-        session::{Session, label},
+        session::{Session, git, label},
         view,
     },
     failure::Failure,
     git::{
-        CommitMessage, Oid,
+        CommitMessage, Oid, Repo,
         merge::{Candidate, Target},
     },
     job::Mode,
@@ -62,12 +62,17 @@ pub(super) fn wanted(session: &Session, args: &MergeArgs) -> Result<Vec<Job>, Fa
     Ok(jobs)
 }
 
-/// A job as something to merge.
-pub(super) fn candidate(job: &Job, target: &Target) -> Result<Candidate, Failure> {
+/// A job as something to merge: its branch as it is now, since a person may have
+/// mended it after the job. Where it is gone it is the tip that the ledger knows.
+pub(super) fn candidate(repo: &Repo, job: &Job, target: &Target) -> Result<Candidate, Failure> {
     let exited = job.exited.as_ref();
     let tree = job.spec.tree.as_ref();
-    let tip = exited.and_then(|e| e.tip.as_ref()).or(tree.map(|t| &t.base));
-    let tip = tip.and_then(|tip| Oid::new(tip).ok()).ok_or_else(|| {
+    let known = exited.and_then(|e| e.tip.as_ref()).or(tree.map(|t| &t.base));
+    let branch = match tree {
+        Some(tree) => repo.branch_tip(&tree.branch).map_err(git)?,
+        None => None,
+    };
+    let tip = branch.or_else(|| known.and_then(|tip| Oid::new(tip).ok())).ok_or_else(|| {
         Failure::internal(format!("the ledger does not know the tip of {}", label(job)))
     })?;
     let mut trailers = vec![

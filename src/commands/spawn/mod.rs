@@ -209,7 +209,7 @@ pub fn run(args: &SpawnArgs) -> Result<Exit, Failure> {
     let (number, at) = (id.0.to_string(), offset.to_string());
     let supervisor = [session.store.dir().as_os_str(), OsStr::new(&number), OsStr::new(&at)];
     // Should this fail, the lock goes with it, and the job is found lost.
-    start::supervisor(&supervisor, lock_file)
+    start::supervisor(&supervisor, &spec.id, lock_file)
         .map_err(|e| Failure::internal(format!("cannot start a supervisor for {id}: {e}")))?;
     crash::point("supervisor-started");
     for note in &plan.notes {

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 pub use land::{Landing, Step, Target, land};
 pub use plan::plan;
-pub use recover::{Recovered, recover};
+pub use recover::{Recovered, is_pending, recover};
 
 use super::{CommitMessage, GitError, Oid};
 
