@@ -1,6 +1,7 @@
 //! One file for each verb: its arguments, what it composes, what it says.
 
 pub mod agents;
+pub mod apply;
 pub mod cd;
 pub mod clean;
 pub mod collect;
@@ -50,6 +51,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Wait(args) => wait::run(args),
         Command::Collect(args) => collect::run(args),
         Command::Merge(args) => merge::run(args),
+        Command::Apply(args) => apply::run(args),
         Command::Conflicts(args) => conflicts::run(args),
         Command::Logs(args) => logs::run(args),
         Command::Diff(args) => diff::run(args),

@@ -10,6 +10,7 @@
 //! any length; the environment never decides which repository is meant; the
 //! user's hooks do not run.
 
+pub mod apply;
 pub mod command;
 pub mod commit;
 pub mod diff;

@@ -16,12 +16,12 @@ use std::time::Duration;
 
 use clap::Args;
 
-pub(super) use self::verify::scratch;
 use self::{
     report::Row,
     select::Chosen,
     verify::{Check, Verifier},
 };
+pub(super) use self::{select::branch_now, verify::scratch};
 use super::session::{Session, git, refuse_in_worker};
 use crate::{
     failure::{Exit, Failure},

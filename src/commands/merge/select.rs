@@ -89,7 +89,7 @@ pub(super) fn chosen(
     for job in jobs {
         let ended_at = job.exited.as_ref().and_then(|exited| exited.tip.as_ref());
         let ended_at = ended_at.and_then(|tip| Oid::new(tip).ok());
-        match tip(repo, &job, ended_at.as_ref())? {
+        match branch_now(repo, &job)? {
             Ok(tip) => {
                 let candidate = candidate(&job, target, tip, &args.message);
                 chosen.push(Chosen { job, candidate, ended_at });
@@ -103,15 +103,21 @@ pub(super) fn chosen(
     Ok(chosen)
 }
 
-/// The commit that is to be merged, or a sentence that says why there is none.
-fn tip(repo: &Repo, job: &Job, ended_at: Option<&Oid>) -> Result<Result<Oid, String>, Failure> {
+/// The tip that counts: of the branch as it is now, or the last that the ledger
+/// knows where it is gone, which is said; or a sentence that says why there is none.
+pub(in crate::commands) fn branch_now(
+    repo: &Repo,
+    job: &Job,
+) -> Result<Result<Oid, String>, Failure> {
+    let ended_at = job.exited.as_ref().and_then(|exited| exited.tip.as_ref());
+    let ended_at = ended_at.and_then(|tip| Oid::new(tip).ok());
     let label = label(job);
     let Some(tree) = &job.spec.tree else {
         return Ok(Err(format!("{label}: the ledger knows no branch of it")));
     };
     let branch = &tree.branch;
     let now = repo.branch_tip(branch).map_err(git)?;
-    let last = ended_at.cloned().or_else(|| Oid::new(&tree.base).ok());
+    let last = ended_at.or_else(|| Oid::new(&tree.base).ok());
     Ok(match (now, last) {
         (Some(now), Some(last)) if now != last => {
             ui::note(format_args!(
