@@ -86,6 +86,7 @@ pub enum Command {
     Merge(commands::merge::MergeArgs),
     Apply(commands::apply::ApplyArgs),
     Conflicts(commands::conflicts::ConflictsArgs),
+    Resolve(commands::resolve::ResolveArgs),
     Logs(commands::logs::LogsArgs),
     Diff(commands::diff::DiffArgs),
     Show(commands::show::ShowArgs),

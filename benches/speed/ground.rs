@@ -129,6 +129,7 @@ fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
         checkout: Some(cwd.to_owned()),
         tree: None,
         scope: Vec::new(),
+        resolves: None,
         after: Vec::new(),
         timeout_ms: None,
         silence_ms: None,

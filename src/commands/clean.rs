@@ -255,6 +255,7 @@ fn keep(
             place,
             worktree: path,
             branch: &tree.branch,
+            merges: None,
             name: job.spec.name.as_str(),
             message: &message,
         })

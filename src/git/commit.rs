@@ -58,6 +58,9 @@ pub struct Leftovers<'a> {
     pub name: &'a str,
     /// The message of the commit, if one is needed.
     pub message: &'a CommitMessage,
+    /// The work is the merge of this commit, which stands in the worktree and is
+    /// done: its second parent, unless the worker has committed it already.
+    pub merges: Option<&'a Oid>,
 }
 
 /// Where the work is now.
@@ -125,7 +128,7 @@ pub fn leftovers(what: &Leftovers<'_>) -> Result<Kept, GitError> {
     if stage::mend_index(&git, &place.git_dir)? {
         notes.push(Note::IndexRebuilt);
     }
-    let unfinished = unfinished(&place.git_dir);
+    let unfinished = if what.merges.is_some() { None } else { unfinished(&place.git_dir) };
     notes.extend(unfinished.map(Note::Unfinished));
     let left = stage::all(&git)?;
     notes.extend(left.nested.into_iter().map(Note::Nested));
@@ -141,10 +144,14 @@ pub fn leftovers(what: &Leftovers<'_>) -> Result<Kept, GitError> {
         None => None,
     };
     let is_empty = before.is_none() && git().args(["ls-files", "-z"]).read()?.stdout.is_empty();
-    let commit = if known.as_ref() == Some(&tree) || is_empty {
+    let merges = match (what.merges, &before) {
+        (Some(tip), Some(head)) if !repo.is_ancestor(tip, head)? => Some(tip),
+        _ => None,
+    };
+    let commit = if merges.is_none() && (known.as_ref() == Some(&tree) || is_empty) {
         None
     } else {
-        let parents: Vec<&Oid> = before.iter().collect();
+        let parents: Vec<&Oid> = before.iter().chain(merges).collect();
         let (oid, fallback) = make(&git, &tree, &parents, what.message)?;
         if fallback {
             notes.push(Note::FallbackIdentity);
@@ -152,6 +159,9 @@ pub fn leftovers(what: &Leftovers<'_>) -> Result<Kept, GitError> {
         Some(oid)
     };
     let tip = place_work(what, &place, &head, commit.as_ref(), unfinished.is_some(), &mut notes)?;
+    if what.merges.is_some() {
+        git().args(["merge", "--quit"]).run()?;
+    }
     Ok(Kept { commit, tip, notes })
 }
 

@@ -104,6 +104,9 @@ pub struct Spawned {
     /// Jobs that must have succeeded before it starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<JobId>,
+    /// The conflict that it is to resolve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolves: Option<Resolves>,
     /// Wall-clock limit for the worker, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
@@ -144,6 +147,18 @@ pub struct Tree {
     /// The worker's working directory below `path`; empty for its top.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub prefix: String,
+}
+
+/// The conflict that stands in a resolver's worktree: `tip` merged into its base.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolves {
+    /// The job that was held back.
+    pub job: JobId,
+    /// The commit of it that is merged.
+    pub tip: String,
+    /// What has to succeed on the result.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verify: Vec<String>,
 }
 
 /// [`Event::Started`].

@@ -46,6 +46,7 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         checkout: None,
         tree: (mode == Mode::Writer).then(|| tree(name)),
         scope: Vec::new(),
+        resolves: None,
         after: Vec::new(),
         timeout_ms: None,
         silence_ms: None,

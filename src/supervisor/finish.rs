@@ -96,8 +96,10 @@ impl Supervisor {
         if verdict.sandbox_unproven {
             self.prove_sandbox(&mut verdict)?;
         }
-        Finisher { store: &self.store, id: self.id, spec: &self.spec, files: &self.files }
-            .finish(ended, verdict)
+        let finisher =
+            Finisher { store: &self.store, id: self.id, spec: &self.spec, files: &self.files };
+        finisher.refuse_markers(&mut verdict);
+        finisher.finish(ended, verdict)
     }
 
     /// A success without a sign of a working sandbox is proved by starting one.
@@ -251,7 +253,15 @@ impl Finisher<'_> {
                 .ok_or_else(|| git::GitError::NotAWorktree(path.to_owned()))?,
         };
         let message = self.commit_message(verdict);
+        // What failed is no resolution, and the merge stays under way.
+        let merges = match &self.spec.resolves {
+            Some(resolves) if verdict.outcome.is_success() => {
+                Some(super::resolve::commit(&resolves.tip)?)
+            }
+            _ => None,
+        };
         let kept = commit::leftovers(&commit::Leftovers {
+            merges: merges.as_ref(),
             place: &place,
             worktree: path,
             branch: &tree.branch,

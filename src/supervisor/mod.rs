@@ -27,6 +27,7 @@ mod litter;
 mod prepare;
 mod queue;
 mod recover;
+mod resolve;
 mod watch;
 
 pub use recover::{RecoverError, recover_lost};
@@ -202,6 +203,7 @@ impl Supervisor {
             self.work()?
         };
         let mut exited = self.finish(&ended)?;
+        self.verify(&mut exited)?;
         if let (Outcome::Killed, None, Some(signal)) = (&exited.outcome, exited.exit, self.kill) {
             // Killed before its worker had started: the code is the same as after.
             exited.code = WorkerExit::Signal(signal).shell_code();

@@ -49,6 +49,11 @@ impl Supervisor {
             Err(error) => return Ok(Err(format!("its worktree could not be made: {error}"))),
         };
         crash::point("worktree-made");
+        if let Err(error) = self.stand(&place, tree) {
+            return Ok(Err(format!(
+                "the conflict could not be brought into its worktree: {error}"
+            )));
+        }
         for submodule in &made.empty_submodules {
             self.note(format!(
                 "submodule {} is empty in the worktree, as it is in the checkout",

@@ -26,6 +26,7 @@ mod merge;
 mod parallel;
 mod races;
 mod readers;
+mod resolve;
 mod shells;
 mod spawn;
 mod support;

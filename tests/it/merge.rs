@@ -35,7 +35,7 @@ fn all_that_merge_land_in_job_order_and_a_conflict_is_held_back() {
     assert_eq!(
         merged.stderr(),
         "cx: left out [5] ill, which is failed; `cx diff ill` shows its work, `cx merge ill` takes it all the same\n\
-         cx: to bring two in: git merge cx/two, resolve, commit; then `cx clean` takes its worktree\n"
+         cx: to bring two in: cx resolve two, or git merge cx/two, resolve, commit; then `cx clean` takes its worktree\n"
     );
     assert_eq!(sandbox.read("shared"), "one\n");
     assert_eq!((sandbox.read("a"), sandbox.read("c")), ("1\n".into(), "3\n".into()));

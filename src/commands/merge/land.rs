@@ -5,7 +5,7 @@ use crate::{
     commands::session::{Session, git, store},
     failure::Failure,
     git::{
-        Place, Repo,
+        Oid, Place, Repo,
         merge::{self, Landing, MergePlan, Step, Style, Target, Verdict},
     },
     job::JobId,
@@ -74,8 +74,43 @@ pub(super) fn mark(
             _ => continue,
         };
         events.push((one.job.job, Event::Merged(merged)));
+        if matches!(entry.verdict, Verdict::Landed { .. } | Verdict::AlreadyContained) {
+            resolved(session, repo, one, &batch, &mut events)?;
+        }
     }
     append(session, &events)
+}
+
+/// A resolver's branch holds the job that it resolved, which has landed with it.
+fn resolved(
+    session: &Session,
+    repo: &Repo,
+    by: &Chosen,
+    batch: &Batch,
+    events: &mut Vec<(JobId, Event)>,
+) -> Result<(), Failure> {
+    let Some(resolves) = &by.job.spec.resolves else { return Ok(()) };
+    let Some((_, Event::Merged(landed))) = events.last() else { return Ok(()) };
+    let landed = landed.clone();
+    let history = session.history()?;
+    let Some(job) = history.jobs.get(&resolves.job).filter(|job| job.is_unmerged()) else {
+        return Ok(());
+    };
+    let Ok(tip) = Oid::new(&resolves.tip) else { return Ok(()) };
+    // A resolver that was mended by hand may have lost it on the way.
+    if !repo.is_ancestor(&tip, &by.candidate.tip).map_err(git)? {
+        return Ok(());
+    }
+    let ended_at = job.exited.as_ref().and_then(|exited| exited.tip.clone());
+    let merged = Merged {
+        into: landed.into,
+        commit: landed.commit,
+        of: ended_at.filter(|ended_at| *ended_at != resolves.tip),
+        tip: resolves.tip.clone(),
+        batch: landed.batch.is_some().then(|| batch.clone()),
+    };
+    events.push((job.job, Event::Merged(merged)));
+    Ok(())
 }
 
 /// Appends events that belong together.

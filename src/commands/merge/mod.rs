@@ -21,8 +21,15 @@ use self::{
     select::Chosen,
     verify::{Check, Verifier},
 };
-pub(super) use self::{select::branch_now, verify::scratch};
-use super::session::{Session, git, refuse_in_worker};
+pub(super) use self::{
+    select::branch_now,
+    verify::{scratch, verify_argv},
+};
+use super::{
+    resolve::{self, How},
+    session::{Session, git, refuse_in_worker},
+    settings::Settings,
+};
 use crate::{
     failure::{Exit, Failure},
     git::{
@@ -103,8 +110,12 @@ pub struct MergeArgs {
     #[arg(long, conflicts_with_all = ["verify", "verify_each", "verify_timeout"])]
     no_verify: bool,
 
+    /// Give each job that conflicts to a new writer, which resolves it (see `cx resolve`)
+    #[arg(long, conflicts_with = "dry_run")]
+    resolve: bool,
+
     /// Take the last merge back, if nothing has come since
-    #[arg(long, conflicts_with_all = ["jobs", "style", "in_order", "message", "edit", "verify", "verify_each"])]
+    #[arg(long, conflicts_with_all = ["jobs", "style", "in_order", "message", "edit", "verify", "verify_each", "resolve"])]
     undo: bool,
 
     /// Say what would happen; change nothing and run no hooks
@@ -173,7 +184,7 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
         verifier.confirm(&plan)?;
     }
     let tries = verifier.as_ref().map_or(&[][..], Verifier::tries);
-    let rows: Vec<Row> = chosen
+    let mut rows: Vec<Row> = chosen
         .iter()
         .zip(&plan.entries)
         .map(|(one, entry)| report::row(&one.job, &entry.verdict))
@@ -187,10 +198,47 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
             land::post_merge(&target, args.style());
         }
     }
+    if args.resolve {
+        give_away(&session, &repo, &target, &plan, &chosen, args, &mut rows)?;
+    }
     report::report(args, &chosen, &rows, &target, &plan.result, tries)?;
     let held =
         rows.iter().any(|row| !matches!(row.result, "merged" | "already-merged" | "no-changes"));
     Ok(if held { Exit::Failed } else { Exit::Success })
+}
+
+/// Starts a resolver for each job that conflicts with what is in the target now.
+/// The merge has happened: one that cannot be started is no failure of it.
+fn give_away(
+    session: &Session,
+    repo: &Repo,
+    target: &Target,
+    plan: &MergePlan,
+    chosen: &[Chosen],
+    args: &MergeArgs,
+    rows: &mut [Row],
+) -> Result<(), Failure> {
+    let verify = if args.no_verify {
+        Vec::new()
+    } else {
+        verify_argv(&Settings::load(session)?, args.verify.as_deref())?
+    };
+    for (one, row) in chosen.iter().zip(rows) {
+        if !row.is_resolvable() {
+            continue;
+        }
+        let how = How { verify: verify.clone(), ..How::default() };
+        match resolve::start(session, repo, &one.job, &target.branch, &plan.result, how) {
+            Ok(started) => row.resolver = Some(started.into()),
+            Err(failure) => {
+                ui::warn(&failure);
+                if let Some(hint) = &failure.hint {
+                    ui::hint(hint);
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The commits for good.

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Chosen, MergeArgs, verify::Try};
 use crate::{
-    commands::session::label,
+    commands::{session::label, spawn::Launched},
     failure::Failure,
     git::{
         Oid,
@@ -42,6 +42,32 @@ pub(super) struct Row {
     pub(super) hook: Option<&'static str>,
     /// Jobs that it collides with; empty: with the branch itself.
     pub(super) with: Vec<String>,
+    /// Who resolves it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) resolver: Option<ResolverRow>,
+}
+
+impl Row {
+    /// Whether it is held back by a conflict that editing files can resolve.
+    pub(super) fn is_resolvable(&self) -> bool {
+        self.result == "conflict" && !self.is_case_only()
+    }
+
+    fn is_case_only(&self) -> bool {
+        self.conflicts.iter().all(|conflict| conflict.kind == "case")
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct ResolverRow {
+    job: JobId,
+    name: String,
+}
+
+impl From<Launched> for ResolverRow {
+    fn from(started: Launched) -> Self {
+        Self { job: started.id, name: started.spec.name.to_string() }
+    }
 }
 
 #[derive(Serialize)]
@@ -82,7 +108,16 @@ pub(super) fn row(job: &Job, verdict: &Verdict) -> Row {
         Verdict::Refused { hook } => Some(*hook),
         _ => None,
     };
-    Row { job: job.job, name: job.spec.name.to_string(), result, commit, conflicts, hook, with }
+    Row {
+        job: job.job,
+        name: job.spec.name.to_string(),
+        result,
+        commit,
+        conflicts,
+        hook,
+        with,
+        resolver: None,
+    }
 }
 
 /// Says it.
@@ -159,15 +194,19 @@ fn sentence(job: &Job, row: &Row, target: &Target, dry_run: bool) -> String {
 fn next(one: &Chosen, row: &Row) -> Option<String> {
     let name = &row.name;
     Some(match row.result {
-        "conflict" if row.conflicts.iter().all(|conflict| conflict.kind == "case") => {
+        "conflict" if row.is_case_only() => {
             format!("to bring {name} in: rename one of each, since core.ignoreCase is set")
+        }
+        "conflict" if let Some(resolver) = &row.resolver => {
+            let (job, resolver) = (resolver.job.0, &resolver.name);
+            format!("[{job}] {resolver} resolves {name}: cx wait {resolver} && cx merge")
         }
         "conflict" => {
             // What was merged is the branch, or its last commit where it is gone.
             let tip = one.candidate.tip.as_str();
             let branch = one.job.spec.tree.as_ref().map_or(tip, |tree| &tree.branch);
             format!(
-                "to bring {name} in: git merge {branch}, resolve, commit; then `cx clean` takes its worktree"
+                "to bring {name} in: cx resolve {name}, or git merge {branch}, resolve, commit; then `cx clean` takes its worktree"
             )
         }
         "unrelated" => {

@@ -11,7 +11,7 @@ use crate::{
         CommitMessage, Oid, Repo,
         merge::{Candidate, Target},
     },
-    job::Mode,
+    job::{JobId, Mode},
     ledger::Job,
     ui,
 };
@@ -21,7 +21,7 @@ use crate::{
 pub(super) fn wanted(session: &Session, args: &MergeArgs) -> Result<Vec<Job>, Failure> {
     if args.jobs.is_empty() {
         let state = session.state()?;
-        let (well, ill): (Vec<_>, Vec<_>) = state
+        let (mut well, ill): (Vec<Job>, Vec<Job>) = state
             .jobs
             .into_values()
             .filter(|job| job.is_unmerged() && session.in_run(job))
@@ -34,6 +34,10 @@ pub(super) fn wanted(session: &Session, args: &MergeArgs) -> Result<Vec<Job>, Fa
                 job.spec.name
             ));
         }
+        // A job whose conflict somebody has resolved comes with that.
+        let resolved: Vec<JobId> =
+            well.iter().filter_map(|job| Some(job.spec.resolves.as_ref()?.job)).collect();
+        well.retain(|job| !resolved.contains(&job.job));
         return Ok(well);
     }
     let jobs = session.jobs(&args.jobs)?;

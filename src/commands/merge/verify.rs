@@ -96,20 +96,7 @@ impl Check {
         }
         let place = session.repository("merge")?;
         let settings = Settings::load(session)?;
-        let command = match &args.verify {
-            Some(line) if line.trim().is_empty() => {
-                return Err(Failure::usage("--verify is empty; nothing was merged"));
-            }
-            Some(line) => Some(Command::Shell(line.clone())),
-            None if settings.is_withheld("merge.verify") => {
-                return Err(Failure::new(
-                    Exit::Failed,
-                    "merge.verify of this repository's .cx/config.toml is not trusted; nothing was merged",
-                )
-                .hint("`cx trust` shows it and remembers that you trust it; --no-verify merges without"));
-            }
-            None => settings.config.merge.verify.as_ref().map(|command| command.value.clone()),
-        };
+        let command = command(&settings, args.verify.as_deref(), "merged")?;
         let Some(command) = command else {
             if args.verify_each {
                 return Err(Failure::usage("--verify-each needs a command; nothing was merged")
@@ -127,6 +114,36 @@ impl Check {
             tree: settings.worktree_folder(place).join(FOLDER),
         }))
     }
+}
+
+/// What the command line says, or the configuration; `done` is what was not.
+fn command(
+    settings: &Settings,
+    given: Option<&str>,
+    done: &str,
+) -> Result<Option<Command>, Failure> {
+    Ok(match given {
+        Some(line) if line.trim().is_empty() => {
+            return Err(Failure::usage(format!("--verify is empty; nothing was {done}")));
+        }
+        Some(line) => Some(Command::Shell(line.to_owned())),
+        None if settings.is_withheld("merge.verify") => {
+            return Err(Failure::new(
+                Exit::Failed,
+                format!("merge.verify of this repository's .cx/config.toml is not trusted; nothing was {done}"),
+            )
+            .hint("`cx trust` shows it and remembers that you trust it; --no-verify does without"));
+        }
+        None => settings.config.merge.verify.as_ref().map(|command| command.value.clone()),
+    })
+}
+
+/// The argv of the check that a resolution has to pass; empty for none.
+pub(in crate::commands) fn verify_argv(
+    settings: &Settings,
+    given: Option<&str>,
+) -> Result<Vec<String>, Failure> {
+    Ok(command(settings, given, "started")?.as_ref().map(argv).unwrap_or_default())
 }
 
 /// Holds back what makes the plan red.

@@ -5,7 +5,10 @@
 //! folder, or a job whose supervisor never came, which is then found lost.
 
 mod plan;
+mod resolver;
 mod task;
+
+pub(super) use resolver::{Resolver, resolver};
 
 use std::{
     ffi::{OsStr, OsString},
@@ -24,7 +27,7 @@ use super::{
 use crate::{
     failure::{Exit, Failure},
     job::{JobId, Mode, parse_duration},
-    ledger::{Event, JobFiles, Note},
+    ledger::{Event, JobFiles, Note, Spawned},
     process::{crash, lock, start},
     ui,
 };
@@ -39,7 +42,7 @@ use plan::Plan;
 /// The prompt reaches the worker byte for byte: from the words, from stdin (`-`,
 /// or no words and stdin is no terminal), or from a file. For `sh`, several
 /// words are a program and its arguments, and one word is a script for `sh -c`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SpawnArgs {
     /// The role to give it: a file in `.cx/agents/`, `~/.config/cx/agents/`, or a built-in one
@@ -115,7 +118,7 @@ pub struct SpawnArgs {
     context: ContextArgs,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 struct ContextArgs {
     /// What the whole work is for
     #[arg(long, value_name = "TEXT")]
@@ -165,7 +168,34 @@ pub fn run(args: &SpawnArgs) -> Result<Exit, Failure> {
     let session = Session::open()?;
     let settings = Settings::load(&session)?;
     let plan = Plan::check(args, &session, &settings)?;
+    let Launched { id, spec } = launch(&session, &settings, &plan)?;
+    let mut out = ui::out();
+    if args.json {
+        let tree = spec.tree.as_ref();
+        out.json(&Printed {
+            job: id,
+            name: spec.name.as_str(),
+            id: &spec.id,
+            mode: spec.mode,
+            branch: tree.map(|tree| tree.branch.as_str()),
+            worktree: tree.map(|tree| tree.path.as_str()),
+        })?;
+    } else {
+        out.line(format_args!("[{}] {}", id.0, spec.name))?;
+    }
+    out.finish()?;
+    Ok(Exit::Success)
+}
 
+/// A job that was started.
+#[derive(Debug)]
+pub(super) struct Launched {
+    pub(super) id: JobId,
+    pub(super) spec: Box<Spawned>,
+}
+
+/// Makes the job and starts its supervisor.
+fn launch(session: &Session, settings: &Settings, plan: &Plan) -> Result<Launched, Failure> {
     let draft = session.store.draft().map_err(store)?;
     crash::point("draft");
     let files = JobFiles::in_dir(draft.path());
@@ -183,13 +213,13 @@ pub fn run(args: &SpawnArgs) -> Result<Exit, Failure> {
     let (id, spec, offset) = {
         let mut appender = session.store.appender().map_err(store)?;
         let head = appender.head().map_err(store)?;
-        let spec = plan.finish(&session, &settings, &head)?;
+        let spec = plan.finish(session, settings, &head)?;
         if spec.max_jobs.is_some() && spec.after.is_empty() {
             lock::begin_turn_wait(&lock_file).map_err(|e| {
                 Failure::internal(format!("cannot queue the job: {e}; nothing was started"))
             })?;
         }
-        let id = settle(&session, draft.path(), head.next)?;
+        let id = settle(session, draft.path(), head.next)?;
         crash::point("settled");
         let event = Event::Spawned(Box::new(spec));
         let offset = match appender.append(id, &event) {
@@ -216,22 +246,7 @@ pub fn run(args: &SpawnArgs) -> Result<Exit, Failure> {
         ui::warn(note);
         session.store.append(id, &Event::Note(Note { text: note.clone() })).map_err(store)?;
     }
-    let mut out = ui::out();
-    if args.json {
-        let tree = spec.tree.as_ref();
-        out.json(&Printed {
-            job: id,
-            name: spec.name.as_str(),
-            id: &spec.id,
-            mode: spec.mode,
-            branch: tree.map(|tree| tree.branch.as_str()),
-            worktree: tree.map(|tree| tree.path.as_str()),
-        })?;
-    } else {
-        out.line(format_args!("[{}] {}", id.0, spec.name))?;
-    }
-    out.finish()?;
-    Ok(Exit::Success)
+    Ok(Launched { id, spec })
 }
 
 /// Gives the draft the first number from `next` on that has no folder yet: one

@@ -13,7 +13,7 @@ use crate::{
     failure::Failure,
     git::{Head, Repo},
     job::{BackendKind, JobName, Mode, slug},
-    ledger::{Head as LedgerHead, Spawned, Tree},
+    ledger::{Head as LedgerHead, Resolves, Spawned, Tree},
 };
 
 /// A job whose input is good.
@@ -40,14 +40,7 @@ impl Plan {
             None => None,
         };
         let agent = agent.as_ref();
-        let backend = match &args.backend {
-            Some(word) => word.parse().map_err(|()| {
-                let known = BackendKind::ALL.map(BackendKind::as_str).join(", ");
-                Failure::usage(format!("there is no backend '{word}'"))
-                    .hint(format!("one of: {known}"))
-            })?,
-            None => agent.and_then(|agent| agent.backend).unwrap_or(config.backend),
-        };
+        let backend = choose_backend(args, agent, config.backend)?;
         let mode = match (args.read, args.write) {
             (true, _) => Mode::Reader,
             (_, true) => Mode::Writer,
@@ -121,6 +114,7 @@ impl Plan {
                 checkout: checkout.as_deref().map(utf8).transpose()?,
                 tree: None,
                 scope,
+                resolves: None,
                 after: after.into_iter().flatten().collect(),
                 timeout_ms: timeout.map(millis),
                 silence_ms: silence.map(millis),
@@ -137,6 +131,30 @@ impl Plan {
             base,
             notes,
         })
+    }
+
+    /// What would do the work.
+    pub(super) fn backend(
+        args: &SpawnArgs,
+        session: &Session,
+        settings: &Settings,
+    ) -> Result<BackendKind, Failure> {
+        let checkout = session.place.as_ref().and_then(|place| place.checkout.clone());
+        let agent = match &args.agent {
+            Some(name) => Some(find_agent(name, session, checkout.as_deref())?),
+            None => None,
+        };
+        choose_backend(args, agent.as_ref(), settings.config.backend)
+    }
+
+    /// Makes it a resolver, which stands at the top of its worktree.
+    pub(super) fn resolve(&mut self, name: JobName, title: String, resolves: Resolves) {
+        self.spec.name = name;
+        self.spec.title = title;
+        self.spec.resolves = Some(resolves);
+        if let Some((_, prefix)) = &mut self.base {
+            prefix.clear();
+        }
     }
 
     /// Settles name, branch and worktree, under the ledger's lock.
@@ -206,6 +224,20 @@ impl Plan {
                 .hint("choose another with -n, or leave -n out")),
         }
     }
+}
+
+fn choose_backend(
+    args: &SpawnArgs,
+    agent: Option<&Agent>,
+    configured: BackendKind,
+) -> Result<BackendKind, Failure> {
+    let Some(word) = &args.backend else {
+        return Ok(agent.and_then(|agent| agent.backend).unwrap_or(configured));
+    };
+    word.parse().map_err(|()| {
+        let known = BackendKind::ALL.map(BackendKind::as_str).join(", ");
+        Failure::usage(format!("there is no backend '{word}'")).hint(format!("one of: {known}"))
+    })
 }
 
 fn find_agent(name: &str, session: &Session, checkout: Option<&Path>) -> Result<Agent, Failure> {

@@ -15,8 +15,14 @@ fn message() -> CommitMessage {
 
 fn keep(fixture: &Fixture, tree: &Path) -> Kept {
     let place = fixture.place();
-    let what =
-        Leftovers { place: &place, worktree: tree, branch: "cx/a", name: "a", message: &message() };
+    let what = Leftovers {
+        place: &place,
+        worktree: tree,
+        branch: "cx/a",
+        name: "a",
+        message: &message(),
+        merges: None,
+    };
     leftovers(&what).expect("kept")
 }
 

@@ -15,6 +15,7 @@ mod meet;
 mod order;
 mod plan;
 mod recover;
+mod resolve;
 mod seal;
 mod tree;
 
@@ -26,6 +27,7 @@ pub use matrix::{Clash, Matrix, Pair};
 pub use meet::{Collision, Effort, collisions};
 pub use plan::plan;
 pub use recover::{Recovered, is_pending, recover};
+pub use resolve::{conflicts_of, markers_left, stand};
 pub use seal::{Seal, clear, seal};
 
 use super::{CommitMessage, GitError, Oid};

@@ -186,7 +186,7 @@ pub fn admin_dir(place: &Place, path: &Path) -> Option<PathBuf> {
 }
 
 /// The worktree at `path` as a [`Place`], found from git's side where it is a linked one.
-pub(super) fn place_of(place: &Place, path: &Path) -> Result<Place, GitError> {
+pub(in crate::git) fn place_of(place: &Place, path: &Path) -> Result<Place, GitError> {
     if let Some(git_dir) = admin_dir(place, path) {
         let checkout = Some(fs::canonicalize(path).map_err(GitError::io("read", path))?);
         let (common_dir, prefix) = (place.common_dir.clone(), PathBuf::new());

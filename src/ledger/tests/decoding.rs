@@ -7,6 +7,8 @@ fn every_kind_reads_back_as_it_was_written() {
     full.argv = vec!["a".to_owned(), "\u{0}\"\n".to_owned()];
     full.after = vec![JobId(1), JobId(2)];
     full.max_jobs = Some(3);
+    full.resolves =
+        Some(Resolves { job: JobId(2), tip: "8".repeat(40), verify: vec!["make".to_owned()] });
     let mut end = exited(Outcome::Other("new-word".to_owned()));
     end.exit = Some(WorkerExit::Signal(9));
     end.reason = Some("why: \"\u{1f980}\"".to_owned());

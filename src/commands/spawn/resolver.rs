@@ -1,0 +1,66 @@
+//! A writer that resolves a conflict: a job like any other, but its base, its
+//! name and its prompt are given, and the conflict stands in its worktree.
+
+use std::ffi::OsString;
+
+use super::{Launched, SpawnArgs, launch, plan::Plan};
+use crate::{
+    commands::{session::Session, settings::Settings},
+    failure::Failure,
+    git::Oid,
+    job::{BackendKind, slug},
+    ledger::Resolves,
+};
+
+/// What is to be resolved, and by whom.
+pub(in crate::commands) struct Resolver<'a> {
+    /// The role to give it.
+    pub(in crate::commands) agent: Option<&'a str>,
+    /// What does the work.
+    pub(in crate::commands) backend: Option<&'a str>,
+    /// The commit that is merged into.
+    pub(in crate::commands) base: &'a Oid,
+    /// The conflict.
+    pub(in crate::commands) resolves: Resolves,
+    /// Its name, if that is free.
+    pub(in crate::commands) name: String,
+    /// For listings.
+    pub(in crate::commands) title: String,
+    /// What a model is told.
+    pub(in crate::commands) prompt: String,
+    /// What `sh` runs.
+    pub(in crate::commands) command: Vec<OsString>,
+}
+
+/// Starts it.
+pub(in crate::commands) fn resolver(
+    session: &Session,
+    what: Resolver<'_>,
+) -> Result<Launched, Failure> {
+    let settings = Settings::load(session)?;
+    let mut args = SpawnArgs {
+        agent: what.agent.map(str::to_owned),
+        backend: what.backend.map(str::to_owned),
+        write: true,
+        base: Some(what.base.to_string()),
+        ..SpawnArgs::default()
+    };
+    // A shell must not run what is written for a model.
+    args.prompt = match Plan::backend(&args, session, &settings)? {
+        BackendKind::Sh if what.command.is_empty() => {
+            return Err(Failure::usage(
+                "the backend sh has to be told how to resolve the conflict",
+            )
+            .hint("cx resolve JOB -b sh -- COMMAND, or choose another backend with -b"));
+        }
+        BackendKind::Sh => what.command,
+        BackendKind::Codex if !what.command.is_empty() => {
+            return Err(Failure::usage("a command is for the backend sh; nothing was started")
+                .hint("leave it out, or add -b sh"));
+        }
+        BackendKind::Codex => vec![what.prompt.into()],
+    };
+    let mut plan = Plan::check(&args, session, &settings)?;
+    plan.resolve(slug(&what.name), what.title, what.resolves);
+    launch(session, &settings, &plan)
+}
