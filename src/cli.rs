@@ -87,6 +87,7 @@ pub enum Command {
     Apply(commands::apply::ApplyArgs),
     Conflicts(commands::conflicts::ConflictsArgs),
     Resolve(commands::resolve::ResolveArgs),
+    Push(commands::push::PushArgs),
     Logs(commands::logs::LogsArgs),
     Diff(commands::diff::DiffArgs),
     Show(commands::show::ShowArgs),

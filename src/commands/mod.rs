@@ -20,6 +20,7 @@ pub mod man;
 pub mod merge;
 pub mod path;
 pub mod prompt;
+pub mod push;
 pub mod resolve;
 pub mod segment;
 mod session;
@@ -55,6 +56,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Apply(args) => apply::run(args),
         Command::Conflicts(args) => conflicts::run(args),
         Command::Resolve(args) => resolve::run(args),
+        Command::Push(args) => push::run(args),
         Command::Logs(args) => logs::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Show(args) => show::run(args),

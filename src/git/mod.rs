@@ -19,6 +19,7 @@ pub mod include;
 pub mod merge;
 pub mod oid;
 pub mod place;
+pub mod push;
 pub mod refs;
 pub mod repo;
 pub mod stage;

@@ -68,3 +68,23 @@ impl Question<'_> {
 pub fn on_terminal(program: &Path, args: &[OsString]) -> io::Result<Option<i32>> {
     Ok(duct::cmd(program, args).unchecked().run()?.status.code())
 }
+
+/// Runs a program with our own stdout and stderr, and with the content of a file
+/// (none: nothing) on stdin; gives its exit code, if it had one.
+pub fn with_input(
+    program: &Path,
+    args: &[OsString],
+    dir: &Path,
+    env_remove: &[&str],
+    input: Option<&Path>,
+) -> io::Result<Option<i32>> {
+    let mut expression = duct::cmd(program, args).dir(dir).unchecked();
+    expression = match input {
+        Some(file) => expression.stdin_path(file),
+        None => expression.stdin_null(),
+    };
+    for name in env_remove {
+        expression = expression.env_remove(name);
+    }
+    Ok(expression.run()?.status.code())
+}

@@ -24,6 +24,7 @@ mod look;
 mod manual;
 mod merge;
 mod parallel;
+mod push;
 mod races;
 mod readers;
 mod resolve;
