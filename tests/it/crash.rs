@@ -362,9 +362,10 @@ fn collect_is_killed() {
         let said = crashing(&sandbox, at, ["collect", "--format", "{message}"]).signal(9);
         assert_eq!(said.stdout(), "first\nsecond\n", "{at}");
         // Rather twice than never.
-        let again = sandbox.cx(["collect", "--format", "{message}"]).ok().stdout();
-        let expected = if at == "collected" { "second\n" } else { "first\nsecond\n" };
-        assert_eq!(again, expected, "{at}");
+        if at == "collect-written" {
+            let again = sandbox.cx(["collect", "--format", "{message}"]).ok().stdout();
+            assert_eq!(again, "first\nsecond\n", "{at}");
+        }
         sandbox.cx(["collect"]).code(1);
         understood(&sandbox, at);
     }
