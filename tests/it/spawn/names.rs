@@ -48,7 +48,8 @@ fn a_chosen_name_that_is_taken_is_refused_and_one_of_cx_gets_a_suffix() {
     sandbox.reader("auth", &gate.pass());
     let refused = sandbox.cx(["spawn", "-b", "sh", "-n", "auth", "true"]);
     refused.refused(2, "the name 'auth' is in use by [1] auth");
-    assert_eq!(sandbox.spawn_sh(["true"]), "[2] true");
+    // It waits, so that its name stays in use.
+    assert_eq!(sandbox.spawn_sh(["--after", "auth", "true"]), "[2] true");
     assert_eq!(sandbox.spawn_sh(["-w", "true"]), "[3] true-2");
     gate.open();
     sandbox.cx(["wait"]).ok();
