@@ -13,9 +13,11 @@
 
 pub mod confine;
 pub mod crash;
+pub mod disk;
 pub mod lock;
 pub mod run;
 pub mod signals;
 pub mod start;
+pub mod stdio;
 pub mod tree;
 pub mod watch;
