@@ -186,7 +186,7 @@ pub fn end_turn_wait(lock: &impl AsFd) -> io::Result<()> {
 
 /// Blocks until the job whose lock file is at `path` has had its turn, or is
 /// dead.
-fn wait_turn(path: &Path) -> io::Result<()> {
+pub(super) fn wait_turn(path: &Path) -> io::Result<()> {
     let file = match File::open(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         other => other?,

@@ -21,3 +21,6 @@ pub mod start;
 pub mod stdio;
 pub mod tree;
 pub mod watch;
+
+#[cfg(test)]
+mod tests;

@@ -78,10 +78,10 @@ pub fn signal_all_below(top: ProcessRef, number: i32) -> io::Result<bool> {
 }
 
 #[derive(Debug, PartialEq)]
-struct Stat {
-    state: u8,
-    parent: i32,
-    start: u64,
+pub(super) struct Stat {
+    pub(super) state: u8,
+    pub(super) parent: i32,
+    pub(super) start: u64,
 }
 
 impl Stat {
@@ -89,7 +89,7 @@ impl Stat {
         Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
     }
 
-    fn parse(text: &[u8]) -> Option<Self> {
+    pub(super) fn parse(text: &[u8]) -> Option<Self> {
         // The command may contain anything; its closing parenthesis is the last.
         let end = text.iter().rposition(|b| *b == b')')?;
         let rest = std::str::from_utf8(text.get(end + 1..)?).ok()?;

@@ -27,7 +27,11 @@ fn storm(sandbox: &Sandbox, options: &str, worker: &str) {
     }
     assert_eq!(printed.len() as u64, SHELLS * EACH);
     let waited = sandbox.cx(["wait"]).code(1);
-    let told = waited.stderr().lines().filter(|line| line.contains("failed 1")).count() as u64;
+    let told = waited
+        .stderr()
+        .lines()
+        .filter(|line| line.contains("failed: ended with exit code 1"))
+        .count() as u64;
     assert_eq!(told, SHELLS * (EACH / 3), "{waited}");
 
     let events = sandbox.ledger().events();
@@ -47,7 +51,7 @@ fn storm(sandbox: &Sandbox, options: &str, worker: &str) {
     }
     for job in sandbox.cx(["jobs", "-a", "--json"]).ok().json().as_array().unwrap() {
         let number: u64 = job["name"].as_str().unwrap().split('-').nth(1).unwrap().parse().unwrap();
-        let status = if number % 3 == 0 { "failed" } else { "succeeded" };
+        let status = if number.is_multiple_of(3) { "failed" } else { "succeeded" };
         assert_eq!(job["status"], status, "{job}");
     }
 }
