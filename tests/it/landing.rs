@@ -35,7 +35,10 @@ fn the_one_that_collides_with_most_gives_way_unless_the_order_counts() {
     assert!(said.starts_with("[1] all held back: conflicts with a, b, c in\n"), "{said}");
     let said = sandbox.cx(["merge", "--dry-run", "--in-order"]).code(1).stdout();
     assert!(said.starts_with("[1] all would merge into main"), "{said}");
-    assert!(said.contains("[2] a held back: conflicts with all in\n      a (contents)\n"), "{said}");
+    assert!(
+        said.contains("[2] a held back: conflicts with all in\n      a (contents)\n"),
+        "{said}"
+    );
     let merged = sandbox.cx(["merge"]).code(1);
     assert_eq!(sandbox.read("a") + &sandbox.read("b") + &sandbox.read("c"), "a\nb\nc\n");
     assert!(merged.stderr().contains("to bring all in: git merge cx/all"), "{merged}");
