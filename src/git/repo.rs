@@ -5,6 +5,8 @@
 //! clone, reftable, SHA-256, an extension it does not know) is asked through
 //! `git`, with the same answers.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::{Git, GitError, Oid, Place, worktree};
@@ -265,6 +267,37 @@ impl Repo {
             1 => Ok(None),
             _ => Err(output.error()),
         }
+    }
+
+    /// All best common ancestors: none for unrelated histories, several where
+    /// histories cross.
+    pub fn merge_bases(&self, a: &Oid, b: &Oid) -> Result<Vec<Oid>, GitError> {
+        if let Some(lib) = &self.lib {
+            match lib.merge_bases(lib_oid(a)?, lib_oid(b)?) {
+                Ok(bases) => return bases.iter().map(|oid| oid_of(*oid)).collect(),
+                Err(error) if error.code() == git2::ErrorCode::NotFound => return Ok(Vec::new()),
+                Err(_) => {}
+            }
+        }
+        let output = self.git().args(["merge-base", "--all", a.as_str(), b.as_str()]).output()?;
+        let answer = |_| GitError::Answer("git merge-base --all".to_owned());
+        match output.code() {
+            0 => output.text().lines().map(|line| Oid::new(line).map_err(answer)).collect(),
+            1 => Ok(Vec::new()),
+            _ => Err(output.error()),
+        }
+    }
+
+    /// Whether the tree `tree` has a folder `path`. `false` also where only git
+    /// itself could tell: this is asked often, to save work.
+    pub(super) fn has_folder(&self, tree: &Oid, path: &[u8]) -> bool {
+        let path = Path::new(OsStr::from_bytes(path));
+        let Some(lib) = &self.lib else { return false };
+        let tree = lib_oid(tree).ok().and_then(|oid| lib.find_tree(oid).ok());
+        path.as_os_str().is_empty()
+            || tree
+                .and_then(|tree| tree.get_path(path).ok())
+                .is_some_and(|entry| entry.kind() == Some(git2::ObjectType::Tree))
     }
 }
 

@@ -43,6 +43,14 @@ impl Fixture {
         fixture
     }
 
+    /// A repository on `main` without a commit, for histories that are imported.
+    pub(super) fn bare_of_commits() -> Self {
+        let fixture = Self { temp: tempfile::tempdir().expect("a folder") };
+        fs::create_dir(fixture.root()).expect("made");
+        fixture.git(&["init", "-q", "-b", "main"]);
+        fixture
+    }
+
     /// The checkout.
     pub(super) fn root(&self) -> PathBuf {
         fs::canonicalize(self.temp.path()).expect("there").join("repo")

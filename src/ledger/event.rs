@@ -57,6 +57,8 @@ pub enum Event {
     Collected,
     /// Its branch was merged.
     Merged(Merged),
+    /// Its merge was taken back; it is unmerged again.
+    Unmerged(Unmerged),
     /// Its files, worktree or branch were removed.
     Cleaned(Cleaned),
     /// A kind that this version does not know.
@@ -238,6 +240,28 @@ pub struct Merged {
     pub commit: String,
     /// The tip that was merged.
     pub tip: String,
+    /// The merge it was part of; absent where cx found it merged already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Batch>,
+}
+
+/// One landing. The jobs that landed together have equal ones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// Where the branch was, or what it was made from.
+    pub before: String,
+    /// Where it was afterwards.
+    pub after: String,
+    /// The merge made the branch.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub made: bool,
+}
+
+/// [`Event::Unmerged`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unmerged {
+    /// The branch that it was taken out of.
+    pub from: String,
 }
 
 /// [`Event::Cleaned`].
@@ -301,6 +325,7 @@ impl Event {
             Self::Lost => "lost",
             Self::Collected => "collected",
             Self::Merged(_) => "merged",
+            Self::Unmerged(_) => "unmerged",
             Self::Cleaned(_) => "cleaned",
             Self::Unknown => "unknown",
         }
@@ -334,6 +359,7 @@ pub(super) fn encode(
         Event::KillRequested(body) => line(head, body),
         Event::Exited(body) => line(head, body),
         Event::Merged(body) => line(head, body),
+        Event::Unmerged(body) => line(head, body),
         Event::Cleaned(body) => line(head, body),
         Event::Queued | Event::Admitted | Event::Lost | Event::Collected | Event::Unknown => {
             line(head, &Nothing {})
@@ -365,6 +391,7 @@ pub fn decode(line: &[u8]) -> Option<Record> {
         "lost" => Event::Lost,
         "collected" => Event::Collected,
         "merged" => body(line, Event::Merged),
+        "unmerged" => body(line, Event::Unmerged),
         "cleaned" => body(line, Event::Cleaned),
         _ => Event::Unknown,
     };

@@ -145,6 +145,7 @@ impl Job {
             match event {
                 Event::Collected => self.collected = true,
                 Event::Merged(merged) => self.merged = Some(merged),
+                Event::Unmerged(_) => self.merged = None,
                 Event::Cleaned(cleaned) => {
                     self.tree_gone |= cleaned.tree;
                     self.files_gone |= cleaned.files;
@@ -183,6 +184,7 @@ impl Job {
             Event::Spawned(_)
             | Event::Collected
             | Event::Merged(_)
+            | Event::Unmerged(_)
             | Event::Cleaned(_)
             | Event::Unknown => {}
         }

@@ -109,13 +109,22 @@ impl Appender<'_> {
     ///
     /// When the write fails, the ledger is cut back to what it was.
     pub fn append(&mut self, job: JobId, event: &Event) -> Result<u64, StoreError> {
-        let line = encode(
-            Timestamp::now().round(jiff::Unit::Millisecond).unwrap_or_default(),
-            job,
-            event,
-        )?;
+        self.append_all([(job, event)])
+    }
+
+    /// Appends events that belong together, in one write and with one time.
+    /// Gives the offset at which the first line begins.
+    pub fn append_all<'e>(
+        &mut self,
+        events: impl IntoIterator<Item = (JobId, &'e Event)>,
+    ) -> Result<u64, StoreError> {
+        let now = Timestamp::now().round(jiff::Unit::Millisecond).unwrap_or_default();
+        let mut lines = Vec::new();
+        for (job, event) in events {
+            lines.extend(encode(now, job, event)?);
+        }
         let begin = self.len;
-        self.write(&line)?;
+        self.write(&lines)?;
         Ok(begin)
     }
 

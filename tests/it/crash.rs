@@ -59,6 +59,9 @@ const MERGE: [(&str, bool); 6] = [
     ("landed", true),
 ];
 
+/// Points in `cx merge --undo`, besides those of a landing.
+const UNDO: [&str; 1] = ["undo-marked"];
+
 /// Points in `cx clean`.
 const CLEAN: [&str; 5] = ["clean-kept", "clean-renamed", "clean-worktree", "clean-tree", "cleaned"];
 
@@ -69,7 +72,9 @@ const COLLECT: [&str; 2] = ["collect-written", "collected"];
 fn every_crash_point_is_in_a_table() {
     let mut known: BTreeSet<&str> = BTreeSet::new();
     known.extend(SPAWN.iter().chain(&AFTER_WORKER).chain(&MERGE).map(|(point, _)| *point));
-    known.extend([&BEFORE_WORKER[..], &WITH_WORKER, &QUEUE, &RECOVERY, &CLEAN, &COLLECT].concat());
+    known.extend(
+        [&BEFORE_WORKER[..], &WITH_WORKER, &QUEUE, &RECOVERY, &UNDO, &CLEAN, &COLLECT].concat(),
+    );
     let mut found = BTreeSet::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
     while let Some(folder) = folders.pop() {

@@ -1,15 +1,17 @@
 //! From a plan to the branch, and to the ledger.
 
-use super::{failure, report::Row};
+use super::{Chosen, failure};
 use crate::{
-    commands::session::{Session, store},
+    commands::session::{Session, git, store},
     failure::Failure,
     git::{
-        Oid, Place,
-        merge::{self, Landing, MergePlan, Step, Target},
+        Oid, Place, Repo,
+        merge::{self, Landing, MergePlan, Step, Style, Target, Verdict},
     },
-    ledger::{Event, Job, Merged},
+    job::JobId,
+    ledger::{Batch, Event, Merged},
     process::crash,
+    ui,
 };
 
 /// Moves the target, and the checkout that has it, to the plan's result.
@@ -18,10 +20,8 @@ pub(super) fn land(
     place: &Place,
     target: &Target,
     plan: &MergePlan,
-    rows: &[Row],
 ) -> Result<(), Failure> {
-    let landed: Vec<&str> =
-        rows.iter().filter(|row| row.result == "merged").map(|row| row.name.as_str()).collect();
+    let landed: Vec<&str> = plan.landed.iter().map(|at| plan.entries[*at].key.as_str()).collect();
     merge::land(&Landing {
         place,
         target,
@@ -35,26 +35,77 @@ pub(super) fn land(
     Ok(())
 }
 
-/// Writes into the ledger what became of `job`, of which `tip` was merged.
+/// Writes into the ledger what became of the jobs, in one piece.
 pub(super) fn mark(
     session: &Session,
-    job: &Job,
-    row: &Row,
-    tip: &Oid,
-    into: &str,
+    repo: &Repo,
+    target: &Target,
+    plan: &MergePlan,
+    chosen: &[Chosen],
 ) -> Result<(), Failure> {
-    let tip = tip.as_str().to_owned();
-    let commit = match row.result {
-        "merged" => row.commit.clone().unwrap_or_default(),
-        // By hand, or by a merge that was killed before it could say so.
-        "already-merged" if job.is_unmerged() => tip.clone(),
-        _ => return Ok(()),
+    let batch = Batch {
+        before: target.tip.to_string(),
+        after: plan.result.to_string(),
+        made: target.is_new,
     };
-    let merged = Merged { into: into.to_owned(), commit, tip };
-    session.store.append(job.job, &Event::Merged(merged)).map_err(store)
+    let mut events: Vec<(JobId, Event)> = Vec::new();
+    for (one, entry) in chosen.iter().zip(&plan.entries) {
+        let tip = &one.candidate.tip;
+        let into = target.branch.clone();
+        let merged = match &entry.verdict {
+            Verdict::Landed { commit } => Merged {
+                into,
+                commit: commit.to_string(),
+                tip: tip.to_string(),
+                batch: Some(batch.clone()),
+            },
+            // By hand, or by a merge that was killed before it could say so.
+            Verdict::AlreadyContained if one.job.is_unmerged() && is_in(repo, target, one)? => {
+                let tip = tip.to_string();
+                Merged { into, commit: tip.clone(), tip, batch: None }
+            }
+            _ => continue,
+        };
+        events.push((one.job.job, Event::Merged(merged)));
+    }
+    append(session, &events)
 }
 
-fn step_name(step: Step) -> &'static str {
+/// Whether the target holds the job's work, now that it holds its branch. One
+/// that was moved back to where it began says nothing about the work.
+fn is_in(repo: &Repo, target: &Target, one: &Chosen) -> Result<bool, Failure> {
+    let base = one.job.spec.tree.as_ref().and_then(|tree| Oid::new(&tree.base).ok());
+    let has_work = match &base {
+        Some(base) => !repo.is_ancestor(&one.candidate.tip, base).map_err(git)?,
+        None => false,
+    };
+    match &one.ended_at {
+        Some(ended_at) if !has_work => repo.is_ancestor(ended_at, &target.tip).map_err(git),
+        _ => Ok(has_work),
+    }
+}
+
+/// Appends events that belong together.
+pub(super) fn append(session: &Session, events: &[(JobId, Event)]) -> Result<(), Failure> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let mut appender = session.store.appender().map_err(store)?;
+    appender.append_all(events.iter().map(|(job, event)| (*job, event))).map_err(store)?;
+    Ok(())
+}
+
+/// Runs the hook that hears of merges, where there is a checkout to run it in.
+/// The merge has happened, whatever comes of it.
+pub(super) fn post_merge(target: &Target, style: Style) {
+    let Some(checkout) = &target.checkout else { return };
+    if let Err(error) = merge::post_merge(checkout, style == Style::Squash) {
+        ui::warn(format_args!("the hook post-merge did not run: {error}"));
+    }
+}
+
+/// The name of a crash point.
+pub(super) fn step_name(step: Step) -> &'static str {
     match step {
         Step::Journal => "merge-journal",
         Step::Locked => "merge-locked",

@@ -1,33 +1,46 @@
 //! `cx merge`
 //!
-//! The way of a batch: [`select`] the jobs, plan them in memory, [`land`] what
-//! merges, write it into the ledger, [`report`].
+//! The way of a batch: [`select`] the jobs and their tips, plan them in memory,
+//! let the gates hold back what must not land, [`seal`] the commits (hooks,
+//! editor, signatures), [`land`] them, write that into the ledger, [`report`].
+//! Until it lands nothing but objects has changed.
 
+mod bisect;
 mod land;
 mod report;
 mod select;
+mod undo;
+mod verify;
+
+use std::time::Duration;
 
 use clap::Args;
 
-use self::report::Row;
+pub(super) use self::verify::scratch;
+use self::{
+    report::Row,
+    select::Chosen,
+    verify::{Check, Verifier},
+};
 use super::session::{Session, git, refuse_in_worker};
 use crate::{
     failure::{Exit, Failure},
     git::{
         Place, Repo,
-        merge::{self, MergeError, Recovered, Style, Target},
+        merge::{self, Candidate, MergeError, MergePlan, Order, Recovered, Seal, Style, Target},
     },
+    job::parse_duration,
     ui,
 };
 
 /// Merge the branches of finished writers, all that merge, at once
 ///
-/// Everything is tried in memory first, with git's own merge. A job that
-/// conflicts is held back and named, with its paths and its opponent; the others
-/// land. The checkout, the index and the branch change once, at the end, and
-/// only if the branch has not moved meanwhile. Local changes that would be
-/// overwritten: nothing is merged. The exit code is 1 when something was held
-/// back or there was nothing to merge.
+/// Everything is tried in memory first, with git's own merge. Where not all fit
+/// together as many as can be are merged; a job that conflicts is held back and
+/// named, with its paths and its opponent. The checkout, the index and the branch
+/// change once, at the end, and only if the branch has not moved meanwhile. Local
+/// changes that would be overwritten: nothing is merged. The exit code is 1 when
+/// something was held back or there was nothing to merge.
 #[derive(Debug, Args)]
 pub struct MergeArgs {
     /// The jobs, merged in this order; all finished and unmerged writers that succeeded if none is named
@@ -39,18 +52,62 @@ pub struct MergeArgs {
     into: Option<String>,
 
     /// One ordinary commit for each job
-    #[arg(long, conflicts_with_all = ["rebase", "no_ff"])]
+    #[arg(long, group = "style")]
     squash: bool,
 
     /// Each job's commits again, on top of the branch
-    #[arg(long, conflicts_with = "no_ff")]
+    #[arg(long, group = "style")]
     rebase: bool,
 
     /// A merge commit also where the branch could simply move forward
-    #[arg(long)]
+    #[arg(long, group = "style")]
     no_ff: bool,
 
-    /// Say what would happen; change nothing
+    /// Only move the branch forward; hold back what would need a merge
+    #[arg(long, group = "style")]
+    ff_only: bool,
+
+    /// An earlier job holds back a later one, also where others than the first would be more
+    #[arg(long)]
+    in_order: bool,
+
+    /// The message of the merge commits; twice for another paragraph. The `Cx-` lines are added
+    #[arg(short, long, value_name = "TEXT", conflicts_with_all = ["rebase", "ff_only"])]
+    message: Vec<String>,
+
+    /// Edit the message of each merge commit
+    #[arg(short, long, conflicts_with_all = ["rebase", "ff_only", "dry_run"])]
+    edit: bool,
+
+    /// Run none of the repository's hooks: pre-merge-commit, commit-msg, post-merge
+    #[arg(long)]
+    no_hooks: bool,
+
+    /// Land only what this passes: a command line for sh, run on the merged tree
+    ///
+    /// It runs in a scratch worktree that keeps its build caches. When it fails,
+    /// the jobs that make it fail are found with few runs, named and held back;
+    /// the rest lands once it has passed.
+    #[arg(long, value_name = "CMD", value_hint = clap::ValueHint::CommandString)]
+    verify: Option<String>,
+
+    /// A run of the check that takes longer than this has failed
+    #[arg(long, value_name = "D", value_parser = parse_duration)]
+    verify_timeout: Option<Duration>,
+
+    /// Check after every job, so that each step passes, and not only the result
+    #[arg(long)]
+    verify_each: bool,
+
+    /// Do without the check that is configured (merge.verify)
+    #[arg(long, conflicts_with_all = ["verify", "verify_each", "verify_timeout"])]
+    no_verify: bool,
+
+    /// Take the last merge back, if nothing has come since
+    #[arg(long, conflicts_with_all = ["jobs", "style", "in_order", "message", "edit", "verify", "verify_each"])]
+    undo: bool,
+
+    /// Say what would happen; change nothing and run no hooks
     #[arg(long)]
     dry_run: bool,
 
@@ -59,51 +116,101 @@ pub struct MergeArgs {
     json: bool,
 }
 
+impl MergeArgs {
+    fn style(&self) -> Style {
+        match (self.squash, self.rebase, self.no_ff, self.ff_only) {
+            (true, ..) => Style::Squash,
+            (_, true, ..) => Style::Rebase,
+            (_, _, true, _) => Style::NoFf,
+            (.., true) => Style::FfOnly,
+            _ => Style::Merge,
+        }
+    }
+}
+
 /// Runs the verb.
 pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
     refuse_in_worker("merge")?;
     let session = Session::open()?;
     let place = session.repository("merge")?;
     recover(&session, place)?;
+    if args.undo {
+        return undo::run(args, &session, place);
+    }
     let jobs = select::wanted(&session, args)?;
     let repo = Repo::open(place);
     if jobs.is_empty() {
         ui::note("nothing to merge: no finished writer has unmerged commits");
         if args.json {
             let target = Target::find(&repo, args.into.as_deref()).map_err(failure)?;
-            report::report(args, &[], &[], &target, &target.tip)?;
+            report::report(args, &[], &[], &target, &target.tip, &[])?;
         }
         return Ok(Exit::Failed);
     }
     let target = Target::find(&repo, args.into.as_deref()).map_err(failure)?;
-    let candidates = jobs
-        .iter()
-        .map(|job| select::candidate(&repo, job, &target))
-        .collect::<Result<Vec<_>, _>>()?;
-    let style = match (args.squash, args.rebase, args.no_ff) {
-        (true, ..) => Style::Squash,
-        (_, true, _) => Style::Rebase,
-        (.., true) => Style::NoFf,
-        _ => Style::Merge,
+    let chosen = select::chosen(&repo, &target, args, jobs)?;
+    let candidates: Vec<Candidate> = chosen.iter().map(|one| one.candidate.clone()).collect();
+    let check = Check::wanted(&session, args)?;
+    let order = if args.in_order { Order::AsGiven } else { Order::Most };
+    let plan = merge::plan(&repo, &target.tip, &candidates, args.style(), order).map_err(git)?;
+    // Here is the place for gates: each takes the plan and holds back more.
+    let mut verifier = match check {
+        Some(check) if plan.lands_something() => {
+            Some(Verifier::new(&session, &repo, &target, &candidates, args, check)?)
+        }
+        _ => None,
     };
-    let plan = merge::plan(&repo, &target.tip, &candidates, style).map_err(git)?;
-    let rows: Vec<Row> = jobs
+    let plan = match &mut verifier {
+        Some(verifier) => verifier.hold_back(&plan)?,
+        None => plan,
+    };
+    let plan = if args.dry_run || !plan.lands_something() {
+        plan
+    } else {
+        seal(&session, &repo, &target, &plan, &candidates, args)?
+    };
+    if let Some(verifier) = &mut verifier {
+        verifier.confirm(&plan)?;
+    }
+    let tries = verifier.as_ref().map_or(&[][..], Verifier::tries);
+    let rows: Vec<Row> = chosen
         .iter()
         .zip(&plan.entries)
-        .map(|(job, entry)| report::row(job, &entry.verdict))
+        .map(|(one, entry)| report::row(&one.job, &entry.verdict))
         .collect();
-    if plan.lands_something() && !args.dry_run {
-        land::land(&session, place, &target, &plan, &rows)?;
-    }
     if !args.dry_run {
-        for ((job, row), candidate) in jobs.iter().zip(&rows).zip(&candidates) {
-            land::mark(&session, job, row, &candidate.tip, &target.branch)?;
+        if plan.lands_something() {
+            land::land(&session, place, &target, &plan)?;
+        }
+        land::mark(&session, &repo, &target, &plan, &chosen)?;
+        if plan.lands_something() && !args.no_hooks {
+            land::post_merge(&target, args.style());
         }
     }
-    report::report(args, &jobs, &rows, &target, &plan.result)?;
+    report::report(args, &chosen, &rows, &target, &plan.result, tries)?;
     let held =
         rows.iter().any(|row| !matches!(row.result, "merged" | "already-merged" | "no-changes"));
     Ok(if held { Exit::Failed } else { Exit::Success })
+}
+
+/// The commits for good.
+fn seal(
+    session: &Session,
+    repo: &Repo,
+    target: &Target,
+    plan: &MergePlan,
+    candidates: &[Candidate],
+    args: &MergeArgs,
+) -> Result<MergePlan, Failure> {
+    let how = Seal {
+        style: args.style(),
+        target,
+        state: session.store.dir(),
+        worktree_lock: &session.store.worktree_lock(),
+        hooks: !args.no_hooks,
+        edit: args.edit,
+    };
+    merge::seal(repo, plan, candidates, &how).map_err(failure)
 }
 
 /// Finishes or takes back a merge that was cut short.
@@ -120,12 +227,17 @@ fn recover(session: &Session, place: &Place) -> Result<(), Failure> {
     Ok(())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
 fn failure(error: MergeError) -> Failure {
+    failed(error, "nothing was merged")
+}
+
+/// A failure that says what did not happen.
+#[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
+fn failed(error: MergeError, so: &str) -> Failure {
     let exit = match &error {
         MergeError::Detached | MergeError::BadBranch(_) => Exit::Usage,
         MergeError::Git(_) => Exit::Internal,
         _ => Exit::Failed,
     };
-    Failure::new(exit, format!("{error}; nothing was merged")).maybe_hint(error.hint())
+    Failure::new(exit, format!("{error}; {so}")).maybe_hint(error.hint())
 }

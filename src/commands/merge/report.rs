@@ -1,10 +1,8 @@
 //! What a merge says: rows for people and scripts.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 
-use super::MergeArgs;
+use super::{Chosen, MergeArgs, verify::Try};
 use crate::{
     commands::session::label,
     failure::Failure,
@@ -18,22 +16,30 @@ use crate::{
 };
 
 #[derive(Serialize)]
-pub(super) struct Report {
-    pub(super) into: String,
-    pub(super) before: String,
-    pub(super) after: String,
-    pub(super) dry_run: bool,
-    pub(super) jobs: Vec<Row>,
+struct Report<'a> {
+    into: String,
+    before: String,
+    after: String,
+    dry_run: bool,
+    jobs: &'a [Row],
+    /// What `--verify` ran.
+    #[serde(skip_serializing_if = "<[Try]>::is_empty")]
+    verify: &'a [Try],
 }
 
 #[derive(Serialize)]
 pub(super) struct Row {
     pub(super) job: JobId,
     pub(super) name: String,
-    /// `merged`, `already-merged`, `no-changes`, `conflict`, `unrelated`, `rebase-loses`.
+    /// `merged`, `already-merged`, `no-changes`, `conflict`, `unrelated`,
+    /// `rebase-loses`, `not-forward`, `refused`, `red`, `red-together`,
+    /// `red-on-top`.
     pub(super) result: &'static str,
     pub(super) commit: Option<String>,
     pub(super) conflicts: Vec<ConflictRow>,
+    /// The hook that refused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) hook: Option<&'static str>,
     /// Jobs that it collides with; empty: with the branch itself.
     pub(super) with: Vec<String>,
 }
@@ -53,6 +59,11 @@ pub(super) fn row(job: &Job, verdict: &Verdict) -> Row {
         Verdict::NoChanges => ("no-changes", None),
         Verdict::Unrelated => ("unrelated", None),
         Verdict::RebaseLoses => ("rebase-loses", None),
+        Verdict::NotForward => ("not-forward", None),
+        Verdict::Refused { .. } => ("refused", None),
+        Verdict::Red { with, .. } if !with.is_empty() => ("red-together", None),
+        Verdict::Red { on, .. } if !on.is_empty() => ("red-on-top", None),
+        Verdict::Red { .. } => ("red", None),
     };
     let (mut conflicts, mut with) = (Vec::new(), Vec::new());
     if let Verdict::Conflicts { paths, opponent } = verdict {
@@ -64,16 +75,24 @@ pub(super) fn row(job: &Job, verdict: &Verdict) -> Row {
             with.clone_from(names);
         }
     }
-    Row { job: job.job, name: job.spec.name.to_string(), result, commit, conflicts, with }
+    if let Verdict::Red { with: others, on } = verdict {
+        with.extend(others.iter().chain(on).cloned());
+    }
+    let hook = match verdict {
+        Verdict::Refused { hook } => Some(*hook),
+        _ => None,
+    };
+    Row { job: job.job, name: job.spec.name.to_string(), result, commit, conflicts, hook, with }
 }
 
 /// Says it.
 pub(super) fn report(
     args: &MergeArgs,
-    jobs: &[Job],
+    chosen: &[Chosen],
     rows: &[Row],
     target: &Target,
     result: &Oid,
+    verify: &[Try],
 ) -> Result<(), Failure> {
     let mut out = ui::out();
     if args.json {
@@ -82,40 +101,23 @@ pub(super) fn report(
             before: target.tip.as_str().to_owned(),
             after: result.as_str().to_owned(),
             dry_run: args.dry_run,
-            jobs: rows
-                .iter()
-                .map(|row| Row {
-                    job: row.job,
-                    name: row.name.clone(),
-                    result: row.result,
-                    commit: row.commit.clone(),
-                    conflicts: row
-                        .conflicts
-                        .iter()
-                        .map(|c| ConflictRow { path: c.path.clone(), kind: c.kind.clone() })
-                        .collect(),
-                    with: row.with.clone(),
-                })
-                .collect(),
+            jobs: rows,
+            verify,
         })?;
         return out.finish();
     }
-    for (job, row) in jobs.iter().zip(rows) {
-        out.line(format_args!("{} {}", label(job), sentence(job, row, target, args.dry_run)))?;
+    for (one, row) in chosen.iter().zip(rows) {
+        let sentence = sentence(&one.job, row, target, args.dry_run);
+        out.line(format_args!("{} {sentence}", label(&one.job)))?;
         for conflict in &row.conflicts {
             out.line(format_args!("      {} ({})", conflict.path, conflict.kind))?;
         }
     }
     out.finish()?;
-    for row in rows.iter().filter(|row| row.result == "conflict") {
-        let path =
-            jobs.iter().find(|job| job.job == row.job).and_then(|job| job.spec.tree.as_ref());
-        let mut hint = format!("to bring {} in: ", row.name);
-        if let Some(tree) = path {
-            let _ = write!(hint, "git merge {}", tree.branch);
+    for (one, row) in chosen.iter().zip(rows) {
+        if let Some(next) = next(one, row) {
+            ui::note(next);
         }
-        hint.push_str(", resolve, commit; then `cx clean` takes its worktree");
-        ui::note(hint);
     }
     Ok(())
 }
@@ -133,11 +135,61 @@ fn sentence(job: &Job, row: &Row, target: &Target, dry_run: bool) -> String {
         "already-merged" => format!("is in {into} already"),
         "no-changes" => "has nothing to merge".to_owned(),
         "unrelated" => format!("held back: it has no common history with {into}"),
-        "rebase-loses" => {
-            "held back: its merges hold changes that a rebase would lose; merge it without --rebase"
-                .to_owned()
+        "rebase-loses" => "held back: its merges hold changes that a rebase would lose".to_owned(),
+        "not-forward" => format!("held back: {into} has commits that it has not"),
+        "refused" => {
+            format!("held back: the hook {} said no", row.hook.unwrap_or("of this repository"))
+        }
+        "red" => "held back: the check fails with it".to_owned(),
+        "red-together" => {
+            let with = row.with.join(", ");
+            format!(
+                "held back: the check fails with it and {with} together, and with neither alone"
+            )
+        }
+        "red-on-top" => {
+            format!("held back: the check fails with it on top of {}", row.with.join(", "))
         }
         _ if row.with.is_empty() => format!("held back: conflicts with {into} in"),
         _ => format!("held back: conflicts with {} in", row.with.join(", ")),
     }
+}
+
+/// What to do about a job that was held back.
+fn next(one: &Chosen, row: &Row) -> Option<String> {
+    let name = &row.name;
+    Some(match row.result {
+        "conflict" if row.conflicts.iter().all(|conflict| conflict.kind == "case") => {
+            format!("to bring {name} in: rename one of each, since core.ignoreCase is set")
+        }
+        "conflict" => {
+            // What was merged is the branch, or its last commit where it is gone.
+            let tip = one.candidate.tip.as_str();
+            let branch = one.job.spec.tree.as_ref().map_or(tip, |tree| &tree.branch);
+            format!(
+                "to bring {name} in: git merge {branch}, resolve, commit; then `cx clean` takes its worktree"
+            )
+        }
+        "unrelated" => {
+            format!(
+                "to bring {name} in: git merge --allow-unrelated-histories {}",
+                one.candidate.tip
+            )
+        }
+        "rebase-loses" => format!("to bring {name} in: cx merge {name}, without --rebase"),
+        "not-forward" => format!("to bring {name} in: cx merge {name}, without --ff-only"),
+        "red" | "red-on-top" => {
+            let branch = one.job.spec.tree.as_ref().map_or("", |tree| &tree.branch);
+            format!(
+                "to bring {name} in: mend {branch} in its worktree (cx path {name}), then merge again"
+            )
+        }
+        "red-together" => {
+            format!("to bring {name} in without {}: cx merge {name}", row.with.join(", "))
+        }
+        "refused" => {
+            format!("to bring {name} in: change what the hook names, or cx merge --no-hooks {name}")
+        }
+        _ => return None,
+    })
 }

@@ -6,7 +6,7 @@ use crate::{
         session::{Session, git, label},
         view,
     },
-    failure::Failure,
+    failure::{Exit, Failure},
     git::{
         CommitMessage, Oid, Repo,
         merge::{Candidate, Target},
@@ -62,29 +62,95 @@ pub(super) fn wanted(session: &Session, args: &MergeArgs) -> Result<Vec<Job>, Fa
     Ok(jobs)
 }
 
-/// A job as something to merge: its branch as it is now, since a person may have
-/// mended it after the job. Where it is gone it is the tip that the ledger knows.
-pub(super) fn candidate(repo: &Repo, job: &Job, target: &Target) -> Result<Candidate, Failure> {
-    let exited = job.exited.as_ref();
-    let tree = job.spec.tree.as_ref();
-    let known = exited.and_then(|e| e.tip.as_ref()).or(tree.map(|t| &t.base));
-    let branch = match tree {
-        Some(tree) => repo.branch_tip(&tree.branch).map_err(git)?,
-        None => None,
+/// A job on its way through a merge.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    /// The job.
+    pub(super) job: Job,
+    /// Its branch as it is now.
+    pub(super) candidate: Candidate,
+    /// The tip at its end, by the ledger. Where somebody has moved the branch
+    /// since, the candidate's is another one.
+    pub(super) ended_at: Option<Oid>,
+}
+
+/// Finds what of each job is to be merged: its branch as it is now, and where
+/// the branch is gone the tip that the ledger knows. Either is said.
+///
+/// Where nothing of a job is left it is an error if the job was named, and said
+/// otherwise.
+pub(super) fn chosen(
+    repo: &Repo,
+    target: &Target,
+    args: &MergeArgs,
+    jobs: Vec<Job>,
+) -> Result<Vec<Chosen>, Failure> {
+    let mut chosen = Vec::new();
+    for job in jobs {
+        let ended_at = job.exited.as_ref().and_then(|exited| exited.tip.as_ref());
+        let ended_at = ended_at.and_then(|tip| Oid::new(tip).ok());
+        match tip(repo, &job, ended_at.as_ref())? {
+            Ok(tip) => {
+                let candidate = candidate(&job, target, tip, &args.message);
+                chosen.push(Chosen { job, candidate, ended_at });
+            }
+            Err(why) if args.jobs.is_empty() => ui::warn(format_args!("left out {why}")),
+            Err(why) => {
+                return Err(Failure::new(Exit::Failed, format!("{why}; nothing was merged")));
+            }
+        }
+    }
+    Ok(chosen)
+}
+
+/// The commit that is to be merged, or a sentence that says why there is none.
+fn tip(repo: &Repo, job: &Job, ended_at: Option<&Oid>) -> Result<Result<Oid, String>, Failure> {
+    let label = label(job);
+    let Some(tree) = &job.spec.tree else {
+        return Ok(Err(format!("{label}: the ledger knows no branch of it")));
     };
-    let tip = branch.or_else(|| known.and_then(|tip| Oid::new(tip).ok())).ok_or_else(|| {
-        Failure::internal(format!("the ledger does not know the tip of {}", label(job)))
-    })?;
+    let branch = &tree.branch;
+    let now = repo.branch_tip(branch).map_err(git)?;
+    let last = ended_at.cloned().or_else(|| Oid::new(&tree.base).ok());
+    Ok(match (now, last) {
+        (Some(now), Some(last)) if now != last => {
+            ui::note(format_args!(
+                "{label}: {branch} was moved by hand from {} to {}, which is what counts",
+                last.short(),
+                now.short()
+            ));
+            Ok(now)
+        }
+        (Some(now), _) => Ok(now),
+        (None, Some(last)) if repo.resolve_commit(last.as_str()).is_ok() => {
+            ui::note(format_args!(
+                "{label}: {branch} was deleted by hand; its last commit {} is still there and counts",
+                last.short()
+            ));
+            Ok(last)
+        }
+        (None, _) => {
+            Err(format!("{label}, whose {branch} was deleted by hand, and its commits too"))
+        }
+    })
+}
+
+/// A job as something to merge.
+fn candidate(job: &Job, target: &Target, tip: Oid, words: &[String]) -> Candidate {
     let mut trailers = vec![
         ("Cx-Job".to_owned(), format!("{} {}", job.job.0, job.spec.name)),
         ("Cx-Backend".to_owned(), job.spec.backend.to_string()),
     ];
     trailers.extend(job.spec.agent.iter().map(|agent| ("Cx-Agent".to_owned(), agent.clone())));
-    let branch = tree.map_or("", |tree| &tree.branch);
-    let message = CommitMessage {
-        subject: format!("Merge branch '{branch}' into {}", target.branch),
-        body: job.spec.title.clone(),
-        trailers,
+    let branch = job.spec.tree.as_ref().map_or("", |tree| &tree.branch);
+    let words = words.join("\n\n");
+    let (subject, body) = match words.split_once('\n') {
+        _ if words.trim().is_empty() => {
+            (format!("Merge branch '{branch}' into {}", target.branch), job.spec.title.clone())
+        }
+        Some((subject, body)) => (subject.to_owned(), body.to_owned()),
+        None => (words, String::new()),
     };
-    Ok(Candidate { key: job.spec.name.to_string(), tip, message })
+    let message = CommitMessage { subject, body, trailers };
+    Candidate { key: job.spec.name.to_string(), tip, message }
 }

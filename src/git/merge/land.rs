@@ -19,7 +19,7 @@
 //! what makes the two cases differ by the branch alone. Concurrent `git commit`s
 //! fail at the locks, or find that the branch has moved, as between any two gits.
 //!
-//! `post-merge` and other hooks do not run.
+//! `post-merge` runs afterwards, if the caller says so: [`super::post_merge()`].
 
 use std::collections::HashSet;
 use std::fs::{self, File};

@@ -2,18 +2,31 @@
 //!
 //! Planning makes objects only: no ref, no index, no file changes, and a plan
 //! that is not landed leaves nothing but garbage for `git gc`. Git's own merge
-//! decides what conflicts (`git merge-tree`). Landing is described in `land`.
+//! decides what conflicts (`git merge-tree`). A plan's commits are drafts: where
+//! hooks, an editor or a signature have a say, [`seal()`] makes the commits that
+//! land. Landing is described in `land`.
 
+mod ancestors;
+mod case;
+mod hook;
 mod land;
+mod matrix;
+mod meet;
+mod order;
 mod plan;
 mod recover;
+mod seal;
 mod tree;
 
 use std::path::PathBuf;
 
+pub use hook::post_merge;
 pub use land::{Landing, Step, Target, land};
+pub use matrix::{Clash, Matrix, Pair};
+pub use meet::{Collision, Effort, collisions};
 pub use plan::plan;
 pub use recover::{Recovered, is_pending, recover};
+pub use seal::{Seal, clear, seal};
 
 use super::{CommitMessage, GitError, Oid};
 
@@ -26,11 +39,24 @@ pub enum Style {
     Merge,
     /// Always a merge commit.
     NoFf,
+    /// The target moves forward to the branch, or the branch is held back.
+    FfOnly,
     /// One ordinary commit with all of the branch's changes.
     Squash,
     /// The branch's commits again, on top of the target, authors and messages
     /// kept. Merges in the branch are flattened, as `git rebase` does.
     Rebase,
+}
+
+/// Which candidates land where not all can.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// As many as can be, and of as many the first ones. Those that land do so
+    /// in the order given.
+    #[default]
+    Most,
+    /// One after the other: an earlier one holds back a later one.
+    AsGiven,
 }
 
 /// A branch to be merged.
@@ -53,12 +79,14 @@ pub struct MergePlan {
     pub result: Oid,
     /// In the order given.
     pub entries: Vec<Entry>,
+    /// Those that land (indices of `entries`), in the order in which they do.
+    pub landed: Vec<usize>,
 }
 
 impl MergePlan {
     /// Whether anything would land.
     pub fn lands_something(&self) -> bool {
-        self.entries.iter().any(|entry| matches!(entry.verdict, Verdict::Landed { .. }))
+        !self.landed.is_empty()
     }
 }
 
@@ -95,6 +123,20 @@ pub enum Verdict {
     /// [`Style::Rebase`] only: merges in the branch hold changes that would be
     /// lost by flattening; held back.
     RebaseLoses,
+    /// [`Style::FfOnly`] only: the target has commits that it has not; held back.
+    NotForward,
+    /// A check of the caller's fails with it; held back. Planning never says so.
+    Red {
+        /// It fails only together with these (their keys), which are held back too.
+        with: Vec<String>,
+        /// It fails on top of these, which pass without it.
+        on: Vec<String>,
+    },
+    /// A hook of the repository refused its commit; held back.
+    Refused {
+        /// Which: `pre-merge-commit`, `commit-msg`, ...
+        hook: &'static str,
+    },
 }
 
 /// A path on which a merge fails.
@@ -102,7 +144,9 @@ pub enum Verdict {
 pub struct Conflict {
     /// Relative to the root.
     pub path: PathBuf,
-    /// Git's word: `contents`, `modify/delete`, `rename/rename`, `file/directory`, ...
+    /// Git's word: `contents`, `modify/delete`, `rename/rename`,
+    /// `file/directory`, ...; `case` where names are one file because case does
+    /// not count (`core.ignoreCase`).
     pub kind: String,
 }
 
@@ -150,6 +194,12 @@ pub enum MergeError {
     /// The target is not at the commit, or not in the checkout, that the plan began with.
     #[error("branch '{0}' has moved meanwhile, and was left as it is")]
     TargetMoved(String),
+    /// The person's editor failed, or there is none.
+    #[error("the editor did not say yes: {0}")]
+    Editor(String),
+    /// A message that is empty once its comments are gone.
+    #[error("the message for {0} is empty")]
+    EmptyMessage(String),
 }
 
 impl MergeError {
@@ -158,7 +208,6 @@ impl MergeError {
         Some(match self {
             Self::Git(error) => return error.hint(),
             Self::Detached => "name the branch: cx merge --into BRANCH".to_owned(),
-            Self::BadBranch(_) => return None,
             Self::WouldOverwrite { .. } => {
                 "commit or stash them (git stash -u), then merge again".to_owned()
             }
@@ -169,6 +218,8 @@ impl MergeError {
                 format!("wait for it; if no git is running there: rm {}", lock.display())
             }
             Self::TargetMoved(_) => "merge again".to_owned(),
+            Self::Editor(_) => "set GIT_EDITOR or core.editor, or leave out --edit".to_owned(),
+            Self::BadBranch(_) | Self::EmptyMessage(_) => return None,
         })
     }
 }

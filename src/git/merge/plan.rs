@@ -1,96 +1,243 @@
 //! What would become of every candidate, computed without changing anything.
 
-use std::cell::OnceCell;
-
+use super::meet::collisions;
 use super::tree::{Merged, merge};
-use super::{Candidate, Conflict, Entry, MergePlan, Opponent, Style, Verdict};
+use super::{Candidate, Conflict, Entry, MergePlan, Opponent, Order, Style, Verdict};
+use super::{case, order};
 use crate::git::commit::{commit_tree, has_identity};
 use crate::git::{Git, GitError, Oid, Repo};
 
-/// Plans to merge `candidates` into the commit `target`, one after the other.
+/// Plans to merge `candidates` into the commit `target`.
 ///
 /// One that conflicts with what has been merged so far is held back, and the
-/// next is tried without it. Commits are made as the user, now, and signed where
-/// `commit.gpgSign` says so; hooks do not run. Fails when git cannot be asked,
-/// or knows no identity.
+/// others are tried without it. With [`Order::Most`] the pairs that collide are
+/// found first, with a real merge only for those whose changes meet, and a
+/// largest set without such pairs goes first; whether it lands is still decided
+/// by merging one after the other. Commits are made as the user, now, unsigned
+/// and without hooks: drafts for [`super::seal()`]. Fails when git cannot be
+/// asked, or knows no identity.
 pub fn plan(
     repo: &Repo,
     target: &Oid,
     candidates: &[Candidate],
     style: Style,
+    order: Order,
 ) -> Result<MergePlan, GitError> {
-    let planner = Planner { repo, style, signs: OnceCell::new() };
-    let mut plan =
-        MergePlan { target: target.clone(), result: target.clone(), entries: Vec::new() };
-    let mut landed: Vec<&Candidate> = Vec::new();
-    for candidate in candidates {
-        let verdict = match planner.try_one(&plan.result, candidate)? {
+    let drafts = Drafts { repo };
+    let chain = Chain::new(repo, style, &drafts)?;
+    let known = match order {
+        // Whoever is first lands, so there is nothing to choose.
+        Order::Most if candidates.len() > 1 && style != Style::FfOnly => {
+            Known::of(repo, target, candidates)?
+        }
+        _ => Known { sequence: (0..candidates.len()).collect(), edges: None },
+    };
+    let mut verdicts: Vec<Option<Verdict>> = vec![None; candidates.len()];
+    let (mut result, mut landed) = (target.clone(), Vec::new());
+    for &at in &known.sequence {
+        let candidate = &candidates[at];
+        let verdict = match chain.try_one(&result, candidate)? {
             Tried::Verdict(verdict) => verdict,
             Tried::Conflicts(paths) => {
-                let opponent = planner.opponent(target, &landed, &candidate.tip)?;
+                let opponent = known.opponent(&chain, target, candidates, &landed, at)?;
                 Verdict::Conflicts { paths, opponent }
             }
         };
         if let Verdict::Landed { commit } = &verdict {
-            plan.result = commit.clone();
-            landed.push(candidate);
+            result = commit.clone();
+            landed.push(at);
         }
-        plan.entries.push(Entry { key: candidate.key.clone(), verdict });
+        verdicts[at] = Some(verdict);
     }
-    Ok(plan)
+    let entries = candidates
+        .iter()
+        .zip(verdicts)
+        .filter_map(|(candidate, verdict)| {
+            Some(Entry { key: candidate.key.clone(), verdict: verdict? })
+        })
+        .collect();
+    Ok(MergePlan { target: target.clone(), result, entries, landed })
 }
 
-enum Tried {
+/// What is known of the candidates before the first one lands.
+struct Known {
+    /// The order in which they are tried; all of them.
+    sequence: Vec<usize>,
+    /// Pairs that collide, the target being the number after the last candidate.
+    edges: Option<Vec<(usize, usize)>>,
+}
+
+impl Known {
+    fn of(repo: &Repo, target: &Oid, candidates: &[Candidate]) -> Result<Self, GitError> {
+        let n = candidates.len();
+        let mut tips: Vec<&Oid> = candidates.iter().map(|candidate| &candidate.tip).collect();
+        tips.push(target);
+        let pairs: Vec<(usize, usize)> =
+            (0..n).flat_map(|a| (a + 1..=n).map(move |b| (a, b))).collect();
+        let (found, _) = collisions(repo, &tips, &pairs)?;
+        let edges: Vec<(usize, usize)> = found.iter().map(|c| (c.first, c.second)).collect();
+        let (with_target, among): (Vec<_>, Vec<_>) = edges.iter().partition(|edge| edge.1 == n);
+        // Whoever collides with the target itself cannot hold back anybody.
+        let out = |v: usize| with_target.contains(&(v, n));
+        let among: Vec<_> = among.into_iter().filter(|(a, b)| !out(*a) && !out(*b)).collect();
+        let mut sequence: Vec<usize> =
+            order::largest(n, &among).into_iter().filter(|v| !out(*v)).collect();
+        // The rest is tried all the same: git has the last word, and names the paths.
+        let rest: Vec<usize> = (0..n).filter(|v| !sequence.contains(v)).collect();
+        sequence.extend(rest);
+        Ok(Self { sequence, edges: Some(edges) })
+    }
+
+    /// Whom candidate `at` collides with: the target as it was, those that
+    /// landed before it one by one, or, failing that, all of them together.
+    fn opponent(
+        &self,
+        chain: &Chain<'_>,
+        target: &Oid,
+        candidates: &[Candidate],
+        landed: &[usize],
+        at: usize,
+    ) -> Result<Opponent, GitError> {
+        let (with_target, with) = if let Some(edges) = &self.edges {
+            let collide = |a: usize, b: usize| edges.contains(&(a.min(b), a.max(b)));
+            let with: Vec<usize> =
+                landed.iter().copied().filter(|other| collide(*other, at)).collect();
+            (collide(at, candidates.len()), with)
+        } else if landed.is_empty() {
+            (true, Vec::new())
+        } else {
+            chain.collides_with(target, candidates, landed, at)?
+        };
+        if with_target || landed.is_empty() {
+            return Ok(Opponent::Target);
+        }
+        let with = if with.is_empty() { landed } else { &with };
+        Ok(Opponent::Candidates(with.iter().map(|at| candidates[*at].key.clone()).collect()))
+    }
+}
+
+/// How one step of a chain went.
+pub(super) enum Tried {
+    /// It is decided.
     Verdict(Verdict),
     /// The opponent is still to be found.
     Conflicts(Vec<Conflict>),
 }
 
-struct Planner<'a> {
-    repo: &'a Repo,
-    style: Style,
-    /// Whether commits are signed; known once the first one is made.
-    signs: OnceCell<bool>,
+/// What makes the commits of a chain.
+pub(super) trait Commits {
+    /// A commit for `candidate`: the merge of `parents[0]` and its tip, which
+    /// is `tree`. With one parent it is a squash.
+    fn merged(
+        &self,
+        candidate: &Candidate,
+        tree: &Oid,
+        parents: &[&Oid],
+    ) -> Result<Verdict, GitError>;
+
+    /// A commit whose message and author stay: `git` carries the author.
+    fn again(&self, git: Git, tree: &Oid, parent: &Oid, message: &str) -> Result<Oid, GitError>;
 }
 
-impl Planner<'_> {
+/// Commits as they come: unsigned, no hooks.
+struct Drafts<'a> {
+    repo: &'a Repo,
+}
+
+impl Commits for Drafts<'_> {
+    fn merged(
+        &self,
+        candidate: &Candidate,
+        tree: &Oid,
+        parents: &[&Oid],
+    ) -> Result<Verdict, GitError> {
+        let message = candidate.message.to_string();
+        let commit = commit_tree(self.repo.place().git(), tree, parents, &message, false)?;
+        Ok(Verdict::Landed { commit })
+    }
+
+    fn again(&self, git: Git, tree: &Oid, parent: &Oid, message: &str) -> Result<Oid, GitError> {
+        commit_tree(git, tree, &[parent], message, false)
+    }
+}
+
+/// Merging one after the other.
+pub(super) struct Chain<'a> {
+    repo: &'a Repo,
+    style: Style,
+    commits: &'a dyn Commits,
+    /// Whether names that differ in case are one file.
+    ignores_case: bool,
+}
+
+impl<'a> Chain<'a> {
+    /// Fails where git knows no identity, and a commit may be needed.
+    pub(super) fn new(
+        repo: &'a Repo,
+        style: Style,
+        commits: &'a dyn Commits,
+    ) -> Result<Self, GitError> {
+        if style != Style::FfOnly
+            && let Some(missing) = has_identity(&|| repo.place().git())?
+        {
+            return Err(GitError::NoIdentity(missing));
+        }
+        Ok(Self { repo, style, commits, ignores_case: case::is_ignored(repo)? })
+    }
+
     fn git(&self) -> Git {
         self.repo.place().git()
     }
 
-    fn try_one(&self, current: &Oid, candidate: &Candidate) -> Result<Tried, GitError> {
+    /// Merges `candidate` into `current`.
+    pub(super) fn try_one(&self, current: &Oid, candidate: &Candidate) -> Result<Tried, GitError> {
         let tip = &candidate.tip;
-        let landed = |commit| Ok(Tried::Verdict(Verdict::Landed { commit }));
+        let verdict = |verdict| Ok(Tried::Verdict(verdict));
         if self.repo.is_ancestor(tip, current)? {
-            return Ok(Tried::Verdict(Verdict::AlreadyContained));
+            return verdict(Verdict::AlreadyContained);
         }
         if self.repo.merge_base(current, tip)?.is_none() {
-            return Ok(Tried::Verdict(Verdict::Unrelated));
+            return verdict(Verdict::Unrelated);
         }
         let forward = self.repo.is_ancestor(current, tip)?;
-        if forward && matches!(self.style, Style::Merge | Style::Rebase) {
-            return landed(tip.clone());
+        if self.style == Style::FfOnly && !forward {
+            return verdict(Verdict::NotForward);
+        }
+        if forward && matches!(self.style, Style::Merge | Style::Rebase | Style::FfOnly) {
+            let clashes = self.clashes(current, tip)?;
+            if !clashes.is_empty() {
+                return Ok(Tried::Conflicts(clashes));
+            }
+            return verdict(Verdict::Landed { commit: tip.clone() });
+        }
+        if self.style == Style::Rebase {
+            return self.rebase(current, tip);
         }
         let tree = match merge(self.git(), None, current, tip)? {
             Merged::Clean(tree) => tree,
             Merged::Conflicts(paths) => return Ok(Tried::Conflicts(paths)),
         };
         if tree == self.repo.tree_of(current)? {
-            return Ok(Tried::Verdict(Verdict::NoChanges));
+            return verdict(Verdict::NoChanges);
         }
-        let message = candidate.message.to_string();
+        let clashes = self.clashes(current, &tree)?;
+        if !clashes.is_empty() {
+            return Ok(Tried::Conflicts(clashes));
+        }
         match self.style {
-            Style::Merge | Style::NoFf => {
-                landed(self.commit(self.git(), &tree, &[current, tip], &message)?)
+            Style::Squash => verdict(self.commits.merged(candidate, &tree, &[current])?),
+            Style::Merge | Style::NoFf | Style::FfOnly | Style::Rebase => {
+                verdict(self.commits.merged(candidate, &tree, &[current, tip])?)
             }
-            Style::Squash => landed(self.commit(self.git(), &tree, &[current], &message)?),
-            Style::Rebase => self.rebase(current, tip, &tree),
         }
     }
 
-    /// Puts the commits of `tip` that `current` lacks on top of it. `merged` is
-    /// the tree that a merge would give.
-    fn rebase(&self, current: &Oid, tip: &Oid, merged: &Oid) -> Result<Tried, GitError> {
+    fn clashes(&self, old: &Oid, new: &Oid) -> Result<Vec<Conflict>, GitError> {
+        if self.ignores_case { case::clashes(self.repo, old, new) } else { Ok(Vec::new()) }
+    }
+
+    /// Puts the commits of `tip` that `current` lacks on top of it.
+    fn rebase(&self, current: &Oid, tip: &Oid) -> Result<Tried, GitError> {
         let range = format!("{current}..{tip}");
         let list = ["rev-list", "--reverse", "--topo-order", "--parents", &range, "--"];
         let listed = self.git().args(list).read()?.text();
@@ -98,11 +245,7 @@ impl Planner<'_> {
         let mut has_merges = false;
         for line in listed.lines() {
             let mut ids = line.split(' ').filter_map(|id| Oid::new(id).ok());
-            let (Some(commit), parent, None) = (ids.next(), ids.next(), ids.next()) else {
-                has_merges = true;
-                continue;
-            };
-            let Some(parent) = parent else {
+            let (Some(commit), Some(parent), None) = (ids.next(), ids.next(), ids.next()) else {
                 has_merges = true;
                 continue;
             };
@@ -113,14 +256,23 @@ impl Planner<'_> {
             }
         }
         // What a merge commit itself changed is in no commit that was picked.
-        let verdict = if has_merges && self.repo.tree_of(&on)? != *merged {
-            Verdict::RebaseLoses
-        } else if on == *current {
-            Verdict::NoChanges
-        } else {
-            Verdict::Landed { commit: on }
-        };
-        Ok(Tried::Verdict(verdict))
+        if has_merges {
+            match merge(self.git(), None, current, tip)? {
+                Merged::Conflicts(paths) => return Ok(Tried::Conflicts(paths)),
+                Merged::Clean(merged) if merged != self.repo.tree_of(&on)? => {
+                    return Ok(Tried::Verdict(Verdict::RebaseLoses));
+                }
+                Merged::Clean(_) => {}
+            }
+        }
+        if on == *current {
+            return Ok(Tried::Verdict(Verdict::NoChanges));
+        }
+        let clashes = self.clashes(current, &on)?;
+        if !clashes.is_empty() {
+            return Ok(Tried::Conflicts(clashes));
+        }
+        Ok(Tried::Verdict(Verdict::Landed { commit: on }))
     }
 
     /// `commit` again with another tree and parent: author and message stay.
@@ -137,52 +289,34 @@ impl Planner<'_> {
         let git = self.git().env("GIT_AUTHOR_NAME", field()).env("GIT_AUTHOR_EMAIL", field());
         let git = git.env("GIT_AUTHOR_DATE", format!("@{}", field()));
         let message = field();
-        self.commit(git, tree, &[parent], &format!("{}\n", message.trim_end_matches('\n')))
+        self.commits.again(git, tree, parent, &format!("{}\n", message.trim_end_matches('\n')))
     }
 
-    fn commit(
-        &self,
-        git: Git,
-        tree: &Oid,
-        parents: &[&Oid],
-        message: &str,
-    ) -> Result<Oid, GitError> {
-        let signs = if let Some(signs) = self.signs.get() {
-            *signs
-        } else {
-            // Asked once, before the first commit.
-            if let Some(missing) = has_identity(&|| self.git())? {
-                return Err(GitError::NoIdentity(missing));
-            }
-            let set = self.git().args(["config", "--type=bool", "commit.gpgSign"]).output()?;
-            *self.signs.get_or_init(|| set.text() == "true")
-        };
-        commit_tree(git, tree, parents, message, signs)
-    }
-
-    /// Whom `tip` collides with: the target as it was, those that landed before
-    /// it one by one, or, failing that, all of them together.
-    fn opponent(
+    /// Whether candidate `at` collides with the target, and with which of those
+    /// that landed, each taken alone.
+    fn collides_with(
         &self,
         target: &Oid,
-        landed: &[&Candidate],
-        tip: &Oid,
-    ) -> Result<Opponent, GitError> {
-        let collides = |with: &Oid| {
-            Ok::<_, GitError>(matches!(merge(self.git(), None, with, tip)?, Merged::Conflicts(_)))
+        candidates: &[Candidate],
+        landed: &[usize],
+        at: usize,
+    ) -> Result<(bool, Vec<usize>), GitError> {
+        let tip = &candidates[at].tip;
+        let collides = |other: &Oid| {
+            if self.repo.merge_base(other, tip)?.is_none() {
+                return Ok(false);
+            }
+            Ok::<_, GitError>(matches!(merge(self.git(), None, other, tip)?, Merged::Conflicts(_)))
         };
-        if landed.is_empty() || collides(target)? {
-            return Ok(Opponent::Target);
+        if collides(target)? {
+            return Ok((true, Vec::new()));
         }
-        let mut keys = Vec::new();
+        let mut with = Vec::new();
         for other in landed {
-            if collides(&other.tip)? {
-                keys.push(other.key.clone());
+            if collides(&candidates[*other].tip)? {
+                with.push(*other);
             }
         }
-        if keys.is_empty() {
-            keys = landed.iter().map(|other| other.key.clone()).collect();
-        }
-        Ok(Opponent::Candidates(keys))
+        Ok((false, with))
     }
 }

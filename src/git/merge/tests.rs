@@ -6,6 +6,8 @@ use crate::git::testing::{Fixture, commit, git, write};
 use crate::git::{Git, Head, Repo, worktree};
 
 mod crash;
+mod hooks;
+mod random;
 
 /// A branch with one commit that writes `files`, made in a worktree of its own.
 fn branch(fixture: &Fixture, name: &str, files: &[(&str, &str)]) -> Candidate {
@@ -28,7 +30,26 @@ fn candidate(name: &str, tip: Oid) -> Candidate {
 }
 
 fn planned(fixture: &Fixture, candidates: &[Candidate], style: Style) -> MergePlan {
-    plan(&fixture.repo(), &fixture.oid("main"), candidates, style).unwrap()
+    plan(&fixture.repo(), &fixture.oid("main"), candidates, style, Order::AsGiven).unwrap()
+}
+
+/// The plan with the commits that land, made with the repository's hooks.
+fn sealed(
+    fixture: &Fixture,
+    plan: &MergePlan,
+    candidates: &[Candidate],
+    style: Style,
+    edit: bool,
+) -> Result<MergePlan, MergeError> {
+    let target = Target::find(&fixture.repo(), Some("main")).unwrap();
+    let (state, lock) = (fixture.beside("state"), fixture.lock());
+    fs::create_dir_all(&state).unwrap();
+    let (target, state, worktree_lock) = (&target, state.as_path(), lock.as_path());
+    let how = Seal { style, target, state, worktree_lock, hooks: true, edit };
+    let sealed = seal(&fixture.repo(), plan, candidates, &how);
+    assert!(!state.join("merge-hooks").exists());
+    assert_eq!(fixture.git(&["worktree", "list"]).matches("merge-hooks").count(), 0);
+    sealed
 }
 
 fn verdicts(plan: &MergePlan) -> Vec<(&str, &Verdict)> {
@@ -190,7 +211,8 @@ fn unrelated_histories_are_held_back_and_an_identity_is_needed() {
 
 fn plan_error(fixture: &Fixture, candidate: &Candidate) -> GitError {
     let target = fixture.oid("main");
-    plan(&fixture.repo(), &target, std::slice::from_ref(candidate), Style::NoFf).unwrap_err()
+    plan(&fixture.repo(), &target, std::slice::from_ref(candidate), Style::NoFf, Order::Most)
+        .unwrap_err()
 }
 
 #[test]
@@ -203,8 +225,15 @@ fn commits_are_signed_where_the_user_signs() {
     fs::set_permissions(&signer, fs::Permissions::from_mode(0o755)).unwrap();
     fixture.git(&["config", "commit.gpgSign", "true"]);
     fixture.git(&["config", "gpg.program", signer.to_str().unwrap()]);
-    let plan = planned(&fixture, &[a], Style::NoFf);
-    assert!(fixture.git(&["cat-file", "commit", plan.result.as_str()]).contains("gpgsig SIGNED"));
+    for style in [Style::NoFf, Style::Squash, Style::Rebase] {
+        fixture.write("more", &format!("{style:?}"));
+        fixture.commit("so that there is something to rebase");
+        let draft = planned(&fixture, std::slice::from_ref(&a), style);
+        let plan = sealed(&fixture, &draft, std::slice::from_ref(&a), style, false).unwrap();
+        let commit = fixture.git(&["cat-file", "commit", plan.result.as_str()]);
+        assert!(commit.contains("gpgsig SIGNED"), "{commit}");
+        assert!(!fixture.git(&["cat-file", "commit", draft.result.as_str()]).contains("gpgsig"));
+    }
 }
 
 #[test]

@@ -6,9 +6,11 @@
 //! [`remove`] takes away; a half-removed one lies in the trash folder beside
 //! it, with or without its entry, and [`remove`] can simply be called again.
 
+mod scratch;
 mod state;
 mod submodules;
 
+pub use scratch::{check_out, is_scratch};
 pub(super) use state::changed;
 pub use state::{WorktreeState, fingerprint, state};
 pub use submodules::only_here;
@@ -108,6 +110,24 @@ pub fn create(place: &Place, new: &NewWorktree<'_>, lock: &Path) -> Result<Made,
             Err(error)
         }
     }
+}
+
+/// Makes a linked worktree for cx itself: HEAD is detached at `commit`, and
+/// without `files` nothing is checked out. `path` must not exist. Submodules
+/// stay empty. `lock` is the lock file.
+pub(super) fn scratch(
+    place: &Place,
+    path: &Path,
+    commit: &Oid,
+    files: bool,
+    lock: &Path,
+) -> Result<Place, GitError> {
+    let _lock = locked(lock)?;
+    let git = Git::at(place.folder()).config("checkout.workers", "0");
+    let git = git.args(["worktree", "add", "--quiet", "--detach"]);
+    let git = if files { git } else { git.arg("--no-checkout") };
+    git.arg(path).arg(commit).run()?;
+    place_of(place, path)
 }
 
 /// Takes the worktree at `path` away at once: renames its folder into a trash

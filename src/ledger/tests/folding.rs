@@ -69,7 +69,8 @@ fn the_first_end_counts_and_nothing_reopens_a_job() {
 
 #[test]
 fn what_belongs_to_an_end_does_not_come_before_it() {
-    let merged = Merged { into: "main".into(), commit: "3".repeat(40), tip: "2".repeat(40) };
+    let merged =
+        Merged { into: "main".into(), commit: "3".repeat(40), tip: "2".repeat(40), batch: None };
     let state = folded([
         (1, spawned("auth", Mode::Writer)),
         (1, Event::Collected),
@@ -96,7 +97,12 @@ fn unmerged_means_commits_that_no_merge_took() {
         Event::Exited(Box::new(Exited { tip, commits, ..exited(Outcome::Failed) }))
     };
     let merged = |tip: &str| {
-        Event::Merged(Merged { into: "main".into(), commit: "3".repeat(40), tip: tip.repeat(40) })
+        Event::Merged(Merged {
+            into: "main".into(),
+            commit: "3".repeat(40),
+            tip: tip.repeat(40),
+            batch: None,
+        })
     };
     let unmerged = |events: Vec<Event>| {
         let first = spawned("auth", Mode::Writer);
