@@ -8,6 +8,7 @@
 //! `--quick` takes fewer samples; other words choose the measurements to be made.
 
 mod ground;
+mod merging;
 mod report;
 mod starting;
 mod waiting;
@@ -20,12 +21,13 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 type Measurement = (&'static str, fn(bool) -> Result<Vec<Row>>);
 
-const MEASUREMENTS: [Measurement; 6] = [
+const MEASUREMENTS: [Measurement; 7] = [
     ("spawn", starting::spawn),
     ("wait", waiting::wait),
     ("sleeping", waiting::sleeping),
     ("thousand", starting::thousand),
     ("jobs", starting::jobs),
+    ("merge", merging::merge),
     ("size", size),
 ];
 
