@@ -31,8 +31,8 @@ use process::{leash, start};
 pub fn main(args: &[OsString]) -> ExitCode {
     match args.get(1).and_then(|verb| verb.to_str()) {
         Some(start::SUPERVISE) => return supervisor::main(&args[2..]),
-        Some(start::RECOVER) => return supervisor::main_recover(&args[2..]),
         Some(leash::LEASH) => return leash::main(&args[2..]),
+        Some(start::RECOVER) => return supervisor::main_recover(&args[2..]),
         Some(segment::VERB) => return segment::main(&args[2..]),
         _ => {}
     }

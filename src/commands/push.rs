@@ -9,6 +9,7 @@ use std::{
 use clap::Args;
 
 use super::{
+    collect::message_file,
     merge::branch_now,
     session::{Session, git, label, refuse_in_worker},
 };
@@ -124,7 +125,7 @@ fn open(
     let subject = place.git().args(["log", "-1", "--format=%s"]).arg(tip).read().map_err(git)?;
     let args = ["pr", "create", "--head", branch, "--title", &subject.text(), "--body-file", "-"];
     let args: Vec<OsString> = args.map(OsString::from).into();
-    let body = session.store.job(job.job).last_message();
+    let body = message_file(session, job);
     let body = body.is_file().then_some(body);
     let code = with_input(gh, &args, place.folder(), git::SCRUBBED, body.as_deref())
         .map_err(|e| Failure::internal(format!("cannot run {}: {e}", gh.display())))?;

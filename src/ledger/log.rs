@@ -124,9 +124,7 @@ impl Appender<'_> {
             lines.extend(encode(now, job, event)?);
         }
         let begin = self.len;
-        if !lines.is_empty() {
-            self.write(&lines)?;
-        }
+        self.write(&lines)?;
         Ok(begin)
     }
 

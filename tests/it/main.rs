@@ -19,6 +19,7 @@ mod full_disk;
 mod ground;
 mod jobs;
 mod kill;
+mod landing;
 mod ledger_doc;
 mod look;
 mod manual;

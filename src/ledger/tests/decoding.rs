@@ -14,13 +14,8 @@ fn every_kind_reads_back_as_it_was_written() {
     end.reason = Some("why: \"\u{1f980}\"".to_owned());
     end.tip = Some("2".repeat(40));
     (end.commits, end.files, end.stragglers) = (1, 2, 3);
-    let merged = Merged {
-        into: "main".into(),
-        commit: "3".repeat(40),
-        tip: "2".repeat(40),
-        of: Some("5".repeat(40)),
-        batch: Some(Batch { before: "6".repeat(40), after: "7".repeat(40), made: true }),
-    };
+    let merged =
+        Merged { into: "main".into(), commit: "3".repeat(40), tip: "2".repeat(40), batch: None };
     let kept = Some("refs/cx/trash/auth-1".to_owned());
     let events = [
         Event::Spawned(Box::new(full)),
@@ -36,7 +31,6 @@ fn every_kind_reads_back_as_it_was_written() {
         Event::Exited(Box::new(end)),
         Event::Collected,
         Event::Merged(merged),
-        Event::Unmerged(Unmerged { from: "main".to_owned() }),
         Event::Cleaned(Cleaned { tree: true, files: false, kept }),
     ];
     append_all(&store, events.iter().map(|event| (7, event.clone())));

@@ -69,13 +69,8 @@ fn the_first_end_counts_and_nothing_reopens_a_job() {
 
 #[test]
 fn what_belongs_to_an_end_does_not_come_before_it() {
-    let merged = Merged {
-        into: "main".into(),
-        commit: "3".repeat(40),
-        tip: "2".repeat(40),
-        of: None,
-        batch: None,
-    };
+    let merged =
+        Merged { into: "main".into(), commit: "3".repeat(40), tip: "2".repeat(40), batch: None };
     let state = folded([
         (1, spawned("auth", Mode::Writer)),
         (1, Event::Collected),
@@ -101,12 +96,11 @@ fn unmerged_means_commits_that_no_merge_took() {
         let tip = Some("2".repeat(40));
         Event::Exited(Box::new(Exited { tip, commits, ..exited(Outcome::Failed) }))
     };
-    let merged = |tip: &str, of: Option<&str>| {
+    let merged = |tip: &str| {
         Event::Merged(Merged {
             into: "main".into(),
             commit: "3".repeat(40),
             tip: tip.repeat(40),
-            of: of.map(|of| of.repeat(40)),
             batch: None,
         })
     };
@@ -118,11 +112,9 @@ fn unmerged_means_commits_that_no_merge_took() {
     assert!(!unmerged(vec![]));
     assert!(!unmerged(vec![end(0)]));
     assert!(unmerged(vec![end(1)]));
-    assert!(!unmerged(vec![end(1), merged("2", None)]));
+    assert!(!unmerged(vec![end(1), merged("2")]));
     // The branch was mended by hand before it was merged.
-    assert!(!unmerged(vec![end(1), merged("4", Some("2"))]));
-    // Another end than the one that was merged.
-    assert!(unmerged(vec![end(1), merged("4", None)]));
+    assert!(!unmerged(vec![end(1), merged("4")]));
     assert!(!unmerged(vec![end(1), cleaned(true, false)]));
     assert!(unmerged(vec![end(1), cleaned(false, true)]));
 }
