@@ -29,7 +29,7 @@ pub(super) struct Row {
     pub(super) job: JobId,
     pub(super) name: String,
     /// `merged`, `already-merged`, `no-changes`, `conflict`, `unrelated`,
-    /// `rebase-loses`, `not-forward`, `refused`.
+    /// `rebase-loses`, `not-forward`, `refused`, `git-died`.
     pub(super) result: &'static str,
     pub(super) commit: Option<String>,
     pub(super) conflicts: Vec<ConflictRow>,
@@ -57,6 +57,7 @@ pub(super) fn row(job: &Job, verdict: &Verdict) -> Row {
         Verdict::RebaseLoses => ("rebase-loses", None),
         Verdict::NotForward => ("not-forward", None),
         Verdict::Refused { .. } => ("refused", None),
+        Verdict::GitDied { .. } => ("git-died", None),
     };
     let (mut conflicts, mut with) = (Vec::new(), Vec::new());
     if let Verdict::Conflicts { paths, opponent } = verdict {
@@ -125,6 +126,7 @@ fn sentence(job: &Job, row: &Row, target: &Target, dry_run: bool) -> String {
         "unrelated" => format!("held back: it has no common history with {into}"),
         "rebase-loses" => "held back: its merges hold changes that a rebase would lose".to_owned(),
         "not-forward" => format!("held back: {into} has commits that it has not"),
+        "git-died" => "held back: git itself dies of merging it".to_owned(),
         "refused" => {
             format!("held back: the hook {} said no", row.hook.unwrap_or("of this repository"))
         }
@@ -148,6 +150,10 @@ fn next(one: &Chosen, row: &Row) -> Option<String> {
                 "to bring {name} in: git merge {branch}, resolve, commit; then `cx clean` takes its worktree"
             )
         }
+        "git-died" => format!(
+            "to bring {name} in: cx merge --rebase {name}, or git merge -s resolve {}",
+            one.candidate.tip
+        ),
         "unrelated" => {
             format!(
                 "to bring {name} in: git merge --allow-unrelated-histories {}",

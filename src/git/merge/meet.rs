@@ -56,7 +56,7 @@ pub struct Collision {
     pub first: usize,
     /// The other, always later in that list.
     pub second: usize,
-    /// Where and how.
+    /// Where and how; empty where git itself dies of the attempt.
     pub paths: Vec<Conflict>,
 }
 
@@ -117,13 +117,18 @@ pub fn collisions(
     let effort = Effort { pairs: pairs.len(), merges: alone.len() + together };
     let mut collisions = Vec::new();
     let mut add = |(a, b): (usize, usize), merged| {
-        if let Merged::Conflicts(paths) = merged {
+        let paths = match merged {
+            Merged::Clean(_) => None,
+            Merged::Conflicts(paths) => Some(paths),
+            Merged::Died(_) => Some(Vec::new()),
+        };
+        if let Some(paths) = paths {
             collisions.push(Collision { first: a.min(b), second: a.max(b), paths });
         }
     };
     for (base, batch) in batches {
         let asked: Vec<(&Oid, &Oid)> = batch.iter().map(|(a, b)| (tips[*a], tips[*b])).collect();
-        let answers = merge_pairs(repo.place().git(), base, &asked)?;
+        let answers = merge_pairs(&|| repo.place().git(), base, &asked)?;
         batch.into_iter().zip(answers).for_each(|(pair, merged)| add(pair, merged));
     }
     for (a, b) in alone {

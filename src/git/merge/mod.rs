@@ -122,6 +122,11 @@ pub enum Verdict {
     RebaseLoses,
     /// [`Style::FfOnly`] only: the target has commits that it has not; held back.
     NotForward,
+    /// Git itself died of the merge; held back.
+    GitDied {
+        /// What it said.
+        message: String,
+    },
     /// A hook of the repository refused its commit; held back.
     Refused {
         /// Which: `pre-merge-commit`, `commit-msg`, ...

@@ -312,6 +312,8 @@ impl Scratch {
     }
 
     fn at(&self, commit: &Oid) {
+        // Left by a git that died.
+        let _ = fs::remove_file(self.place.git_dir.join("index.lock"));
         for abort in ["merge", "rebase"] {
             self.git(&[abort, "--abort"]);
         }
@@ -387,6 +389,10 @@ fn same(
         (Verdict::NotForward, Said::Not { text, .. }) if style == Style::FfOnly => {
             prop_assert!(text.contains("fast-forward"), "{}", text);
         }
+        // Then git dies in the checkout as well.
+        (Verdict::GitDied { .. }, Said::Not { text, .. }) => {
+            prop_assert!(text.contains("Assertion"), "{}", text);
+        }
         (Verdict::Conflicts { paths, .. }, Said::Not { unmerged, text }) => {
             let ours: BTreeSet<String> =
                 paths.iter().map(|c| c.path.to_str().unwrap().to_owned()).collect();
@@ -455,6 +461,7 @@ fn check(history: &History) -> Result<(), TestCaseError> {
         let real = match merged {
             Merged::Conflicts(paths) => Some(paths),
             Merged::Clean(_) => None,
+            Merged::Died(_) => Some(Vec::new()),
         };
         prop_assert_eq!(said.is_some(), real.is_some(), "{:?} {:?}", (a, b), real);
     }
