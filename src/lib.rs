@@ -22,7 +22,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::Parser;
 
 use commands::{completions, segment};
-use process::start;
+use process::{leash, start};
 
 /// The whole program: `args` is the command line, the program's name first.
 ///
@@ -31,6 +31,7 @@ use process::start;
 pub fn main(args: &[OsString]) -> ExitCode {
     match args.get(1).and_then(|verb| verb.to_str()) {
         Some(start::SUPERVISE) => return supervisor::main(&args[2..]),
+        Some(leash::LEASH) => return leash::main(&args[2..]),
         Some(start::RECOVER) => return supervisor::main_recover(&args[2..]),
         Some(segment::VERB) => return segment::main(&args[2..]),
         _ => {}

@@ -91,8 +91,13 @@ pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
     if !args.dry_run {
         sweep(&session)?;
     }
+    let scratch = args.jobs.is_empty() && clean_scratch(&session, args.dry_run)?;
+    if scratch {
+        let verb = if args.dry_run { "would remove" } else { "removed" };
+        out.line(format_args!("{verb} the scratch worktree and the logs of `cx merge --verify`"))?;
+    }
     out.finish()?;
-    if jobs.is_empty() {
+    if jobs.is_empty() && !scratch {
         ui::note("nothing to clean");
     }
     // What was asked for by name and stays is a failure; a general sweep is not.
@@ -326,6 +331,30 @@ fn sweep_folders(session: &Session) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Takes the scratch worktree of `cx merge --verify` with its logs, unless a
+/// merge is using it. Says whether there was one.
+fn clean_scratch(session: &Session, dry_run: bool) -> Result<bool, Failure> {
+    let (Some(place), state) = (&session.place, session.store.dir()) else { return Ok(false) };
+    let Some(path) = super::merge::scratch(state) else { return Ok(false) };
+    let failed = |e: std::io::Error| {
+        Failure::internal(format!("cannot remove the scratch worktree {}: {e}", path.display()))
+    };
+    let Some(_lock) = lock::claim(&state.join("verify.lock")).map_err(failed)? else {
+        return Ok(false);
+    };
+    if dry_run {
+        return Ok(true);
+    }
+    if worktree::is_scratch(place, &path)
+        && let Some(trash) =
+            worktree::remove(place, &path, &session.store.worktree_lock()).map_err(git)?
+    {
+        worktree::delete(&trash).map_err(git)?;
+    }
+    fs::remove_dir_all(state.join("verify")).map_err(failed)?;
+    Ok(true)
 }
 
 fn sentence(job: &Job, cleaned: &Cleaned, stays: &[String], dry_run: bool) -> String {

@@ -5,6 +5,7 @@ pub mod cd;
 pub mod clean;
 pub mod collect;
 pub mod completions;
+pub mod conflicts;
 pub mod diff;
 pub mod doctor;
 pub mod events;
@@ -49,6 +50,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Wait(args) => wait::run(args),
         Command::Collect(args) => collect::run(args),
         Command::Merge(args) => merge::run(args),
+        Command::Conflicts(args) => conflicts::run(args),
         Command::Logs(args) => logs::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Show(args) => show::run(args),

@@ -81,6 +81,11 @@ impl Settings {
         })
     }
 
+    /// Whether the repository asks for `key` to be run, and nobody trusts it.
+    pub(super) fn is_withheld(&self, key: &str) -> bool {
+        self.withheld.iter().any(|withheld| withheld == key)
+    }
+
     /// The setup command for a fresh worktree. One that is not trusted is left
     /// out, or refused where it is required.
     pub(super) fn setup(&self, required: bool) -> Result<Vec<String>, Failure> {

@@ -28,6 +28,7 @@ pub(super) struct Layer {
     pub(super) grace: Option<Span>,
     pub(super) worktree: WorktreeLayer,
     pub(super) codex: CodexLayer,
+    pub(super) merge: MergeLayer,
 }
 
 /// The table `[worktree]`.
@@ -47,6 +48,14 @@ pub(super) struct CodexLayer {
     pub(super) args: Option<Vec<String>>,
     pub(super) env_exclude: Option<Vec<String>>,
     pub(super) model: Option<String>,
+}
+
+/// The table `[merge]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(super) struct MergeLayer {
+    pub(super) verify: Option<Command>,
+    pub(super) verify_timeout: Option<Limit>,
 }
 
 /// A file that was read.
@@ -173,10 +182,10 @@ impl Layer {
     /// What it wants run, as key and JSON that can be shown as it is.
     fn commands(&self) -> Vec<(String, String)> {
         let argv = |words: &[String]| serde_json::Value::from(words.to_vec());
-        let setup = self.worktree.setup.as_ref().map(|setup| match setup {
+        let command = |command: &Command| match command {
             Command::Shell(line) => line.as_str().into(),
             Command::Argv(words) => argv(words),
-        });
+        };
         let program = self.codex.program.as_ref().map(|path| path.to_string_lossy().into());
         // On `sh` it is the person's prompt that runs, for which they did not ask.
         let backend = self.backend.filter(|kind| *kind == BackendKind::Sh);
@@ -184,7 +193,8 @@ impl Layer {
             ("backend", backend.map(|kind| kind.as_str().into())),
             ("codex.args", self.codex.args.as_deref().map(argv)),
             ("codex.program", program),
-            ("worktree.setup", setup),
+            ("merge.verify", self.merge.verify.as_ref().map(command)),
+            ("worktree.setup", self.worktree.setup.as_ref().map(command)),
         ]
         .into_iter()
         .filter_map(|(key, value)| Some((key.to_owned(), visible(&value?.to_string()))))
@@ -196,6 +206,7 @@ impl Layer {
         self.backend = self.backend.filter(|kind| *kind != BackendKind::Sh);
         self.codex.args = None;
         self.codex.program = None;
+        self.merge.verify = None;
         self.worktree.setup = None;
     }
 }

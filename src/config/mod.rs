@@ -74,6 +74,17 @@ pub struct Config {
     pub worktree: Worktree,
     /// The codex backend.
     pub codex: Codex,
+    /// What `cx merge` asks before it lands anything.
+    pub merge: Merge,
+}
+
+/// What `cx merge` asks before it lands anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Merge {
+    /// What has to succeed on the merged tree.
+    pub verify: Option<Commanded<Command>>,
+    /// How long one run of it may take.
+    pub verify_timeout: Option<Duration>,
 }
 
 /// Where writers work, and what is there before they start.
@@ -157,6 +168,11 @@ impl Config {
                 args: commanded(files, |layer| layer.codex.args.clone()),
                 env_exclude,
                 model: if overrides.model.is_some() { None } else { own_model() },
+            },
+            merge: Merge {
+                verify: commanded(files, |layer| layer.merge.verify.clone()),
+                verify_timeout: first(files, |layer| layer.merge.verify_timeout)
+                    .and_then(Limit::duration),
             },
             model: overrides.model.clone().or_else(|| first(files, |layer| layer.model.clone())),
         }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::command::{on_terminal, path as path_of};
-use super::{Git, GitError, Oid, Place, stage, worktree};
+use super::commit::commit_tree;
+use super::{Git, GitError, Head, Oid, Place, Repo, stage, worktree};
 
 /// One changed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +107,29 @@ pub fn snapshot(place: &Place, worktree: &Path) -> Result<Oid, GitError> {
     }
     staged?;
     git().arg("write-tree").run()?.oid()
+}
+
+/// The same as a commit on top of the worktree's HEAD, which no ref names; HEAD
+/// itself where the tree is the same. Equal contents give the same commit, so
+/// that looking often leaves few objects.
+pub fn snapshot_commit(place: &Place, worktree: &Path) -> Result<Oid, GitError> {
+    let there = Repo::open(&worktree::place_of(place, worktree)?);
+    let tree = snapshot(place, worktree)?;
+    let head = match there.head()? {
+        Head::Branch { oid, .. } | Head::Detached(oid) => oid,
+        Head::Unborn(name) => return Err(GitError::Unborn(name)),
+    };
+    if there.tree_of(&head)? == tree {
+        return Ok(head);
+    }
+    let mut git = there.place().git();
+    for role in ["AUTHOR", "COMMITTER"] {
+        git = git
+            .env(&format!("GIT_{role}_NAME"), "cx")
+            .env(&format!("GIT_{role}_EMAIL"), "cx@localhost")
+            .env(&format!("GIT_{role}_DATE"), "@0 +0000");
+    }
+    commit_tree(git, &tree, &[&head], "A live worktree\n", false)
 }
 
 /// `git diff` between two commits or trees, to be run with the terminal of the

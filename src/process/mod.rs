@@ -14,6 +14,7 @@
 pub mod confine;
 pub mod crash;
 pub mod disk;
+pub mod leash;
 pub mod lock;
 pub mod run;
 pub mod signals;

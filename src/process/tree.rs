@@ -131,10 +131,15 @@ pub fn descendants(roots: &[i32]) -> Vec<ProcessRef> {
 
 /// Every process that carries `CX_JOB_ID=id` in its environment.
 pub fn marked(id: &str) -> Vec<ProcessRef> {
-    let mark = format!("CX_JOB_ID={id}");
+    marked_with(format!("CX_JOB_ID={id}").as_bytes())
+}
+
+/// Every process but this one that carries exactly this `NAME=value` in its
+/// environment.
+pub fn marked_with(mark: &[u8]) -> Vec<ProcessRef> {
     let carries = |pid: &i32| {
         fs::read(format!("/proc/{pid}/environ"))
-            .is_ok_and(|env| env.split(|b| *b == 0).any(|var| var == mark.as_bytes()))
+            .is_ok_and(|env| env.split(|b| *b == 0).any(|var| var == mark))
     };
     let me = Pid::this().as_raw();
     all_pids().into_iter().filter(|pid| *pid != me).filter(carries).filter_map(reference).collect()
@@ -225,6 +230,23 @@ pub fn end_descendants(
         pause = longer(pause);
     }
     Ok(targets.len() as u64)
+}
+
+/// Kills everything below this process and reaps it. Where there is nothing,
+/// that costs one system call.
+pub fn kill_below() -> io::Result<()> {
+    let me = Pid::this().as_raw();
+    while has_children() {
+        for process in descendants(&[me]) {
+            signal(process, Signal::SIGKILL as i32)?;
+        }
+        reap(None)?;
+        if has_children() {
+            // Killed ones die at once; nothing tells us here when.
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    Ok(())
 }
 
 /// The first pause between two looks at what does not die, and the longest.

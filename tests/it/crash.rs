@@ -59,8 +59,11 @@ const MERGE: [(&str, bool); 6] = [
     ("landed", true),
 ];
 
-/// Points in `cx merge --undo`, besides those of a landing.
+/// Points in `cx merge --undo`, besides those of a landing; tried in `landing.rs`.
 const UNDO: [&str; 1] = ["undo-marked"];
+
+/// Points in `cx merge --verify`; tried in `verify.rs`.
+const VERIFY: [&str; 1] = ["verify-checked-out"];
 
 /// Points in `cx clean`.
 const CLEAN: [&str; 5] = ["clean-kept", "clean-renamed", "clean-worktree", "clean-tree", "cleaned"];
@@ -73,7 +76,8 @@ fn every_crash_point_is_in_a_table() {
     let mut known: BTreeSet<&str> = BTreeSet::new();
     known.extend(SPAWN.iter().chain(&AFTER_WORKER).chain(&MERGE).map(|(point, _)| *point));
     known.extend(
-        [&BEFORE_WORKER[..], &WITH_WORKER, &QUEUE, &RECOVERY, &UNDO, &CLEAN, &COLLECT].concat(),
+        [&BEFORE_WORKER[..], &WITH_WORKER, &QUEUE, &RECOVERY, &UNDO, &VERIFY, &CLEAN, &COLLECT]
+            .concat(),
     );
     let mut found = BTreeSet::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];

@@ -5,14 +5,23 @@
 //! editor, signatures), [`land`] them, write that into the ledger, [`report`].
 //! Until it lands nothing but objects has changed.
 
+mod bisect;
 mod land;
 mod report;
 mod select;
 mod undo;
+mod verify;
+
+use std::time::Duration;
 
 use clap::Args;
 
-use self::{report::Row, select::Chosen};
+pub(super) use self::verify::scratch;
+use self::{
+    report::Row,
+    select::Chosen,
+    verify::{Check, Verifier},
+};
 use super::session::{Session, git, refuse_in_worker};
 use crate::{
     failure::{Exit, Failure},
@@ -20,6 +29,7 @@ use crate::{
         Place, Repo,
         merge::{self, Candidate, MergeError, MergePlan, Order, Recovered, Seal, Style, Target},
     },
+    job::parse_duration,
     ui,
 };
 
@@ -73,8 +83,28 @@ pub struct MergeArgs {
     #[arg(long)]
     no_hooks: bool,
 
+    /// Land only what this passes: a command line for sh, run on the merged tree
+    ///
+    /// It runs in a scratch worktree that keeps its build caches. When it fails,
+    /// the jobs that make it fail are found with few runs, named and held back;
+    /// the rest lands once it has passed.
+    #[arg(long, value_name = "CMD", value_hint = clap::ValueHint::CommandString)]
+    verify: Option<String>,
+
+    /// A run of the check that takes longer than this has failed
+    #[arg(long, value_name = "D", value_parser = parse_duration)]
+    verify_timeout: Option<Duration>,
+
+    /// Check after every job, so that each step passes, and not only the result
+    #[arg(long)]
+    verify_each: bool,
+
+    /// Do without the check that is configured (merge.verify)
+    #[arg(long, conflicts_with_all = ["verify", "verify_each", "verify_timeout"])]
+    no_verify: bool,
+
     /// Take the last merge back, if nothing has come since
-    #[arg(long, conflicts_with_all = ["jobs", "style", "in_order", "message", "edit"])]
+    #[arg(long, conflicts_with_all = ["jobs", "style", "in_order", "message", "edit", "verify", "verify_each"])]
     undo: bool,
 
     /// Say what would happen; change nothing and run no hooks
@@ -113,21 +143,36 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
         ui::note("nothing to merge: no finished writer has unmerged commits");
         if args.json {
             let target = Target::find(&repo, args.into.as_deref()).map_err(failure)?;
-            report::report(args, &[], &[], &target, &target.tip)?;
+            report::report(args, &[], &[], &target, &target.tip, &[])?;
         }
         return Ok(Exit::Failed);
     }
     let target = Target::find(&repo, args.into.as_deref()).map_err(failure)?;
     let chosen = select::chosen(&repo, &target, args, jobs)?;
     let candidates: Vec<Candidate> = chosen.iter().map(|one| one.candidate.clone()).collect();
+    let check = Check::wanted(&session, args)?;
     let order = if args.in_order { Order::AsGiven } else { Order::Most };
     let plan = merge::plan(&repo, &target.tip, &candidates, args.style(), order).map_err(git)?;
     // Here is the place for gates: each takes the plan and holds back more.
+    let mut verifier = match check {
+        Some(check) if plan.lands_something() => {
+            Some(Verifier::new(&session, &repo, &target, &candidates, args, check)?)
+        }
+        _ => None,
+    };
+    let plan = match &mut verifier {
+        Some(verifier) => verifier.hold_back(&plan)?,
+        None => plan,
+    };
     let plan = if args.dry_run || !plan.lands_something() {
         plan
     } else {
         seal(&session, &repo, &target, &plan, &candidates, args)?
     };
+    if let Some(verifier) = &mut verifier {
+        verifier.confirm(&plan)?;
+    }
+    let tries = verifier.as_ref().map_or(&[][..], Verifier::tries);
     let rows: Vec<Row> = chosen
         .iter()
         .zip(&plan.entries)
@@ -142,7 +187,7 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
             land::post_merge(&target, args.style());
         }
     }
-    report::report(args, &chosen, &rows, &target, &plan.result)?;
+    report::report(args, &chosen, &rows, &target, &plan.result, tries)?;
     let held =
         rows.iter().any(|row| !matches!(row.result, "merged" | "already-merged" | "no-changes"));
     Ok(if held { Exit::Failed } else { Exit::Success })

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Chosen, MergeArgs};
+use super::{Chosen, MergeArgs, verify::Try};
 use crate::{
     commands::session::label,
     failure::Failure,
@@ -22,6 +22,9 @@ struct Report<'a> {
     after: String,
     dry_run: bool,
     jobs: &'a [Row],
+    /// What `--verify` ran.
+    #[serde(skip_serializing_if = "<[Try]>::is_empty")]
+    verify: &'a [Try],
 }
 
 #[derive(Serialize)]
@@ -29,7 +32,8 @@ pub(super) struct Row {
     pub(super) job: JobId,
     pub(super) name: String,
     /// `merged`, `already-merged`, `no-changes`, `conflict`, `unrelated`,
-    /// `rebase-loses`, `not-forward`, `refused`, `git-died`.
+    /// `rebase-loses`, `not-forward`, `refused`, `git-died`, `red`,
+    /// `red-together`, `red-on-top`.
     pub(super) result: &'static str,
     pub(super) commit: Option<String>,
     pub(super) conflicts: Vec<ConflictRow>,
@@ -58,6 +62,9 @@ pub(super) fn row(job: &Job, verdict: &Verdict) -> Row {
         Verdict::NotForward => ("not-forward", None),
         Verdict::Refused { .. } => ("refused", None),
         Verdict::GitDied { .. } => ("git-died", None),
+        Verdict::Red { with, .. } if !with.is_empty() => ("red-together", None),
+        Verdict::Red { on, .. } if !on.is_empty() => ("red-on-top", None),
+        Verdict::Red { .. } => ("red", None),
     };
     let (mut conflicts, mut with) = (Vec::new(), Vec::new());
     if let Verdict::Conflicts { paths, opponent } = verdict {
@@ -68,6 +75,9 @@ pub(super) fn row(job: &Job, verdict: &Verdict) -> Row {
         if let Opponent::Candidates(names) = opponent {
             with.clone_from(names);
         }
+    }
+    if let Verdict::Red { with: others, on } = verdict {
+        with.extend(others.iter().chain(on).cloned());
     }
     let hook = match verdict {
         Verdict::Refused { hook } => Some(*hook),
@@ -83,6 +93,7 @@ pub(super) fn report(
     rows: &[Row],
     target: &Target,
     result: &Oid,
+    verify: &[Try],
 ) -> Result<(), Failure> {
     let mut out = ui::out();
     if args.json {
@@ -92,6 +103,7 @@ pub(super) fn report(
             after: result.as_str().to_owned(),
             dry_run: args.dry_run,
             jobs: rows,
+            verify,
         })?;
         return out.finish();
     }
@@ -130,6 +142,16 @@ fn sentence(job: &Job, row: &Row, target: &Target, dry_run: bool) -> String {
         "refused" => {
             format!("held back: the hook {} said no", row.hook.unwrap_or("of this repository"))
         }
+        "red" => "held back: the check fails with it".to_owned(),
+        "red-together" => {
+            let with = row.with.join(", ");
+            format!(
+                "held back: the check fails with it and {with} together, and with neither alone"
+            )
+        }
+        "red-on-top" => {
+            format!("held back: the check fails with it on top of {}", row.with.join(", "))
+        }
         _ if row.with.is_empty() => format!("held back: conflicts with {into} in"),
         _ => format!("held back: conflicts with {} in", row.with.join(", ")),
     }
@@ -162,6 +184,15 @@ fn next(one: &Chosen, row: &Row) -> Option<String> {
         }
         "rebase-loses" => format!("to bring {name} in: cx merge {name}, without --rebase"),
         "not-forward" => format!("to bring {name} in: cx merge {name}, without --ff-only"),
+        "red" | "red-on-top" => {
+            let branch = one.job.spec.tree.as_ref().map_or("", |tree| &tree.branch);
+            format!(
+                "to bring {name} in: mend {branch} in its worktree (cx path {name}), then merge again"
+            )
+        }
+        "red-together" => {
+            format!("to bring {name} in without {}: cx merge {name}", row.with.join(", "))
+        }
         "refused" => {
             format!("to bring {name} in: change what the hook names, or cx merge --no-hooks {name}")
         }

@@ -10,10 +10,15 @@
 //! everything meets.
 
 use std::collections::{HashMap, HashSet};
+use std::thread;
 
+use super::ancestors::{Ancestors, Branch};
 use super::tree::{Merged, merge, merge_pairs};
 use super::{Conflict, case};
-use crate::git::{GitError, Oid, Repo};
+use crate::git::{GitError, Oid, Place, Repo};
+
+/// Fewer merges than this cost less than starting another process.
+const WORTH_A_PROCESS: usize = 24;
 
 /// What a branch changed since a commit. Paths are bytes; with
 /// `core.ignoreCase` they are compared without case.
@@ -56,7 +61,7 @@ pub struct Collision {
     pub first: usize,
     /// The other, always later in that list.
     pub second: usize,
-    /// Where and how; empty where git itself dies of the attempt.
+    /// Where and how; never empty.
     pub paths: Vec<Conflict>,
 }
 
@@ -71,18 +76,60 @@ pub struct Effort {
 
 /// The pairs of `tips` (indices into it) of which git cannot merge one with the
 /// other. Pairs without a common ancestor are left out, and so is a commit that
-/// is in the other's history. One process lists what was changed, and one for each
-/// common ancestor merges what meets; only pairs that change attributes, or whose
-/// histories cross, cost one of their own.
+/// is in the other's history. Two processes tell what meets, and one for each
+/// common ancestor merges that; only pairs that change attributes, or whose
+/// histories cross, cost one of their own. Least is asked where the last of `tips`
+/// is the one that the others were made from.
 pub fn collisions(
     repo: &Repo,
     tips: &[&Oid],
     pairs: &[(usize, usize)],
 ) -> Result<(Vec<Collision>, Effort), GitError> {
-    let mut bases: HashMap<(usize, usize), Vec<Oid>> = HashMap::new();
+    let Some(trunk) = tips.last() else { return Ok((Vec::new(), Effort::default())) };
+    let real: Vec<(usize, usize, Option<Oid>)> = meeting(repo, trunk, tips, pairs)?
+        .into_iter()
+        .filter_map(|(a, b, meets)| match meets {
+            Meets::Paths(base) => Some((a, b, base)),
+            Meets::Apart | Meets::Unrelated => None,
+        })
+        .collect();
+    let effort = Effort { pairs: pairs.len(), merges: real.len() };
+    let mut collisions = Vec::new();
+    for (a, b, merged) in merge_met(repo, tips, real)? {
+        if let Some(paths) = merged.conflicts() {
+            collisions.push(Collision { first: a.min(b), second: a.max(b), paths });
+        }
+    }
+    collisions.sort_by_key(|collision| (collision.first, collision.second));
+    Ok((collisions, effort))
+}
+
+/// What can be told of two commits without merging them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Meets {
+    /// They merge cleanly: what they changed lies apart, or one has the other.
+    Apart,
+    /// Only a merge can tell. Where there is a commit, it is the one common
+    /// ancestor, and neither side changes attributes since.
+    Paths(Option<Oid>),
+    /// They have no common ancestor.
+    Unrelated,
+}
+
+/// What can be told of each of `pairs` (indices into `tips`), in their order.
+/// `trunk` is the commit that most of them were made from, which saves time.
+pub(super) fn meeting(
+    repo: &Repo,
+    trunk: &Oid,
+    tips: &[&Oid],
+    pairs: &[(usize, usize)],
+) -> Result<Vec<(usize, usize, Meets)>, GitError> {
+    let branches = Branch::all(repo, trunk, tips)?;
+    let mut ancestors = Ancestors::new(repo);
     let mut wanted: HashSet<(Oid, Oid)> = HashSet::new();
+    let mut bases: Vec<Vec<Oid>> = Vec::with_capacity(pairs.len());
     for &(a, b) in pairs {
-        let found = repo.merge_bases(tips[a], tips[b])?;
+        let found = ancestors.of((tips[a], &branches[a]), (tips[b], &branches[b]))?;
         if let [base] = found.as_slice()
             && base != tips[a]
             && base != tips[b]
@@ -90,52 +137,72 @@ pub fn collisions(
             wanted.insert((base.clone(), tips[a].clone()));
             wanted.insert((base.clone(), tips[b].clone()));
         }
-        bases.insert((a, b), found);
+        bases.push(found);
     }
     let touched = touched(repo, wanted)?;
-    // By the commit whose attributes count; those that change attributes are alone.
-    let mut batches: HashMap<&Oid, Vec<(usize, usize)>> = HashMap::new();
-    let mut alone = Vec::new();
-    for &(a, b) in pairs {
-        match bases.get(&(a, b)).map(Vec::as_slice).unwrap_or_default() {
-            [] => {}
-            [base] if base == tips[a] || base == tips[b] => {}
-            [base] => {
-                let side = |tip: &Oid| touched.get(&(base.clone(), tip.clone()));
-                match side(tips[a]).zip(side(tips[b])) {
-                    Some((a, b)) if !a.meets(b) => {}
-                    Some((first, second)) if !first.attributes && !second.attributes => {
-                        batches.entry(base).or_default().push((a, b));
-                    }
-                    _ => alone.push((a, b)),
-                }
+    let meets = |(a, b): (usize, usize), bases: &[Oid]| match bases {
+        [] => Meets::Unrelated,
+        [base] if base == tips[a] || base == tips[b] => Meets::Apart,
+        [base] => {
+            let side = |tip: &Oid| touched.get(&(base.clone(), tip.clone()));
+            match side(tips[a]).zip(side(tips[b])) {
+                Some((a, b)) if !a.meets(b) => Meets::Apart,
+                Some((a, b)) if !a.attributes && !b.attributes => Meets::Paths(Some(base.clone())),
+                _ => Meets::Paths(None),
             }
-            _ => alone.push((a, b)),
+        }
+        _ => Meets::Paths(None),
+    };
+    Ok(pairs
+        .iter()
+        .zip(&bases)
+        .map(|(pair, bases)| (pair.0, pair.1, meets(*pair, bases)))
+        .collect())
+}
+
+/// Merges pairs that meet, in batches by the commit whose attributes count. In
+/// no particular order.
+pub(super) fn merge_met(
+    repo: &Repo,
+    tips: &[&Oid],
+    pairs: Vec<(usize, usize, Option<Oid>)>,
+) -> Result<Vec<(usize, usize, Merged)>, GitError> {
+    let mut batches: HashMap<Oid, Vec<(usize, usize)>> = HashMap::new();
+    let mut all = Vec::with_capacity(pairs.len());
+    for (a, b, base) in pairs {
+        match base {
+            Some(base) => batches.entry(base).or_default().push((a, b)),
+            None => all.push((a, b, merge(repo.place().git(), None, tips[a], tips[b])?)),
         }
     }
-    let together: usize = batches.values().map(Vec::len).sum();
-    let effort = Effort { pairs: pairs.len(), merges: alone.len() + together };
-    let mut collisions = Vec::new();
-    let mut add = |(a, b): (usize, usize), merged| {
-        let paths = match merged {
-            Merged::Clean(_) => None,
-            Merged::Conflicts(paths) => Some(paths),
-            Merged::Died(_) => Some(Vec::new()),
-        };
-        if let Some(paths) = paths {
-            collisions.push(Collision { first: a.min(b), second: a.max(b), paths });
-        }
-    };
     for (base, batch) in batches {
         let asked: Vec<(&Oid, &Oid)> = batch.iter().map(|(a, b)| (tips[*a], tips[*b])).collect();
-        let answers = merge_pairs(&|| repo.place().git(), base, &asked)?;
-        batch.into_iter().zip(answers).for_each(|(pair, merged)| add(pair, merged));
+        let answers = merge_side_by_side(repo.place(), &base, &asked)?;
+        all.extend(batch.into_iter().zip(answers).map(|((a, b), merged)| (a, b, merged)));
     }
-    for (a, b) in alone {
-        add((a, b), merge(repo.place().git(), None, tips[a], tips[b])?);
-    }
-    collisions.sort_by_key(|collision| (collision.first, collision.second));
-    Ok((collisions, effort))
+    Ok(all)
+}
+
+/// One process for each core, but none for a handful of merges.
+fn merge_side_by_side(
+    place: &Place,
+    base: &Oid,
+    pairs: &[(&Oid, &Oid)],
+) -> Result<Vec<Merged>, GitError> {
+    let cores = thread::available_parallelism().map_or(1, usize::from).min(8);
+    let size = pairs.len().div_ceil(cores).max(WORTH_A_PROCESS);
+    thread::scope(|scope| {
+        let running: Vec<_> = pairs
+            .chunks(size)
+            .map(|some| scope.spawn(move || merge_pairs(&|| place.git(), base, some)))
+            .collect();
+        let mut all = Vec::with_capacity(pairs.len());
+        for one in running {
+            let answers = one.join().map_err(|_| GitError::Answer("git merge-tree".to_owned()))?;
+            all.extend(answers?);
+        }
+        Ok(all)
+    })
 }
 
 /// What lies between each of these pairs of commits: one `git diff-tree` for all.
@@ -157,7 +224,8 @@ fn touched(
         trees.push((old, new));
     }
     let args = ["diff-tree", "--stdin", "-r", "-z", "--name-status", "--no-renames"];
-    let output = repo.place().git().args(args).stdin(input).read()?;
+    let all_submodules = "--ignore-submodules=none";
+    let output = repo.place().git().args(args).arg(all_submodules).stdin(input).read()?;
     let answer = || GitError::Answer("git diff-tree --stdin".to_owned());
     let mut rest = output.stdout.as_slice();
     for (pair, (old, new)) in pairs.into_iter().zip(trees) {

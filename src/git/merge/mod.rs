@@ -6,9 +6,11 @@
 //! hooks, an editor or a signature have a say, [`seal()`] makes the commits that
 //! land. Landing is described in `land`.
 
+mod ancestors;
 mod case;
 mod hook;
 mod land;
+mod matrix;
 mod meet;
 mod order;
 mod plan;
@@ -20,6 +22,7 @@ use std::path::PathBuf;
 
 pub use hook::post_merge;
 pub use land::{Landing, Step, Target, land};
+pub use matrix::{Clash, Matrix, Pair};
 pub use meet::{Collision, Effort, collisions};
 pub use plan::plan;
 pub use recover::{Recovered, is_pending, recover};
@@ -126,6 +129,13 @@ pub enum Verdict {
     GitDied {
         /// What it said.
         message: String,
+    },
+    /// A check of the caller's fails with it; held back. Planning never says so.
+    Red {
+        /// It fails only together with these (their keys), which are held back too.
+        with: Vec<String>,
+        /// It fails on top of these, which pass without it.
+        on: Vec<String>,
     },
     /// A hook of the repository refused its commit; held back.
     Refused {

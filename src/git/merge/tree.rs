@@ -18,6 +18,19 @@ pub(super) enum Merged {
     Died(String),
 }
 
+impl Merged {
+    /// What keeps it from being clean. Where git died it is about all there is.
+    pub(super) fn conflicts(self) -> Option<Vec<Conflict>> {
+        match self {
+            Self::Clean(_) => None,
+            Self::Conflicts(paths) => Some(paths),
+            Self::Died(_) => {
+                Some(vec![Conflict { path: ".".into(), kind: "git itself dies of it".to_owned() }])
+            }
+        }
+    }
+}
+
 /// Merges `theirs` into `ours`, over their best common ancestor, or over `base`.
 pub(super) fn merge(
     git: Git,

@@ -6,9 +6,11 @@
 //! [`remove`] takes away; a half-removed one lies in the trash folder beside
 //! it, with or without its entry, and [`remove`] can simply be called again.
 
+mod scratch;
 mod state;
 mod submodules;
 
+pub use scratch::{check_out, is_scratch};
 pub(super) use state::changed;
 pub use state::{WorktreeState, fingerprint, state};
 pub use submodules::only_here;

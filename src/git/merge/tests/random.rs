@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::git::Place;
-use crate::git::merge::tree::{Merged, merge};
+use crate::git::merge::tree::merge;
 
 /// What lies at a path: mode, and content or object id.
 type Files = BTreeMap<String, (&'static str, String)>;
@@ -458,11 +458,7 @@ fn check(history: &History) -> Result<(), TestCaseError> {
     for (a, b) in pairs {
         let merged = merge(fixture.place().git(), None, tips[a], tips[b]).unwrap();
         let said = found.iter().find(|c| (c.first, c.second) == (a, b)).map(|c| c.paths.clone());
-        let real = match merged {
-            Merged::Conflicts(paths) => Some(paths),
-            Merged::Clean(_) => None,
-            Merged::Died(_) => Some(Vec::new()),
-        };
+        let real = merged.conflicts();
         prop_assert_eq!(said.is_some(), real.is_some(), "{:?} {:?}", (a, b), real);
     }
     Ok(())
