@@ -32,8 +32,8 @@ pub(super) struct Row {
     pub(super) job: JobId,
     pub(super) name: String,
     /// `merged`, `already-merged`, `no-changes`, `conflict`, `unrelated`,
-    /// `rebase-loses`, `not-forward`, `refused`, `red`, `red-together`,
-    /// `red-on-top`.
+    /// `rebase-loses`, `not-forward`, `refused`, `git-died`, `red`,
+    /// `red-together`, `red-on-top`.
     pub(super) result: &'static str,
     pub(super) commit: Option<String>,
     pub(super) conflicts: Vec<ConflictRow>,
@@ -87,6 +87,7 @@ pub(super) fn row(job: &Job, verdict: &Verdict) -> Row {
         Verdict::RebaseLoses => ("rebase-loses", None),
         Verdict::NotForward => ("not-forward", None),
         Verdict::Refused { .. } => ("refused", None),
+        Verdict::GitDied { .. } => ("git-died", None),
         Verdict::Red { with, .. } if !with.is_empty() => ("red-together", None),
         Verdict::Red { on, .. } if !on.is_empty() => ("red-on-top", None),
         Verdict::Red { .. } => ("red", None),
@@ -172,6 +173,7 @@ fn sentence(job: &Job, row: &Row, target: &Target, dry_run: bool) -> String {
         "unrelated" => format!("held back: it has no common history with {into}"),
         "rebase-loses" => "held back: its merges hold changes that a rebase would lose".to_owned(),
         "not-forward" => format!("held back: {into} has commits that it has not"),
+        "git-died" => "held back: git itself dies of merging it".to_owned(),
         "refused" => {
             format!("held back: the hook {} said no", row.hook.unwrap_or("of this repository"))
         }
@@ -209,6 +211,10 @@ fn next(one: &Chosen, row: &Row) -> Option<String> {
                 "to bring {name} in: cx resolve {name}, or git merge {branch}, resolve, commit; then `cx clean` takes its worktree"
             )
         }
+        "git-died" => format!(
+            "to bring {name} in: cx merge --rebase {name}, or git merge -s resolve {}",
+            one.candidate.tip
+        ),
         "unrelated" => {
             format!(
                 "to bring {name} in: git merge --allow-unrelated-histories {}",
