@@ -17,6 +17,10 @@ pub fn conflicts_of(repo: &Repo, ours: &Oid, theirs: &Oid) -> Result<Vec<Conflic
     match merge(repo.place().git(), None, ours, theirs)? {
         Merged::Clean(_) => Ok(Vec::new()),
         Merged::Conflicts(paths) => Ok(paths),
+        Merged::Died(message) => {
+            let command = "git merge-tree".to_owned();
+            Err(GitError::Command { command, exit: "it died".to_owned(), message })
+        }
     }
 }
 
