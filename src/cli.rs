@@ -97,6 +97,7 @@ pub enum Command {
     Agents(commands::agents::AgentsArgs),
     Events(commands::events::EventsArgs),
     Trust(commands::trust::TrustArgs),
+    Doctor(commands::doctor::DoctorArgs),
     Init(commands::init::InitArgs),
     Completions(commands::completions::CompletionsArgs),
     Man(commands::man::ManArgs),

@@ -17,13 +17,12 @@ pub mod process;
 pub mod supervisor;
 pub mod ui;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::Parser;
 
 use commands::{completions, segment};
-use failure::Exit;
-use process::{confine, leash, start};
+use process::{leash, start};
 
 /// The whole program: `args` is the command line, the program's name first.
 ///
@@ -32,8 +31,8 @@ use process::{confine, leash, start};
 pub fn main(args: &[OsString]) -> ExitCode {
     match args.get(1).and_then(|verb| verb.to_str()) {
         Some(start::SUPERVISE) => return supervisor::main(&args[2..]),
-        Some(start::CONFINE) => return become_confined(&args[2..]),
         Some(leash::LEASH) => return leash::main(&args[2..]),
+        Some(start::RECOVER) => return supervisor::main_recover(&args[2..]),
         Some(segment::VERB) => return segment::main(&args[2..]),
         _ => {}
     }
@@ -46,6 +45,9 @@ pub fn main(args: &[OsString]) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    if let Err(error) = process::signals::survive_full_files() {
+        ui::note(format_args!("cannot handle signals: {error}"));
+    }
     match commands::run(&cli) {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(failure) => {
@@ -53,23 +55,4 @@ pub fn main(args: &[OsString]) -> ExitCode {
             ExitCode::from(failure.exit.code())
         }
     }
-}
-
-/// `__confine [--write PLACE]... -- PROGRAM ARG...`
-fn become_confined(args: &[OsString]) -> ExitCode {
-    let mut writable: Vec<PathBuf> = Vec::new();
-    let mut rest = args;
-    while let [flag, place, after @ ..] = rest
-        && flag == "--write"
-    {
-        writable.push(place.into());
-        rest = after;
-    }
-    let [dashes, program, args @ ..] = rest else { return ExitCode::from(Exit::Usage.code()) };
-    if dashes != "--" {
-        return ExitCode::from(Exit::Usage.code());
-    }
-    let error = confine::become_program(&writable, program.as_ref(), args);
-    ui::note(format_args!("cannot run {} confined: {error}", program.display()));
-    ExitCode::from(Exit::NotExecutable.code())
 }

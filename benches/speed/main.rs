@@ -67,7 +67,7 @@ fn measure(args: &[String]) -> Result<()> {
 
 /// The size of the binary, as it is released.
 fn size(_quick: bool) -> Result<Vec<Row>> {
-    let bytes = fs::metadata(ground::CX)?.len();
+    let bytes = fs::metadata(ground::BUILT)?.len();
     let figure = format!("{}.{:02} MB", bytes / 1_000_000, bytes % 1_000_000 / 10_000);
     Ok(vec![Row::figure("the binary", figure, "6 MB", bytes < 6_000_000)])
 }

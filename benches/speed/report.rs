@@ -68,6 +68,11 @@ pub(crate) fn table(rows: &[Row]) -> String {
     lines.join("\n")
 }
 
+/// Tells a median as it is, for whoever wonders about a ratio.
+pub(crate) fn tell(what: &str, samples: &[Duration]) {
+    crate::tell(format_args!("  {:8.3} ms  {what}", median(samples) * 1e3));
+}
+
 /// The median, in seconds; 0 of nothing.
 pub(crate) fn median(samples: &[Duration]) -> f64 {
     let mut seconds: Vec<f64> = samples.iter().map(Duration::as_secs_f64).collect();

@@ -4,8 +4,8 @@ use std::{fs, thread, time::Duration};
 
 use crate::{
     Result,
-    ground::{CX, Ground, succeed, time},
-    report::{Row, median},
+    ground::{Ground, time},
+    report::{Row, median, tell},
 };
 
 /// Between samples, so that what runs in the background is over.
@@ -41,6 +41,10 @@ pub(crate) fn spawn(quick: bool) -> Result<Vec<Row>> {
             thread::sleep(PAUSE);
         }
     }
+    tell("nq true", &nq);
+    for ((past, _), samples) in grounds.iter().zip(&cx) {
+        tell(past, samples);
+    }
     let nq = median(&nq);
     Ok(grounds
         .iter()
@@ -62,6 +66,9 @@ pub(crate) fn jobs(quick: bool) -> Result<Vec<Row>> {
         for (mut command, samples) in commands.into_iter().zip(&mut samples) {
             samples.push(time(&mut command)?);
         }
+    }
+    for (what, samples) in ["true", "cx jobs, young", "cx jobs, old"].iter().zip(&samples) {
+        tell(what, samples);
     }
     let medians: Vec<f64> = samples.iter().map(|samples| median(samples)).collect();
     let [baseline, young, old] = medians.as_slice() else { return Ok(Vec::new()) };
@@ -86,21 +93,23 @@ pub(crate) fn thousand(quick: bool) -> Result<Vec<Row>> {
     for _ in 0..if quick { 1 } else { 5 } {
         let ground = Ground::new()?;
         if compare {
-            let line = format!("seq {count} | parallel -j 50 true");
+            let line = format!("seq {count} | parallel -j 50 'true {{}}'");
             // Its notice of how to cite it comes once for each home.
             fs::create_dir_all(ground.path("home/.parallel"))?;
             fs::write(ground.path("home/.parallel/will-cite"), "")?;
             parallel.push(time(ground.command("sh").args(["-c", &line]))?);
         }
+        let program = ground.path("cx").display().to_string();
         let line = format!(
-            "seq {count} | xargs -P 50 -I {{}} '{CX}' spawn -b sh 'true {{}}' && '{CX}' wait"
+            "seq {count} | xargs -P 50 -I {{}} {program} spawn -b sh 'true {{}}' && {program} wait"
         );
         cx.push(time(ground.command("sh").args(["-c", &line]))?);
         let state = ground.store().history()?;
         let ended = state.jobs.values().filter(|job| job.succeeded()).count();
         lost += count - ended.min(count);
-        succeed(&mut ground.cx(["clean"]))?;
     }
+    tell("parallel", &parallel);
+    tell("cx", &cx);
     let mut rows = vec![Row::figure(
         "1,000 spawns, 50 at a time: jobs lost",
         lost.to_string(),

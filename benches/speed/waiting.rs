@@ -11,7 +11,7 @@ use std::{
 use crate::{
     Result,
     ground::{Ground, make_gate, open_gate, succeed, until},
-    report::{Row, median},
+    report::{Row, median, tell},
 };
 
 /// Until everybody who is to sleep does.
@@ -69,6 +69,8 @@ pub(crate) fn wait(quick: bool) -> Result<Vec<Row>> {
         let said = ground.store().job(cx::job::JobId(number)).stdout();
         cx.push(latency(&mut waiter, &gate, &said)?);
     }
+    tell("sh -c", &shell);
+    tell("cx wait", &cx);
     let (shell, cx) = (median(&shell), median(&cx));
     Ok(vec![
         Row::ratio("`cx wait`: worker ended until the waiter is gone", "`sh -c`", cx / shell, 1.5),

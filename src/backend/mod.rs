@@ -226,6 +226,15 @@ pub fn sandbox_probe(kind: BackendKind, program: &Path) -> Option<Launch> {
     }
 }
 
+/// Folders that the backend's sandbox may make in the folders that a worker can
+/// write to, and leave there empty.
+pub fn litter(kind: BackendKind) -> &'static [&'static str] {
+    match kind {
+        BackendKind::Codex => &[".agents", ".aws", ".codex", ".git"],
+        BackendKind::Sh => &[],
+    }
+}
+
 /// What a worker last did, in one short line, from the end of its stdout. The
 /// first line of `tail` may be cut. Paths are shown relative to `root`.
 pub fn activity(kind: BackendKind, tail: &[u8], root: Option<&Path>) -> Option<String> {
@@ -260,6 +269,15 @@ pub fn judge(kind: BackendKind, input: &JudgeInput<'_>) -> io::Result<Verdict> {
     match kind {
         BackendKind::Codex => codex::judge(input),
         BackendKind::Sh => sh::judge(input),
+    }
+}
+
+/// What a person does next about a job that ended like this, where the reason
+/// alone does not tell.
+pub fn hint(kind: BackendKind, outcome: &Outcome, reason: &str) -> Option<&'static str> {
+    match kind {
+        BackendKind::Codex => codex::hint(outcome, reason),
+        BackendKind::Sh => None,
     }
 }
 

@@ -1,6 +1,11 @@
 //! `cx clean`
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 use jiff::Timestamp;
@@ -9,9 +14,9 @@ use super::session::{Session, git, label, refuse_in_worker, store};
 use crate::{
     failure::{Exit, Failure},
     git::{CommitMessage, GitError, Head, Oid, Place, Repo, commit, refs, worktree},
-    job::parse_duration,
-    ledger::{Cleaned, Event, Job, Tree},
-    process::lock,
+    job::{JobId, parse_duration},
+    ledger::{Cleaned, Event, Follower, Job, Tree, decode},
+    process::{crash, lock},
     ui,
 };
 
@@ -72,8 +77,10 @@ pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
             stays.push("not collected".to_owned());
         }
         if !args.dry_run && (cleaned.tree || cleaned.files) {
+            crash::point("clean-tree");
             // The event first: files without one would look like a lost answer.
             session.store.append(job.job, &Event::Cleaned(cleaned.clone())).map_err(store)?;
+            crash::point("cleaned");
             if cleaned.files {
                 session.store.job(job.job).remove().map_err(store)?;
             }
@@ -138,17 +145,22 @@ fn clean_tree(
         }
         if !args.dry_run {
             trash = keep(place, job, tree, path, is_there, tip)?;
+            crash::point("clean-kept");
         }
     }
     if args.dry_run {
         return Ok(Ok(trash));
     }
     match worktree::remove(place, path, &session.store.worktree_lock()) {
-        Ok(Some(renamed)) => worktree::delete(&renamed).map_err(git)?,
+        Ok(Some(renamed)) => {
+            crash::point("clean-renamed");
+            worktree::delete(&renamed).map_err(git)?;
+        }
         Ok(None) => {}
         Err(error @ GitError::WorktreeLocked { .. }) => return Ok(Err(Stays(error.to_string()))),
         Err(error) => return Err(git(error)),
     }
+    crash::point("clean-worktree");
     // Looked up again: committing what was left may have moved it.
     if let Some(tip) = repo.branch_tip(&tree.branch).map_err(git)? {
         refs::delete_branch(place, &tree.branch, &tip).map_err(git)?;
@@ -256,29 +268,62 @@ fn keep(
     refs::keep(place, &format!("{}-{}", job.spec.name, job.job.0), &tip).map(Some).map_err(git)
 }
 
-/// Takes what crashes left: drafts of jobs that never came to be, and trees
-/// that were renamed away and not deleted.
+/// Takes what crashes left: folders of jobs that never came to be or are
+/// cleaned, and trees that were renamed away and not deleted.
 fn sweep(session: &Session) -> Result<(), Failure> {
-    let Ok(entries) = fs::read_dir(session.store.jobs_dir()) else { return Ok(()) };
-    for entry in entries.flatten() {
-        if !entry.file_name().to_string_lossy().starts_with(".new-") {
-            continue;
-        }
+    if !session.store.jobs_dir().is_dir() {
+        return Ok(());
+    }
+    sweep_folders(session)?;
+    for draft in abandoned_drafts(session) {
+        let _ = fs::remove_dir_all(draft);
+    }
+    for trash in trash(session)? {
+        worktree::delete(&trash).map_err(git)?;
+    }
+    Ok(())
+}
+
+/// Drafts of jobs whose `cx spawn` has died.
+pub(super) fn abandoned_drafts(session: &Session) -> Vec<PathBuf> {
+    let entries = fs::read_dir(session.store.jobs_dir()).into_iter().flatten().flatten();
+    let drafts = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(".new-"));
+    let abandoned = drafts.filter(|entry| {
         let age = entry.metadata().and_then(|meta| meta.modified()).ok();
         let old = age.is_some_and(|at| at.elapsed().is_ok_and(|age| age > STALE_DRAFT));
         let lock = entry.path().join("lock");
-        let abandoned = lock.exists() && !lock::is_held(&lock).unwrap_or(true);
-        if old || abandoned {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
+        old || (lock.exists() && !lock::is_held(&lock).unwrap_or(true))
+    });
+    abandoned.map(|entry| entry.path()).collect()
+}
+
+/// Worktrees that were removed and not yet deleted.
+pub(super) fn trash(session: &Session) -> Result<Vec<PathBuf>, Failure> {
     let state = session.store.state().map_err(store)?;
     let trees = state.jobs.values().filter_map(|job| job.spec.tree.as_ref());
     let mut folders: Vec<&Path> = trees.filter_map(|tree| Path::new(&tree.path).parent()).collect();
+    folders.sort_unstable();
     folders.dedup();
-    for folder in folders {
-        for trash in worktree::trash_beside(&folder.join("any")) {
-            worktree::delete(&trash).map_err(git)?;
+    Ok(folders.iter().flat_map(|folder| worktree::trash_beside(&folder.join("any"))).collect())
+}
+
+/// Folders under a number that no job has, or whose job is cleaned. Between
+/// taking a number and saying so, a spawn holds the ledger's lock.
+fn sweep_folders(session: &Session) -> Result<(), Failure> {
+    let _appender = session.store.appender().map_err(store)?;
+    // By its lines and not by its jobs: one of a later version is a job as well.
+    let mut known = BTreeSet::new();
+    for line in Follower::new(&session.store, 0).lines().map_err(store)? {
+        known.extend(decode(&line).map(|record| record.job));
+    }
+    let jobs = session.store.history().map_err(store)?.jobs;
+    for entry in fs::read_dir(session.store.jobs_dir()).into_iter().flatten().flatten() {
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let id = JobId(id);
+        if !known.contains(&id) || jobs.get(&id).is_some_and(|job| job.files_gone) {
+            session.store.job(id).remove().map_err(store)?;
         }
     }
     Ok(())

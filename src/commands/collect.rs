@@ -1,7 +1,9 @@
 //! `cx collect`
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -15,6 +17,7 @@ use super::{
 use crate::{
     failure::{Exit, Failure},
     ledger::{Event, Job},
+    process::{crash, stdio},
     ui::{self, Out},
 };
 
@@ -64,12 +67,21 @@ pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
     let jobs = wanted(&session, args)?;
     if jobs.is_empty() {
         ui::note("nothing to collect");
+        if args.json {
+            let mut out = ui::out();
+            out.json(&[(); 0])?;
+            out.finish()?;
+        }
         return Ok(Exit::Failed);
     }
     if let Some(dir) = &args.output {
         fs::create_dir_all(dir).map_err(|e| {
             Failure::usage(format!("cannot make {}: {e}; nothing was collected", dir.display()))
         })?;
+    }
+    if args.output.is_none() && stdio::stdout_was_closed() {
+        return Err(Failure::internal("stdout is closed; nothing was collected")
+            .hint("-o DIR writes the answers to files"));
     }
     let mut out = ui::out();
     let mut rows = Vec::new();
@@ -103,8 +115,12 @@ pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
     }
     // Only what was written is collected.
     out.finish()?;
-    for job in jobs.iter().filter(|job| !job.collected) {
-        session.store.append(job.job, &Event::Collected).map_err(store)?;
+    crash::point("collect-written");
+    let new: Vec<_> = jobs.iter().filter(|job| !job.collected).map(|job| job.job).collect();
+    if !new.is_empty() {
+        session.store.append_all(&new, &Event::Collected).map_err(store)?;
+        crash::point("collected");
+        session.store.refresh_snapshot();
     }
     Ok(if jobs.iter().all(Job::succeeded) { Exit::Success } else { Exit::Failed })
 }
@@ -151,8 +167,18 @@ fn message(session: &Session, job: &Job) -> Result<Option<Vec<u8>>, Failure> {
 }
 
 fn write_message(path: &Path, job: &Job, message: Option<&[u8]>) -> Result<(), Failure> {
+    // In one step: what stands there already is an answer too, and stays where
+    // the new one cannot be written whole.
+    let replace = |message: &[u8]| -> io::Result<()> {
+        let dir = path.parent().unwrap_or(Path::new("."));
+        let rights = fs::Permissions::from_mode(0o666);
+        let mut file = tempfile::Builder::new().permissions(rights).tempfile_in(dir)?;
+        file.write_all(message)?;
+        file.persist(path)?;
+        Ok(())
+    };
     let done = match message {
-        Some(message) => fs::write(path, message),
+        Some(message) => replace(message),
         // An older answer must not stand where this job has none.
         None => match fs::remove_file(path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
@@ -193,6 +219,9 @@ fn print(
     }
     for note in view.notes {
         out.line(format_args!("-- {}", ui::clean(note)))?;
+    }
+    if let Some(left) = view::left_behind(job) {
+        out.line(format_args!("-- {left}"))?;
     }
     if let Some(message) = message {
         out.bytes(message)?;

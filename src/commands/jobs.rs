@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     failure::{Exit, Failure},
-    job::{Candidate, Mode},
+    job::Candidate,
     ledger::Job,
     ui::{self, Align, Table},
 };
@@ -120,6 +120,7 @@ fn doing(job: &Job, activity: Option<String>) -> String {
     if job.files_gone {
         parts.push("cleaned".to_owned());
     }
+    parts.extend(job.kept.iter().map(|kept| format!("kept at {kept}")));
     parts.join(", ")
 }
 
@@ -135,9 +136,9 @@ fn details(job: &Job) -> String {
     if let Some(worker) = job.worker.filter(|_| job.is_live()) {
         parts.push(format!("pid {}", worker.pid));
     }
-    match (&spec.tree, spec.mode) {
-        (Some(tree), _) => parts.push(format!("{} in {}", tree.branch, tree.path)),
-        (None, Mode::Reader | Mode::Writer) => parts.push(format!("in {}", spec.cwd)),
-    }
+    parts.push(match spec.tree.as_ref().filter(|_| !job.tree_gone) {
+        Some(tree) => format!("{} in {}", tree.branch, tree.path),
+        None => format!("in {}", spec.cwd),
+    });
     parts.join(" · ")
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::session::{Session, label, store};
+use super::session::{Recoveries, Session, label, store};
 use crate::{
     failure::{Exit, Failure},
     job::JobId,
@@ -55,33 +55,42 @@ pub fn run(args: &KillArgs) -> Result<Exit, Failure> {
     if live.is_empty() && args.all {
         ui::note("no live jobs");
     }
+    let mut unheard = false;
     for job in &live {
-        request(&session, job, signal)?;
+        if !request(&session, job, signal)? {
+            unheard = true;
+            let name = signals::name(signal);
+            ui::note(format_args!("{} has no worker yet that could get {name}", label(job)));
+        }
     }
     if signals::ends(signal) {
         for job in &live {
-            lock::wait(&session.store.job(job.job).lock())
-                .map_err(|e| Failure::internal(format!("cannot wait for {}: {e}", label(job))))?;
-            let ended = session.fresh(job.job)?;
+            let ended = session.until_over(job)?;
             ui::note(format_args!("{} {}", label(job), super::view::status_with_code(&ended)));
         }
     }
-    Ok(if over.is_empty() { Exit::Success } else { Exit::Failed })
+    Ok(if over.is_empty() && !unheard { Exit::Success } else { Exit::Failed })
 }
 
-/// Writes the request into the ledger and wakes the supervisor.
-fn request(session: &Session, job: &Job, signal: i32) -> Result<(), Failure> {
+/// Writes the request into the ledger. A signal that is to end the job is the
+/// supervisor's to send, which is woken; any other is sent at once, so that a
+/// job is stopped when `cx kill -s STOP` returns. `false`: nobody was there to
+/// get it.
+fn request(session: &Session, job: &Job, signal: i32) -> Result<bool, Failure> {
     session
         .store
         .append(job.job, &Event::KillRequested(KillRequested { signal }))
         .map_err(store)?;
-    let Some(supervisor) = supervisor(session, job.job)? else { return Ok(()) };
-    tree::signal(supervisor, signals::REQUEST)
-        .map_err(|e| {
-            Failure::internal(format!("cannot signal the supervisor of {}: {e}", label(job)))
-                .hint("is it yours? `cx show` has its process number")
-        })
-        .map(drop)
+    let Some(supervisor) = supervisor(session, job.job)? else { return Ok(true) };
+    let sent = if signals::ends(signal) {
+        tree::signal(supervisor, signals::REQUEST).map(|_| true)
+    } else {
+        tree::signal_all_below(supervisor, signal)
+    };
+    sent.map_err(|e| {
+        Failure::internal(format!("cannot signal the processes of {}: {e}", label(job)))
+            .hint(format!("are they yours? `cx show {}` has their numbers", job.spec.name))
+    })
 }
 
 /// The job's supervisor; a moment after the spawn it has not said yet who it
@@ -90,6 +99,7 @@ fn supervisor(session: &Session, id: JobId) -> Result<Option<crate::job::Process
     let failed = |e: std::io::Error| Failure::internal(format!("cannot watch the ledger: {e}"));
     let watch = Watch::new().map_err(failed)?;
     watch.add(session.store.dir()).map_err(failed)?;
+    let mut recoveries = Recoveries::default();
     loop {
         let job = session.fresh(id)?;
         if !job.is_live() {
@@ -97,6 +107,10 @@ fn supervisor(session: &Session, id: JobId) -> Result<Option<crate::job::Process
         }
         if let Some(supervisor) = job.supervisor.filter(|process| tree::is_alive(*process)) {
             return Ok(Some(supervisor));
+        }
+        let path = session.store.job(id).lock();
+        if !lock::is_held(&path).map_err(failed)? {
+            recoveries.failed(session, &job)?;
         }
         // A supervisor that dies writes nothing, so look again now and then.
         watch.wait(deadline_in(std::time::Duration::from_millis(200))).map_err(failed)?;

@@ -92,12 +92,22 @@ pub struct Reader {
     root: Option<PathBuf>,
     offset: u64,
     partial: Vec<u8>,
+    /// The line shown last.
+    last: String,
 }
 
 impl Reader {
     /// From the beginning of `path`.
     pub fn new(job: &Job, path: PathBuf, raw: bool) -> Self {
-        Self { path, raw, kind: job.spec.backend, root: root(job), offset: 0, partial: Vec::new() }
+        Self {
+            path,
+            raw,
+            kind: job.spec.backend,
+            root: root(job),
+            offset: 0,
+            partial: Vec::new(),
+            last: String::new(),
+        }
     }
 
     /// Writes what has come since the last call.
@@ -126,10 +136,15 @@ impl Reader {
         self.render(&rest, out)
     }
 
-    fn render(&self, lines: &[u8], out: &mut Out) -> Result<(), Failure> {
+    fn render(&mut self, lines: &[u8], out: &mut Out) -> Result<(), Failure> {
         for line in lines.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
-            if let Some(text) = backend::render(self.kind, line, self.root.as_deref()) {
-                out.line(text)?;
+            let Some(text) = backend::render(self.kind, line, self.root.as_deref()) else {
+                continue;
+            };
+            // An error comes again as the reason why the turn failed.
+            if !(text.starts_with("! ") && text == self.last) {
+                out.line(&text)?;
+                self.last = text;
             }
         }
         out.flush()

@@ -7,6 +7,7 @@ pub mod collect;
 pub mod completions;
 pub mod conflicts;
 pub mod diff;
+pub mod doctor;
 pub mod events;
 pub mod fg;
 pub mod generate;
@@ -62,6 +63,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Agents(args) => agents::run(args),
         Command::Events(args) => events::run(args),
         Command::Trust(args) => trust::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Init(args) => init::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),

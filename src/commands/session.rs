@@ -2,9 +2,9 @@
 //! place, and the jobs as they are now.
 
 use std::{
-    env,
-    ffi::OsStr,
-    io,
+    cell::RefCell,
+    collections::BTreeSet,
+    env, io,
     path::{Path, PathBuf},
 };
 
@@ -13,8 +13,9 @@ use crate::{
     failure::{Exit, Failure},
     git::{GitError, Place},
     job::{Candidate, JobId, SpecError, resolve},
-    ledger::{Event, Job, State, Store, StoreError},
-    process::{lock, start},
+    ledger::{FollowedState, Job, State, Store, StoreError},
+    process::lock,
+    supervisor::recover_lost,
 };
 
 /// Where a command stands.
@@ -30,6 +31,30 @@ pub(super) struct Session {
     pub(super) roots: Roots,
     /// `CX_RUN`: narrows what "all jobs" means.
     pub(super) run: Option<String>,
+    /// Lost jobs that could not be recovered, and were named once.
+    warned: RefCell<BTreeSet<JobId>>,
+}
+
+/// How often one command sees the recovery of a lost job come to nothing before
+/// it says so: more than once only where somebody kills recoveries too.
+const PATIENCE: u32 = 5;
+
+/// Counts recoveries that came to nothing.
+#[derive(Debug, Default)]
+pub(super) struct Recoveries(u32);
+
+impl Recoveries {
+    /// `job`'s lock was free, and it is still not over: an error once that
+    /// happens again and again.
+    pub(super) fn failed(&mut self, session: &Session, job: &Job) -> Result<(), Failure> {
+        self.0 += 1;
+        if self.0 < PATIENCE {
+            return Ok(());
+        }
+        let log = session.store.job(job.job).supervisor_log();
+        let failure = format!("{} is lost, and cannot be recovered", label(job));
+        Err(Failure::internal(failure).hint(format!("{} may say why", log.display())))
+    }
 }
 
 impl Session {
@@ -47,7 +72,8 @@ impl Session {
             None => roots.state_home.join("cx"),
         };
         let run = env::var("CX_RUN").ok().filter(|run| !run.is_empty());
-        Ok(Self { cwd, place, store: Store::new(dir), roots, run })
+        let warned = RefCell::default();
+        Ok(Self { cwd, place, store: Store::new(dir), roots, run, warned })
     }
 
     /// The repository, or an error that says what `verb` needs it for.
@@ -71,9 +97,22 @@ impl Session {
         Ok(state)
     }
 
+    /// Brings a state up to date, as [`Self::state`] would read it anew.
+    pub(super) fn look(&self, followed: &mut FollowedState<'_>) -> Result<(), Failure> {
+        followed.look().map_err(store)?;
+        if self.sweep(followed.state())? {
+            followed.look().map_err(store)?;
+        }
+        Ok(())
+    }
+
     /// Looks for live jobs that nobody supervises. `true` when the ledger moved
     /// on meanwhile.
     fn sweep(&self, state: &State) -> Result<bool, Failure> {
+        // What a worker starts ends with it: it cannot take over another job.
+        if env::var_os("CX_JOB").is_some() {
+            return Ok(false);
+        }
         let mut moved = false;
         for job in state.jobs.values().filter(|job| job.is_live()) {
             let path = self.store.job(job.job).lock();
@@ -81,33 +120,30 @@ impl Session {
                 continue;
             }
             moved = true;
-            if let Err(failure) = self.recover(job.job, &path) {
+            if let Err(error) = recover_lost(&self.store, job.job) {
                 // Looking must work also where nothing can be mended, as in a
                 // sandbox that has the state folder read-only.
-                crate::ui::warn(format_args!("job {} is lost, and: {failure}", job.job));
+                if self.warned.borrow_mut().insert(job.job) {
+                    crate::ui::warn(format_args!("job {} is lost, and: {error}", job.job));
+                }
             }
         }
         Ok(moved)
     }
 
-    /// Takes the lock of a job whose supervisor is dead, writes `lost` and hands
-    /// the lock to a supervisor that ends and keeps what is left.
-    fn recover(&self, id: JobId, path: &Path) -> Result<(), Failure> {
-        let claimed = lock::claim(path).map_err(|e| lock_failure(path, &e))?;
-        let Some(lock) = claimed else { return Ok(()) };
-        {
-            let mut appender = self.store.appender().map_err(store)?;
-            let state = appender.state().map_err(store)?;
-            // It may have ended properly between our two looks.
-            if !state.jobs.get(&id).is_some_and(Job::is_live) {
-                return Ok(());
+    /// Waits until `job` is over and nothing of it runs any more.
+    pub(super) fn until_over(&self, job: &Job) -> Result<Job, Failure> {
+        let path = self.store.job(job.job).lock();
+        let mut recoveries = Recoveries::default();
+        loop {
+            lock::wait(&path).map_err(|e| lock_failure(&path, &e))?;
+            let now = self.fresh(job.job)?;
+            if !now.is_live() {
+                return Ok(now);
             }
-            appender.append(id, &Event::Lost).map_err(store)?;
+            // It is lost, and its recovery has the lock now.
+            recoveries.failed(self, &now)?;
         }
-        let number = id.0.to_string();
-        let args = [OsStr::new("--recover"), self.store.dir().as_os_str(), OsStr::new(&number)];
-        start::supervisor(&args, lock, &self.store.job(id).supervisor_log())
-            .map_err(|e| Failure::internal(format!("cannot start a supervisor: {e}")))
     }
 
     /// Every job ever, for what is asked about closed ones.

@@ -89,21 +89,31 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
         );
     }
     row("thread", text(view.thread));
-    if view.stragglers > 0 {
-        let processes = if view.stragglers == 1 { "process" } else { "processes" };
-        row("ended too", format!("{} {processes} left behind by the worker", view.stragglers));
-    }
+    row("left", view::left_behind(&job).unwrap_or_default());
     for note in view.notes {
         row("note", ui::clean(note));
     }
     row("collected", if view.collected { "yes".to_owned() } else { String::new() });
     row("merged", view.merged_into.map(|into| format!("into {into}")).unwrap_or_default());
-    row("files", view.folder.clone());
+    row("kept at", text(view.kept));
+    row("cleaned", cleaned(&view).to_owned());
+    if !view.files_gone {
+        row("files", view.folder.clone());
+    }
     for line in table.lines(None, &[]) {
         out.line(line)?;
     }
     out.finish()?;
     Ok(Exit::Success)
+}
+
+fn cleaned(view: &JobView<'_>) -> &'static str {
+    match (view.tree_gone, view.files_gone) {
+        (true, true) => "worktree, branch and files",
+        (true, false) => "worktree and branch",
+        (false, true) => "files",
+        (false, false) => "",
+    }
 }
 
 fn process(process: Option<crate::job::ProcessRef>) -> String {

@@ -70,7 +70,7 @@ pub fn run(args: &TrustArgs) -> Result<Exit, Failure> {
 }
 
 /// The repository's own agents that run scripts.
-fn agent_claims(session: &Session, common: &Path) -> Result<Vec<Claim>, Failure> {
+pub(super) fn agent_claims(session: &Session, common: &Path) -> Result<Vec<Claim>, Failure> {
     let checkout = session.place.as_ref().and_then(|place| place.checkout.as_deref());
     let Some(root) = checkout else { return Ok(Vec::new()) };
     if fs::metadata(root.join(".cx/agents")).is_err() {

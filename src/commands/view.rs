@@ -184,6 +184,13 @@ pub(super) fn colour(job: &Job) -> anstyle::Style {
     }
 }
 
+/// That a job's worker left processes running, which were ended.
+pub(super) fn left_behind(job: &Job) -> Option<String> {
+    let count = job.exited.as_ref().map(|exited| exited.stragglers).filter(|count| *count > 0)?;
+    let (processes, were) = if count == 1 { ("process", "was") } else { ("processes", "were") };
+    Some(format!("{count} {processes} left behind by its worker {were} ended"))
+}
+
 /// How long a job took or has taken.
 pub(super) fn elapsed(job: &Job) -> Duration {
     if let Some(exited) = &job.exited

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::{
-    session::{Session, label},
+    session::{Recoveries, Session, label, store},
     view,
 };
 use crate::{
+    backend,
     failure::{Exit, Failure},
     job::{Candidate, JobId, parse_duration},
-    ledger::Job,
+    ledger::{FollowedState, Job},
     process::{
         lock::{self, Waiters, deadline_in},
         signals,
@@ -118,6 +119,10 @@ pub fn tell_failure(job: &Job) {
         Some(reason) => ui::note(format_args!("{} {status}: {}", label(job), ui::clean(reason))),
         None => ui::note(format_args!("{} {status}", label(job))),
     }
+    let reason = exited.reason.as_deref().unwrap_or_default();
+    if let Some(hint) = backend::hint(job.spec.backend, &exited.outcome, reason) {
+        ui::hint(hint);
+    }
 }
 
 /// Waits until `jobs` have ended, or one of them, and brings them up to date.
@@ -127,7 +132,10 @@ fn wait(
     any: bool,
     deadline: Option<Instant>,
 ) -> Result<Ended, Failure> {
-    let screen = ui::stderr_is_terminal().then(|| Lines::new(jobs.len()));
+    let screen = ui::stderr_is_terminal().then(|| {
+        // The line below the last belongs to the cursor.
+        Lines::new(jobs.len().min(ui::stderr_rows().saturating_sub(1).max(1)))
+    });
     let interrupted = match &screen {
         Some(_) => Some(
             signals::interrupt_flag()
@@ -138,21 +146,30 @@ fn wait(
     let done = |jobs: &[Job]| {
         if any { jobs.iter().any(|job| !job.is_live()) } else { !jobs.iter().any(Job::is_live) }
     };
+    let mut recoveries: Option<Recoveries> = None;
+    let mut followed = session.store.follow_state().map_err(store)?;
     let ended = 'waiting: loop {
         if done(jobs) {
             break Ended::Done;
         }
+        // Here again: a lock was free whose job is not over.
+        if let (Some(recoveries), Some(job)) =
+            (&mut recoveries, jobs.iter().find(|job| job.is_live()))
+        {
+            recoveries.failed(session, job)?;
+        }
+        recoveries.get_or_insert_default();
         // Nothing to draw and nothing else to wait for: one lock after the
         // other, without a thread.
         if screen.is_none() && deadline.is_none() && !any {
             for job in jobs.iter().filter(|job| job.is_live()) {
                 lock::wait(&session.store.job(job.job).lock()).map_err(|e| wait_failure(&e))?;
             }
-            refresh(session, jobs)?;
+            refresh(session, &mut followed, jobs)?;
             continue;
         }
-        let live = jobs.iter().filter(|job| job.is_live());
-        let locks = live.map(|job| session.store.job(job.job).lock()).collect();
+        let live: Vec<JobId> = jobs.iter().filter(|job| job.is_live()).map(|job| job.job).collect();
+        let locks = live.iter().map(|id| session.store.job(*id).lock()).collect();
         let mut waiters = Waiters::new(locks).map_err(|e| wait_failure(&e))?;
         while !waiters.is_done() {
             let frame = screen.as_ref().and_then(|_| deadline_in(FRAME));
@@ -168,7 +185,7 @@ fn wait(
                 break 'waiting Ended::Interrupted;
             }
             if freed.is_some() || screen.is_some() {
-                refresh(session, jobs)?;
+                refresh(session, &mut followed, jobs)?;
             }
             if let Some(screen) = &screen {
                 draw(session, screen, jobs);
@@ -179,15 +196,20 @@ fn wait(
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 break 'waiting Ended::TimedOut;
             }
+            let freed = freed.and_then(|index| live.get(index));
+            if jobs.iter().any(|job| Some(&job.job) == freed && job.is_live()) {
+                // Lost: its recovery has the lock, and is waited for as well.
+                continue 'waiting;
+            }
         }
-        refresh(session, jobs)?;
+        refresh(session, &mut followed, jobs)?;
     };
     if let Some(screen) = &screen {
         screen.clear();
-        // What was watched stays on the screen as it ended.
-        for line in lines(session, jobs) {
-            ui::plain(line);
-        }
+        // What was watched stays on the screen as it ended; in a loop of `-n`
+        // that would be the same lines again and again.
+        let stays = if any { Vec::new() } else { lines(session, jobs) };
+        stays.into_iter().for_each(ui::plain);
     }
     Ok(ended)
 }
@@ -195,22 +217,39 @@ fn wait(
 /// Brings `jobs` up to date. A lock that is free without an end in the ledger
 /// means a lost job; looking at the state takes care of it, and its recovery
 /// holds the lock again.
-fn refresh(session: &Session, jobs: &mut [Job]) -> Result<(), Failure> {
-    let state = session.state()?;
-    for job in jobs.iter_mut() {
-        if let Some(now) = state.jobs.get(&job.job) {
-            job.clone_from(now);
-        } else if job.is_live() {
-            job.clone_from(&session.fresh(job.job)?);
+fn refresh(
+    session: &Session,
+    followed: &mut FollowedState<'_>,
+    jobs: &mut [Job],
+) -> Result<(), Failure> {
+    session.look(followed)?;
+    for job in jobs.iter_mut().filter(|job| job.is_live()) {
+        match followed.state().jobs.get(&job.job) {
+            Some(now) => job.clone_from(now),
+            None => job.clone_from(&session.fresh(job.job)?),
         }
     }
     Ok(())
 }
 
+/// Where there are more jobs than lines, those that are live are drawn first of
+/// all, and the last line counts the others.
 fn draw(session: &Session, screen: &Lines, jobs: &[Job]) {
-    for (index, line) in lines(session, jobs).iter().enumerate() {
-        screen.set(index, line);
+    let lines = lines(session, jobs);
+    if lines.len() <= screen.count() {
+        lines.iter().enumerate().for_each(|(index, line)| screen.set(index, line));
+        return;
     }
+    let (live, over): (Vec<usize>, Vec<usize>) =
+        (0..jobs.len()).partition(|index| jobs.get(*index).is_some_and(Job::is_live));
+    let room = screen.count().saturating_sub(1);
+    let mut shown: Vec<usize> = live.iter().chain(over.iter().rev()).copied().take(room).collect();
+    shown.sort_unstable();
+    for (row, index) in shown.iter().enumerate() {
+        screen.set(row, lines.get(*index).map_or("", String::as_str));
+    }
+    let more = lines.len() - room;
+    screen.set(room, &format!("and {more} more; {} live, {} over", live.len(), over.len()));
 }
 
 /// A line for each job: how far it is, and what it does now or why it failed.

@@ -33,7 +33,7 @@ pub trait Candidate {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpecError {
     /// Nothing matches.
-    #[error("no such job: {0}")]
+    #[error("no such job: {}", if .0.trim().is_empty() { "an empty word names none" } else { .0 })]
     NoSuchJob(String),
     /// A prefix matches several jobs; these are their names.
     #[error("'{spec}' could be any of {}", names.join(", "))]
@@ -87,6 +87,8 @@ pub fn resolve<'a, C: Candidate>(word: &str, jobs: &'a [C]) -> Result<&'a C, Spe
         Spec::Number(id) => jobs.iter().find(|job| job.id() == id).ok_or_else(missing),
         Spec::Current => nth_newest(0).ok_or_else(missing),
         Spec::Previous => nth_newest(1).ok_or_else(missing),
+        // Of a `$(cx spawn ...)` that failed; it is the beginning of every name.
+        Spec::Name(name) if name.is_empty() => Err(missing()),
         Spec::Name(name) => {
             let newest = |open: bool, whole: bool| -> Vec<&'a C> {
                 let mut found: Vec<&C> = Vec::new();
@@ -169,6 +171,9 @@ mod tests {
     #[test]
     fn what_names_nothing_or_too_much() {
         assert_eq!(number("9"), Err(SpecError::NoSuchJob("9".to_owned())));
+        for empty in ["", " "] {
+            assert_eq!(number(empty), Err(SpecError::NoSuchJob(empty.to_owned())));
+        }
         assert_eq!(number("nope"), Err(SpecError::NoSuchJob("nope".to_owned())));
         let err = number("a").expect_err("ambiguous");
         assert_eq!(err.to_string(), "'a' could be any of auth, auth-core");

@@ -240,20 +240,9 @@ pub struct Merged {
     pub commit: String,
     /// The tip that was merged.
     pub tip: String,
-    /// The tip at the job's end, where somebody has moved the branch since and
-    /// that is what was merged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub of: Option<String>,
     /// The merge it was part of; absent where cx found it merged already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<Batch>,
-}
-
-impl Merged {
-    /// Whether the job that ended at `tip` is what was merged.
-    pub fn covers(&self, tip: &str) -> bool {
-        self.tip == tip || self.of.as_deref() == Some(tip)
-    }
 }
 
 /// One landing. The jobs that landed together have equal ones.

@@ -130,9 +130,8 @@ impl Job {
 
     /// Whether it is a writer whose branch holds commits that no merge took.
     pub fn is_unmerged(&self) -> bool {
-        let tip = self.exited.as_ref().filter(|e| e.commits > 0).and_then(|e| e.tip.as_ref());
-        let is_merged = |tip: &String| self.merged.as_ref().is_some_and(|m| m.covers(tip));
-        self.spec.mode == Mode::Writer && !self.tree_gone && tip.is_some_and(|tip| !is_merged(tip))
+        let has_work = self.exited.as_ref().is_some_and(|e| e.commits > 0 && e.tip.is_some());
+        self.spec.mode == Mode::Writer && !self.tree_gone && has_work && self.merged.is_none()
     }
 
     /// Whether its name, branch and worktree are still in use, so that a new

@@ -25,12 +25,14 @@ pub struct Appender<'a> {
     path: PathBuf,
     file: File,
     len: u64,
-    torn: bool,
 }
 
 impl Store {
     /// Takes the ledger's lock, waiting for others, and makes the ledger if it
     /// is not there.
+    ///
+    /// A torn last line is ended here and not with the next event: it may lack
+    /// nothing but its newline, and then it counts before anything is decided.
     pub fn appender(&self) -> Result<Appender<'_>, StoreError> {
         let path = self.ledger_path();
         let open =
@@ -49,7 +51,11 @@ impl Store {
         if len > 0 {
             file.read_exact_at(&mut last, len - 1).map_err(at("read", &path))?;
         }
-        Ok(Appender { store: self, path, file, len, torn: last != [b'\n'] })
+        let mut appender = Appender { store: self, path, file, len };
+        if last != [b'\n'] {
+            appender.write(b"\n")?;
+        }
+        Ok(appender)
     }
 
     /// Appends one event: lock, write, unlock.
@@ -57,9 +63,21 @@ impl Store {
         self.appender()?.append(job, event).map(drop)
     }
 
+    /// Appends the same event for each of `jobs`, under one lock.
+    pub fn append_all(&self, jobs: &[JobId], event: &Event) -> Result<(), StoreError> {
+        let mut appender = self.appender()?;
+        jobs.iter().try_for_each(|job| appender.append(*job, event).map(drop))
+    }
+
     /// The open jobs and the last closed ones.
     pub fn state(&self) -> Result<State, StoreError> {
         snapshot::state(self)
+    }
+
+    /// The same, to be kept up to date.
+    pub fn follow_state(&self) -> Result<FollowedState<'_>, StoreError> {
+        let (state, offset) = snapshot::follow(self)?;
+        Ok(FollowedState { store: self, state, offset })
     }
 
     /// Every job that the ledger has ever seen, folded from its start.
@@ -101,26 +119,23 @@ impl Appender<'_> {
         events: impl IntoIterator<Item = (JobId, &'e Event)>,
     ) -> Result<u64, StoreError> {
         let now = Timestamp::now().round(jiff::Unit::Millisecond).unwrap_or_default();
-        let mut line = Vec::new();
+        let mut lines = Vec::new();
         for (job, event) in events {
-            line.extend(encode(now, job, event)?);
+            lines.extend(encode(now, job, event)?);
         }
-        let begin = self.len + u64::from(self.torn);
-        if line.is_empty() {
-            return Ok(begin);
-        }
-        if self.torn {
-            // Ends the torn line, in the same write, so that it stays alone.
-            line.insert(0, b'\n');
-        }
-        if let Err(error) = self.file.write_all(&line) {
+        let begin = self.len;
+        self.write(&lines)?;
+        Ok(begin)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        if let Err(error) = self.file.write_all(bytes) {
             // Nothing to be done where even this fails: readers skip torn lines.
             let _ = self.file.set_len(self.len);
             return Err(at("append to", &self.path)(error));
         }
-        self.len += line.len() as u64;
-        self.torn = false;
-        Ok(begin)
+        self.len += bytes.len() as u64;
+        Ok(())
     }
 
     /// The next number and the names in use, as of now.
@@ -142,18 +157,39 @@ impl Drop for Appender<'_> {
     }
 }
 
+/// A state that is kept up to date: each look costs only what is new.
+#[derive(Debug)]
+pub struct FollowedState<'a> {
+    store: &'a Store,
+    state: State,
+    offset: u64,
+}
+
+impl FollowedState<'_> {
+    /// The state as of the last look.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Looks again. No job is forgotten, however long ago it was closed.
+    pub fn look(&mut self) -> Result<(), StoreError> {
+        self.offset = snapshot::catch_up(self.store, &mut self.state, self.offset)?;
+        Ok(())
+    }
+}
+
 /// Reads the ledger's lines as they come, from any offset.
 #[derive(Debug)]
 pub struct Follower {
     path: PathBuf,
+    /// Where the next line begins.
     offset: u64,
-    partial: Vec<u8>,
 }
 
 impl Follower {
     /// From `offset`, which must be the beginning of a line.
     pub fn new(store: &Store, offset: u64) -> Self {
-        Self { path: store.ledger_path(), offset, partial: Vec::new() }
+        Self { path: store.ledger_path(), offset }
     }
 
     /// From the ledger's end.
@@ -163,18 +199,19 @@ impl Follower {
     }
 
     /// The whole lines that have come since the last call, newline included. A
-    /// line that is not finished yet comes with a later call.
+    /// line that is not finished yet comes with a later call, read anew: a write
+    /// that failed is taken back, and another line may stand there then.
     pub fn lines(&mut self) -> Result<Vec<Vec<u8>>, StoreError> {
         let mut file = match File::open(&self.path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(at("open", &self.path))?,
         };
         file.seek(SeekFrom::Start(self.offset)).map_err(at("read", &self.path))?;
-        let read = file.read_to_end(&mut self.partial).map_err(at("read", &self.path))?;
-        self.offset += read as u64;
-        let whole = self.partial.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
-        let rest = self.partial.split_off(whole);
-        let lines = std::mem::replace(&mut self.partial, rest);
-        Ok(lines.split_inclusive(|b| *b == b'\n').map(<[u8]>::to_vec).collect())
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(at("read", &self.path))?;
+        let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+        bytes.truncate(whole);
+        self.offset += whole as u64;
+        Ok(bytes.split_inclusive(|b| *b == b'\n').map(<[u8]>::to_vec).collect())
     }
 }

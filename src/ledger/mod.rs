@@ -5,13 +5,14 @@
 //! - One event is one line, one line is one `write`, under an exclusive `flock`
 //!   on the ledger itself. A write that fails is taken back, so that a full
 //!   disk costs the new event and nothing earlier.
-//! - A crash in the middle of a write leaves a torn last line. The next append
-//!   ends it with a newline; readers skip it, count it and say so.
+//! - A crash in the middle of a write leaves a torn last line. Whoever takes the
+//!   lock next ends it with a newline; readers skip it, count it and say so.
 //! - `snapshot.jsonl` is a fold up to an offset of the ledger. It is replaced
 //!   whole, it is never needed, and whatever is odd about it means: fold from
 //!   the start.
 //! - Nothing but this folder reads or writes these files.
 
+mod check;
 mod event;
 mod fold;
 mod log;
@@ -24,6 +25,9 @@ pub use event::{
     Tree, Unmerged, VERSION, Waiting, Worktree, decode,
 };
 pub use fold::{Job, Phase, State};
-pub use log::{Appender, Follower};
+pub use log::{Appender, FollowedState, Follower};
 pub use snapshot::Head;
 pub use store::{JobFiles, Store, StoreError};
+
+#[cfg(test)]
+mod tests;

@@ -45,14 +45,36 @@ pub struct Head {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Header {
+pub(super) struct Header {
     snapshot: u32,
-    offset: u64,
+    pub(super) offset: u64,
     before: String,
     next: u64,
     torn: u64,
-    /// Name, job, and whether a worktree keeps the name in use after its end.
-    taken: Vec<(String, JobId, bool)>,
+    /// How many bytes follow the header: a snapshot that was cut off is none.
+    body: u64,
+    taken: Vec<Holder>,
+}
+
+/// A job whose name is in use.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Holder {
+    job: JobId,
+    name: String,
+    /// It has a worktree, which keeps the name in use after its end.
+    tree: bool,
+    ended: bool,
+}
+
+impl Holder {
+    fn of(job: &Job) -> Self {
+        Self {
+            job: job.job,
+            name: job.spec.name.as_str().to_owned(),
+            tree: job.spec.tree.is_some(),
+            ended: job.exited.is_some(),
+        }
+    }
 }
 
 /// The fields of a line that [`Head`] needs.
@@ -69,7 +91,7 @@ struct HeadLine<'a> {
 }
 
 /// A ledger that is opened for reading, or nothing yet.
-fn open_ledger(store: &Store) -> Result<Option<File>, StoreError> {
+pub(super) fn open_ledger(store: &Store) -> Result<Option<File>, StoreError> {
     let path = store.ledger_path();
     match File::open(&path) {
         Ok(file) => Ok(Some(file)),
@@ -100,10 +122,15 @@ fn before(ledger: &File, offset: u64) -> Option<String> {
 }
 
 /// The snapshot's header and what follows it, if it fits this ledger.
-fn usable_header(store: &Store, ledger: &File) -> Option<(Header, BufReader<File>)> {
-    let mut reader = BufReader::with_capacity(64 * 1024, File::open(store.snapshot_path()).ok()?);
-    let header: Header = jsonl::read(&mut reader).ok()?;
+pub(super) fn usable_header(store: &Store, ledger: &File) -> Option<(Header, BufReader<File>)> {
+    let file = File::open(store.snapshot_path()).ok()?;
+    let len = file.metadata().ok()?.len();
+    let mut reader = BufReader::new(file);
+    let mut line = Vec::new();
+    reader.read_until(b'\n', &mut line).ok()?;
+    let header: Header = serde_json::from_slice(&line).ok()?;
     let fits = header.snapshot == VERSION
+        && header.body.checked_add(line.len() as u64) == Some(len)
         && before(ledger, header.offset).is_some_and(|found| found == header.before);
     fits.then_some((header, reader))
 }
@@ -113,46 +140,61 @@ pub(super) fn head(store: &Store) -> Result<Head, StoreError> {
     let Some(mut ledger) = open_ledger(store)? else {
         return Ok(Head { next: 1, taken: BTreeMap::new() });
     };
-    let mut head = Head { next: 1, taken: BTreeMap::new() };
-    let mut trees: BTreeMap<JobId, (String, bool)> = BTreeMap::new();
+    // As `State::fold` does it, but for what is not needed here.
+    let mut next = 1;
+    let mut holders: BTreeMap<JobId, Holder> = BTreeMap::new();
     let mut offset = 0;
     if let Some((header, _)) = usable_header(store, &ledger) {
-        (head.next, offset) = (header.next, header.offset);
-        for (name, id, tree) in header.taken {
-            head.taken.insert(name.clone(), id);
-            trees.insert(id, (name, tree));
-        }
+        (next, offset) = (header.next, header.offset);
+        holders.extend(header.taken.into_iter().map(|holder| (holder.job, holder)));
     }
     for line in whole_lines_from(store, &mut ledger, offset)?.split(|b| *b == b'\n') {
         let Ok(line) = serde_json::from_slice::<HeadLine<'_>>(line) else { continue };
-        head.next = head.next.max(line.job.0.saturating_add(1));
-        match line.ev.as_ref() {
-            "spawned" => {
+        next = next.max(line.job.0.saturating_add(1));
+        match (line.ev.as_ref(), holders.get_mut(&line.job)) {
+            ("spawned", None) => {
                 let name = line.name.map(std::borrow::Cow::into_owned).unwrap_or_default();
-                head.taken.insert(name.clone(), line.job);
-                trees.insert(line.job, (name, line.tree.is_some()));
+                let (job, tree) = (line.job, line.tree.is_some());
+                holders.insert(job, Holder { job, name, tree, ended: false });
             }
-            "exited" | "cleaned" => {
-                let frees = match trees.get(&line.job) {
-                    Some((_, true)) => line.ev == "cleaned" && line.tree.is_some(),
-                    _ => true,
-                };
-                if let Some((name, _)) = trees.get(&line.job)
-                    && frees
-                    && head.taken.get(name) == Some(&line.job)
-                {
-                    head.taken.remove(name);
-                }
+            ("exited", Some(holder)) => holder.ended = true,
+            ("cleaned", Some(holder)) if holder.ended && line.tree.is_some() => {
+                holder.tree = false;
             }
             _ => {}
         }
     }
-    Ok(head)
+    let holding = holders.into_values().filter(|holder| !holder.ended || holder.tree);
+    Ok(Head { next, taken: holding.map(|holder| (holder.name, holder.job)).collect() })
 }
 
 /// See [`Store::state`].
 pub(super) fn state(store: &Store) -> Result<State, StoreError> {
     Ok(fold(store, true)?.0)
+}
+
+/// See [`Store::follow_state`].
+pub(super) fn follow(store: &Store) -> Result<(State, u64), StoreError> {
+    let (state, offset, _) = fold(store, true)?;
+    Ok((state, offset))
+}
+
+/// Folds into `state` what has come since `offset`, and gives the new offset.
+pub(super) fn catch_up(store: &Store, state: &mut State, offset: u64) -> Result<u64, StoreError> {
+    let Some(mut ledger) = open_ledger(store)? else { return Ok(offset) };
+    let bytes = whole_lines_from(store, &mut ledger, offset)?;
+    fold_lines(state, &bytes);
+    Ok(offset + bytes.len() as u64)
+}
+
+fn fold_lines(state: &mut State, bytes: &[u8]) {
+    for line in bytes.split_inclusive(|b| *b == b'\n') {
+        match decode(line) {
+            Some(record) => state.fold(record),
+            None if line == b"\n" => {}
+            None => state.torn += 1,
+        }
+    }
 }
 
 /// See [`Store::history`].
@@ -169,13 +211,7 @@ fn fold(store: &Store, from_snapshot: bool) -> Result<(State, u64, u64), StoreEr
     let found = if from_snapshot { read_snapshot(store, &ledger) } else { None };
     let (mut state, offset) = found.unwrap_or_else(|| (State::new(), 0));
     let bytes = whole_lines_from(store, &mut ledger, offset)?;
-    for line in bytes.split_inclusive(|b| *b == b'\n') {
-        match decode(line) {
-            Some(record) => state.fold(record),
-            None if line == b"\n" => {}
-            None => state.torn += 1,
-        }
-    }
+    fold_lines(&mut state, &bytes);
     if from_snapshot {
         state.prune(KEEP_CLOSED);
     }
@@ -215,31 +251,29 @@ pub(super) fn refresh(store: &Store) {
     let _ = write(store, &ledger);
 }
 
-fn write(store: &Store, ledger: &File) -> Result<(), StoreError> {
+pub(super) fn write(store: &Store, ledger: &File) -> Result<(), StoreError> {
     let (state, offset, _) = fold(store, true)?;
     let path = store.snapshot_path();
     let Some(before) = before(ledger, offset) else { return Ok(()) };
+    let mut body = Vec::with_capacity(64 * 1024);
+    for job in state.jobs.values() {
+        jsonl::write(&mut body, job)?;
+    }
     let header = Header {
         snapshot: VERSION,
         offset,
         before,
         next: state.next,
         torn: state.torn,
-        taken: state
-            .jobs
-            .values()
-            .filter(|job| job.holds_name())
-            .map(|job| (job.spec.name.as_str().to_owned(), job.job, job.spec.tree.is_some()))
-            .collect(),
+        body: body.len() as u64,
+        taken: state.jobs.values().filter(|job| job.holds_name()).map(Holder::of).collect(),
     };
-    let mut buffer = Vec::with_capacity(64 * 1024);
-    jsonl::write(&mut buffer, &header)?;
-    for job in state.jobs.values() {
-        jsonl::write(&mut buffer, job)?;
-    }
+    let mut head = Vec::with_capacity(4 * 1024);
+    jsonl::write(&mut head, &header)?;
     let persist = || -> io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(store.dir())?;
-        file.write_all(&buffer)?;
+        file.write_all(&head)?;
+        file.write_all(&body)?;
         file.persist(&path)?;
         Ok(())
     };

@@ -209,6 +209,11 @@ impl JobFiles {
         self.dir.join("tmp")
     }
 
+    /// Makes the job's folder, should somebody have removed it.
+    pub fn create_dir(&self) -> Result<(), StoreError> {
+        private_dir(&self.dir).map_err(at("create", &self.dir))
+    }
+
     /// Makes the job's `TMPDIR`, if it is not there.
     pub fn create_tmp(&self) -> Result<(), StoreError> {
         private_dir(&self.tmp()).map_err(at("create", &self.tmp()))

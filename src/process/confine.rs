@@ -3,16 +3,15 @@
 //!
 //! Confined processes may read and execute everything and write only below the
 //! places they were given, and to the usual devices. It holds for all that they
-//! start, and cannot be lifted again. It is applied by a small step between
-//! supervisor and worker (`cx __confine ... -- PROGRAM`), which then becomes
-//! the program: the process number stays the same.
+//! start, and cannot be lifted again. Landlock confines a thread, and what is
+//! started by it: the supervisor starts such a worker from a thread made for
+//! that, and stays free itself. A helper program that confines itself and then
+//! becomes the worker would be started by each reader, half of what one costs.
 
 use std::{
-    ffi::OsString,
     io,
-    os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::Command,
+    thread,
 };
 
 use landlock::{
@@ -31,6 +30,9 @@ const DEVICES: [&str; 8] = [
     "/dev/ptmx",
     "/dev/pts",
 ];
+
+/// For a thread that starts a process.
+const STACK: usize = 256 * 1024;
 
 /// What is forbidden outside the given places: every way of changing files that
 /// the kernel can forbid; truncation among them since ABI 3.
@@ -66,8 +68,8 @@ pub fn is_supported() -> bool {
     ruleset().is_ok()
 }
 
-/// Confines this thread, which must be the process's only one, and all that it
-/// starts: nothing can be written but below `writable` and to the usual devices.
+/// Confines this thread and all that it starts from here on: nothing can be
+/// written but below `writable` and to the usual devices.
 fn confine(writable: &[PathBuf]) -> Result<(), ConfineError> {
     let mut ruleset = ruleset()?.set_compatibility(CompatLevel::BestEffort);
     let devices = DEVICES.iter().map(Path::new);
@@ -85,12 +87,20 @@ fn confine(writable: &[PathBuf]) -> Result<(), ConfineError> {
     }
 }
 
-/// Confines this process and becomes `program`. Returns only when that failed.
-pub fn become_program(writable: &[PathBuf], program: &Path, args: &[OsString]) -> io::Error {
-    match confine(writable) {
-        Ok(()) => Command::new(program).args(args).exec(),
-        Err(error) => io::Error::other(error.to_string()),
-    }
+/// Calls `start` in a thread of its own that is confined: the processes that
+/// it starts are, this one is not.
+pub(super) fn start_within<T: Send>(
+    writable: &[PathBuf],
+    start: impl FnOnce() -> io::Result<T> + Send,
+) -> io::Result<T> {
+    thread::scope(|scope| {
+        let confined = || {
+            confine(writable).map_err(io::Error::other)?;
+            start()
+        };
+        let thread = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, confined)?;
+        thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread that starts it died")))
+    })
 }
 
 /// Where a confined reader may write: its own `TMPDIR`, and `/tmp` unless the

@@ -251,7 +251,7 @@ fn hold(told: &Told) -> io::Result<String> {
             break false;
         }
     };
-    tree::end_descendants(Some(&mut worker), &mut signals, term, told.grace)?;
+    tree::end_descendants(Some(&mut worker), &mut signals, term, told.grace, &mut || false)?;
     Ok(match worker.exit() {
         _ if late => "late".to_owned(),
         Some(WorkerExit::Code(code)) => format!("code {code}"),

@@ -62,14 +62,17 @@ pub fn claim(path: &Path) -> io::Result<Option<File>> {
         .truncate(false)
         .mode(0o600)
         .open(path)?;
+    let mut tries = 0_u32;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(file)),
             Err(TryLockError::Error(e)) => return Err(e),
             Err(TryLockError::WouldBlock) if is_held(path)? => return Ok(None),
-            // Only waiters, who let go at once.
-            Err(TryLockError::WouldBlock) => thread::yield_now(),
+            // Only waiters, who let go at once, unless they are stopped there.
+            Err(TryLockError::WouldBlock) if tries < 1000 => thread::yield_now(),
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
         }
+        tries = tries.saturating_add(1);
     }
 }
 
@@ -183,7 +186,7 @@ pub fn end_turn_wait(lock: &impl AsFd) -> io::Result<()> {
 
 /// Blocks until the job whose lock file is at `path` has had its turn, or is
 /// dead.
-fn wait_turn(path: &Path) -> io::Result<()> {
+pub(super) fn wait_turn(path: &Path) -> io::Result<()> {
     let file = match File::open(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         other => other?,

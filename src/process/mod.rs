@@ -13,10 +13,15 @@
 
 pub mod confine;
 pub mod crash;
+pub mod disk;
 pub mod leash;
 pub mod lock;
 pub mod run;
 pub mod signals;
 pub mod start;
+pub mod stdio;
 pub mod tree;
 pub mod watch;
+
+#[cfg(test)]
+mod tests;

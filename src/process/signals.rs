@@ -77,6 +77,7 @@ impl Signals {
         for signal in [Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR2, Signal::SIGPIPE] {
             signal_hook::flag::register(signal as i32, std::sync::Arc::clone(&unread))?;
         }
+        survive_full_files()?;
         SigSet::empty().thread_set_mask()?;
         Ok(Self { child, request, terminate })
     }
@@ -113,6 +114,14 @@ impl Signals {
             terminate: drain(&mut self.terminate)?,
         })
     }
+}
+
+/// Makes a file that may not grow (`ulimit -f`) an error of the write, as a full
+/// disk is, and not the end of this process. A handler and not ignored, since
+/// what is ignored stays so in every child.
+pub fn survive_full_files() -> io::Result<()> {
+    let unread = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    signal_hook::flag::register(Signal::SIGXFSZ as i32, unread).map(drop)
 }
 
 fn drain(stream: &mut UnixStream) -> io::Result<bool> {

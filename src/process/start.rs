@@ -25,14 +25,14 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{signals, tree};
+use super::{confine, signals, tree};
 use crate::job::{ProcessRef, WorkerExit};
 
 /// The hidden verb of the supervisor.
 pub const SUPERVISE: &str = "__supervise";
 
-/// The hidden verb that confines itself and then becomes another program.
-pub const CONFINE: &str = "__confine";
+/// The hidden verb that finds a new supervisor for a lost job.
+pub const RECOVER: &str = "__recover";
 
 /// This binary, also when it was replaced meanwhile.
 pub fn own_binary() -> PathBuf {
@@ -43,17 +43,25 @@ pub fn own_binary() -> PathBuf {
 }
 
 /// Starts a supervisor with `args` behind the hidden verb and hands it `lock`.
-/// What it has to complain about goes to `log`.
-pub fn supervisor(args: &[&OsStr], lock: File, log: &Path) -> io::Result<()> {
-    let log = OpenOptions::new().append(true).create(true).mode(0o600).open(log)?;
+///
+/// It carries its job's mark (`id` as `CX_JOB_ID`), and so does whatever it
+/// starts itself: a `git` that outlives a killed supervisor must be found.
+pub fn supervisor(args: &[&OsStr], id: &str, lock: File) -> io::Result<()> {
     let mut command = Command::new(own_binary());
-    command.arg0("cx").arg(SUPERVISE).args(args);
-    command.stdin(Stdio::from(lock)).stdout(Stdio::null()).stderr(Stdio::from(log));
+    command.arg0("cx").arg(SUPERVISE).args(args).env("CX_JOB_ID", id);
+    command.stdin(Stdio::from(lock)).stdout(Stdio::null()).stderr(Stdio::null());
     let mask = signals::block_all()?;
     let started = command.spawn();
     signals::restore(mask)?;
     // Not waited for: it outlives us, and init reaps it.
     started.map(drop)
+}
+
+/// Runs this binary with a hidden verb to its end. Whether that went well.
+pub fn helper(verb: &str, args: &[&OsStr]) -> io::Result<bool> {
+    let mut command = Command::new(own_binary());
+    command.arg0("cx").arg(verb).args(args).stdin(Stdio::null()).stdout(Stdio::null());
+    Ok(command.status()?.success())
 }
 
 /// What a supervisor does first: leaves the terminal's session, takes the lock
@@ -129,21 +137,7 @@ impl WorkerCommand {
     pub fn start(&self) -> io::Result<Worker> {
         let append =
             |path: &Path| OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-        let (program, args) = match &self.confine {
-            None => (self.program.clone(), self.args.clone()),
-            Some(writable) => {
-                let mut args = vec![OsString::from(CONFINE)];
-                for place in writable {
-                    args.push("--write".into());
-                    args.push(place.into());
-                }
-                args.push("--".into());
-                args.push(self.program.clone().into());
-                args.extend(self.args.iter().cloned());
-                (own_binary(), args)
-            }
-        };
-        let mut expression = duct::cmd(program, args).dir(&self.dir).unchecked();
+        let mut expression = duct::cmd(&self.program, &self.args).dir(&self.dir).unchecked();
         expression = match &self.stdin {
             Input::Null => expression.stdin_null(),
             Input::File(path) => expression.stdin_file(File::open(path)?),
@@ -161,7 +155,10 @@ impl WorkerCommand {
             command.process_group(0);
             Ok(())
         });
-        let handle = expression.start()?;
+        let handle = match &self.confine {
+            None => expression.start()?,
+            Some(writable) => confine::start_within(writable, || expression.start())?,
+        };
         let pid = handle.pids().first().copied().and_then(|pid| i32::try_from(pid).ok());
         let pid = pid.ok_or_else(|| io::Error::other("the worker has no process id"))?;
         // It is our child and not reaped, so its entry is there.

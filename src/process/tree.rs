@@ -7,6 +7,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fs, io,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -44,7 +45,8 @@ pub fn is_alive(process: ProcessRef) -> bool {
     Stat::read(process.pid).is_some_and(|stat| stat.start == process.start && stat.state != b'Z')
 }
 
-/// Sends a signal to this very process. `false` when it is gone.
+/// Sends a signal to this very process. `false` when it is gone, or when it has
+/// made itself somebody else's (`sudo`) and we may not.
 pub fn signal(process: ProcessRef, signal: i32) -> io::Result<bool> {
     if !is_alive(process) {
         return Ok(false);
@@ -60,28 +62,34 @@ fn send(pid: i32, signal: i32) -> io::Result<bool> {
     }
     match kill(Pid::from_raw(pid), signal) {
         Ok(()) => Ok(true),
-        Err(Errno::ESRCH) => Ok(false),
+        Err(Errno::ESRCH | Errno::EPERM) => Ok(false),
         Err(e) => Err(e.into()),
     }
 }
 
-/// Sends a signal to every process below this one.
-pub fn signal_all_below(number: i32) -> io::Result<()> {
-    for process in descendants(&[Pid::this().as_raw()]) {
-        signal(process, number)?;
+/// Sends a signal to every process below `top`, and not to itself. `false` when
+/// there is none.
+pub fn signal_all_below(top: ProcessRef, number: i32) -> io::Result<bool> {
+    let mut sent = false;
+    for process in descendants(&[top.pid]) {
+        sent |= signal(process, number)?;
     }
-    Ok(())
+    Ok(sent)
 }
 
-struct Stat {
-    state: u8,
-    parent: i32,
-    start: u64,
+#[derive(Debug, PartialEq)]
+pub(super) struct Stat {
+    pub(super) state: u8,
+    pub(super) parent: i32,
+    pub(super) start: u64,
 }
 
 impl Stat {
     fn read(pid: i32) -> Option<Self> {
-        let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    pub(super) fn parse(text: &[u8]) -> Option<Self> {
         // The command may contain anything; its closing parenthesis is the last.
         let end = text.iter().rposition(|b| *b == b')')?;
         let rest = std::str::from_utf8(text.get(end + 1..)?).ok()?;
@@ -137,6 +145,28 @@ pub fn marked_with(mark: &[u8]) -> Vec<ProcessRef> {
     all_pids().into_iter().filter(|pid| *pid != me).filter(carries).filter_map(reference).collect()
 }
 
+/// Every process that has one of these files open for writing: what a worker
+/// started with an environment of its own still holds its outputs. Who only
+/// reads them (`tail -f`) is somebody else.
+pub fn writing_to(files: &[&Path]) -> Vec<ProcessRef> {
+    let writes = |pid: &i32| {
+        let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+        open.flatten().any(|fd| {
+            let is_one = fs::read_link(fd.path()).is_ok_and(|path| files.contains(&path.as_path()));
+            is_one && is_open_for_writing(*pid, &fd.file_name().to_string_lossy())
+        })
+    };
+    let me = Pid::this().as_raw();
+    all_pids().into_iter().filter(|pid| *pid != me).filter(writes).filter_map(reference).collect()
+}
+
+fn is_open_for_writing(pid: i32, fd: &str) -> bool {
+    let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).unwrap_or_default();
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = flags.and_then(|octal| i32::from_str_radix(octal.trim(), 8).ok());
+    flags.is_some_and(|flags| flags & nix::libc::O_ACCMODE != nix::libc::O_RDONLY)
+}
+
 /// Whether this process has children, dead ones not yet reaped included.
 pub fn has_children() -> bool {
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
@@ -164,12 +194,14 @@ pub fn reap(mut worker: Option<&mut Worker>) -> io::Result<()> {
 /// Ends everything below this process: `first` to all, then KILL to what is
 /// left after `grace`, until there is nothing. Returns how many were there.
 ///
-/// Stopped processes are continued, so that they can hear the signal.
+/// Stopped processes are continued, so that they can hear the signal. `hurry` is
+/// asked whenever a request has come; once it says yes the grace time is over.
 pub fn end_descendants(
     mut worker: Option<&mut Worker>,
     signals: &mut Signals,
     first: i32,
     grace: Duration,
+    hurry: &mut dyn FnMut() -> bool,
 ) -> io::Result<u64> {
     let me = Pid::this().as_raw();
     let targets = descendants(&[me]);
@@ -180,16 +212,22 @@ pub fn end_descendants(
     let deadline = deadline_in(grace);
     reap(worker.as_deref_mut())?;
     while has_children() && deadline.is_none_or(|deadline| Instant::now() < deadline) {
-        signals.wait(deadline)?;
+        let woken = signals.wait(deadline)?;
         reap(worker.as_deref_mut())?;
+        if woken.request && hurry() {
+            break;
+        }
     }
+    let mut pause = FIRST_PAUSE;
     while has_children() {
         for process in descendants(&[me]) {
             signal(process, Signal::SIGKILL as i32)?;
         }
-        // Killed ones die at once; those that were born meanwhile come next.
-        signals.wait(deadline_in(Duration::from_millis(20)))?;
+        // Killed ones die at once; those that were born meanwhile come next, and
+        // those that we may not kill have to be waited for.
+        signals.wait(deadline_in(pause))?;
         reap(worker.as_deref_mut())?;
+        pause = longer(pause);
     }
     Ok(targets.len() as u64)
 }
@@ -211,7 +249,15 @@ pub fn kill_below() -> io::Result<()> {
     Ok(())
 }
 
-/// Ends processes that are not below this one: TERM to all that `find` names,
+/// The first pause between two looks at what does not die, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+fn longer(pause: Duration) -> Duration {
+    (pause * 2).min(LONGEST_PAUSE)
+}
+
+/// Ends processes that are not below this one: `first` to all that `find` names,
 /// KILL to what is left after `grace`. Returns how many were there.
 pub fn end_strangers(
     find: impl Fn() -> Vec<ProcessRef>,
@@ -224,19 +270,30 @@ pub fn end_strangers(
         signal(*process, Signal::SIGCONT as i32)?;
     }
     let deadline = deadline_in(grace);
+    let left = || find().into_iter().filter(|process| is_alive(*process)).collect::<Vec<_>>();
     // They are nobody's children here, so there is nothing that would wake us.
-    let pause = Duration::from_millis(10);
-    while find().into_iter().any(is_alive) && deadline.is_none_or(|d| Instant::now() < d) {
-        std::thread::sleep(pause);
+    let mut pause = FIRST_PAUSE;
+    while !left().is_empty() && deadline.is_none_or(|d| Instant::now() < d) {
+        std::thread::sleep(pause.min(FIRST_PAUSE * 4));
+        pause = longer(pause);
     }
+    let mut pause = FIRST_PAUSE;
+    let mut looked_again = false;
     loop {
-        let left: Vec<_> = find().into_iter().filter(|process| is_alive(*process)).collect();
-        if left.is_empty() {
+        let left = left();
+        // One look reads process after process, and may miss a child that is
+        // born behind it while its parent dies ahead of it. Two do not.
+        if left.is_empty() && looked_again {
             return Ok(targets.len() as u64);
+        }
+        looked_again = left.is_empty();
+        if looked_again {
+            continue;
         }
         for process in left {
             signal(process, Signal::SIGKILL as i32)?;
         }
         std::thread::sleep(pause);
+        pause = longer(pause);
     }
 }

@@ -58,6 +58,19 @@ impl Ended {
         }
     }
 
+    /// Where it was we who ended it, that is how it ended, whatever it said.
+    pub(super) fn overrule(&self, mut verdict: Verdict) -> Verdict {
+        if let Some(stop) = &self.stop {
+            verdict.outcome = stop.outcome.clone();
+            // What the worker said last helps whoever wonders why.
+            verdict.reason = Some(match verdict.reason.take() {
+                Some(said) if stop.outcome != Outcome::Killed => format!("{}; {said}", stop.reason),
+                _ => stop.reason.clone(),
+            });
+        }
+        verdict
+    }
+
     /// The supervisor vanished; `started` says whether a worker may have run.
     pub(super) fn lost(started: bool, reason: String, ran: Duration, stragglers: u64) -> Self {
         let stop = Some(Stop { outcome: Outcome::Lost, reason });
@@ -136,14 +149,7 @@ impl Finisher<'_> {
         } else {
             Verdict::nothing()
         };
-        if let Some(stop) = stop {
-            verdict.outcome = stop.outcome.clone();
-            // What the worker said last helps whoever wonders why.
-            verdict.reason = Some(match verdict.reason.take() {
-                Some(said) if stop.outcome != Outcome::Killed => format!("{}; {said}", stop.reason),
-                _ => stop.reason.clone(),
-            });
-        }
+        verdict = ended.overrule(verdict);
         if ended.wrote {
             verdict.outcome = Outcome::WroteInReader;
             verdict.reason = Some(

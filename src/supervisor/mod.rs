@@ -19,20 +19,26 @@
 //! next command that looks writes `lost` and starts a supervisor again with the
 //! lock in hand, in recovery ([`recover`]): it ends what runs, commits what
 //! lies in the worktree, writes `exited` with the outcome `lost`. Every step of
-//! that can be done twice.
+//! that can be done twice. A supervisor that cannot go on (a full disk) ends what
+//! runs and leaves the rest to the same recovery.
 
 mod finish;
+mod litter;
 mod prepare;
 mod queue;
 mod recover;
 mod watch;
 
+pub use recover::{RecoverError, recover_lost};
+
 use std::{
     ffi::OsString,
+    fs::OpenOptions,
     io::{self, Write},
-    os::fd::OwnedFd,
-    path::PathBuf,
+    os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
+    path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use crate::{
@@ -52,8 +58,6 @@ struct Supervisor {
     requests: Follower,
     /// The last signal that somebody wants sent and that ends the job.
     kill: Option<i32>,
-    /// Signals to be passed on to the worker.
-    pass_on: Vec<i32>,
 }
 
 /// Why a job ends before its worker could.
@@ -76,42 +80,77 @@ enum SupervisorError {
     Store(#[from] StoreError),
     #[error("{0}")]
     Io(#[from] io::Error),
-    #[error("bad arguments for a supervisor")]
-    Arguments,
     #[error("the ledger has no such job")]
     NoJob,
 }
 
 /// Runs a supervisor; `args` is what stands behind the hidden verb.
-///
-/// Whatever goes wrong here goes to the job's `supervisor.log`, which is stderr.
 pub fn main(args: &[OsString]) -> ExitCode {
-    match run(args) {
+    let Some(call) = Call::parse(args) else { return ExitCode::FAILURE };
+    let log = call.store.job(call.id).supervisor_log();
+    let panic_log = log.clone();
+    std::panic::set_hook(Box::new(move |panic| complain(&panic_log, panic)));
+    match run(call) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "supervisor: {error}");
+            complain(&log, &error);
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(args: &[OsString]) -> Result<(), SupervisorError> {
-    let number = |word: &OsString| word.to_str().and_then(|word| word.parse::<u64>().ok());
-    let (recover, rest) = match args {
-        [flag, rest @ ..] if flag == "--recover" => (true, rest),
-        rest => (false, rest),
+/// Recovers one job, if it is lost; `args` are the state folder and its number.
+pub fn main_recover(args: &[OsString]) -> ExitCode {
+    let [state, job] = args else { return ExitCode::FAILURE };
+    let Some(id) = job.to_str().and_then(|word| word.parse().ok()) else {
+        return ExitCode::FAILURE;
     };
-    let [state, job, rest @ ..] = rest else { return Err(SupervisorError::Arguments) };
-    let id = JobId(number(job).ok_or(SupervisorError::Arguments)?);
     let store = Store::new(PathBuf::from(state));
-
-    let lock = start::enter_supervisor()?;
-    tree::become_subreaper()?;
-    let signals = Signals::install()?;
-    if recover {
-        return recover::run(&store, id, &lock, signals);
+    match recover_lost(&store, JobId(id)) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            let log = store.job(JobId(id)).supervisor_log();
+            complain(&log, &format_args!("cannot recover %{id}: {error}"));
+            ExitCode::FAILURE
+        }
     }
-    let offset = rest.first().and_then(number).ok_or(SupervisorError::Arguments)?;
+}
+
+/// Writes down what went wrong with the supervisor itself. It has no other
+/// stream to say it on, and few ever have a reason to make this file.
+fn complain(log: &Path, what: &dyn std::fmt::Display) {
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(log);
+    if let Ok(mut file) = file {
+        let _ = writeln!(file, "supervisor: {what}");
+    }
+}
+
+/// What a supervisor was started for.
+struct Call {
+    store: Store,
+    id: JobId,
+    /// Where the job's `spawned` begins; none in recovery.
+    offset: Option<u64>,
+}
+
+impl Call {
+    fn parse(args: &[OsString]) -> Option<Self> {
+        let number = |word: &OsString| word.to_str()?.parse::<u64>().ok();
+        let (state, job, offset) = match args {
+            [flag, state, job] if flag == "--recover" => (state, job, None),
+            [state, job, offset] => (state, job, Some(number(offset)?)),
+            _ => return None,
+        };
+        let store = Store::new(PathBuf::from(state));
+        Some(Self { store, id: JobId(number(job)?), offset })
+    }
+}
+
+fn run(call: Call) -> Result<(), SupervisorError> {
+    let Call { store, id, offset } = call;
+    let lock = start::enter_supervisor()?;
+    let signals = Signals::install()?;
+    let Some(offset) = offset else { return recover::run(&store, id, lock, signals) };
     let Some(Event::Spawned(spec)) = store.record_at(offset)?.map(|record| record.event) else {
         return Err(SupervisorError::NoJob);
     };
@@ -124,19 +163,43 @@ fn run(args: &[OsString]) -> Result<(), SupervisorError> {
         lock,
         signals,
         kill: None,
-        pass_on: Vec::new(),
     };
     supervisor.supervise()
 }
 
+const TERM: i32 = 15;
+const KILL: i32 = 9;
+
 impl Supervisor {
     fn supervise(mut self) -> Result<(), SupervisorError> {
         crash::point("supervisor-up");
+        if let Err(error) = self.see_through() {
+            // Nothing may run on that nobody watches. The lock goes only after.
+            let grace = Duration::from_millis(self.spec.grace_ms);
+            tree::end_descendants(None, &mut self.signals, TERM, grace, &mut || false)?;
+            return Err(error);
+        }
+        crash::point("exited");
+        // Unlocked by name rather than by exiting: waiters need not wait until
+        // this process is torn down. Closing it lets go of the turn.
+        let lock = std::fs::File::from(self.lock);
+        lock.unlock()?;
+        drop(lock);
+        crash::point("unlocked");
+        let _ = std::fs::remove_dir_all(self.files.tmp());
+        self.store.refresh_snapshot();
+        Ok(())
+    }
+
+    /// From `started` to `exited`.
+    fn see_through(&mut self) -> Result<(), SupervisorError> {
         self.append(&Event::Started(Started { supervisor: tree::myself()? }))?;
         crash::point("started");
-        let ended = match self.wait_for_turn()? {
-            Some(stop) => finish::Ended::stopped(stop),
-            None => self.work()?,
+        let ended = if let Some(stop) = self.wait_for_turn()? {
+            finish::Ended::stopped(stop)
+        } else {
+            tree::become_subreaper()?;
+            self.work()?
         };
         let mut exited = self.finish(&ended)?;
         if let (Outcome::Killed, None, Some(signal)) = (&exited.outcome, exited.exit, self.kill) {
@@ -145,19 +208,16 @@ impl Supervisor {
         }
         crash::point("before-exited");
         self.append(&Event::Exited(Box::new(exited)))?;
-        crash::point("exited");
-        // Unlocked by name rather than by exiting: waiters need not wait until
-        // this process is torn down.
-        let lock = std::fs::File::from(self.lock);
-        lock.unlock()?;
-        let _ = std::fs::remove_dir_all(self.files.tmp());
-        self.store.refresh_snapshot();
         Ok(())
     }
 
     /// Steps 3 and 4: prepares, starts and watches the worker.
     fn work(&mut self) -> Result<finish::Ended, SupervisorError> {
         if let Err(stop) = self.prepare()? {
+            return Ok(finish::Ended::stopped(stop));
+        }
+        // Preparing may have taken a while.
+        if let Some(stop) = self.check_killed()? {
             return Ok(finish::Ended::stopped(stop));
         }
         self.run_worker()
@@ -173,16 +233,10 @@ impl Supervisor {
 
     /// Reads requests for this job out of the ledger.
     fn read_requests(&mut self) -> Result<(), StoreError> {
-        for line in self.requests.lines()? {
-            let Some(record) = crate::ledger::decode(&line) else { continue };
-            if let (true, Event::KillRequested(request)) = (record.job == self.id, record.event) {
-                if crate::process::signals::ends(request.signal) {
-                    self.kill = Some(request.signal);
-                } else {
-                    self.pass_on.push(request.signal);
-                }
-            }
-        }
+        let requested = requested(&mut self.requests, self.id)?;
+        // What does not end the worker was sent to it by whoever asked.
+        let ending = requested.into_iter().rfind(|s| crate::process::signals::ends(*s));
+        self.kill = ending.or(self.kill);
         Ok(())
     }
 
@@ -195,4 +249,17 @@ impl Supervisor {
             reason: format!("ended by {name} before its worker started"),
         })
     }
+}
+
+/// The signals that were asked for since the last look.
+fn requested(requests: &mut Follower, id: JobId) -> Result<Vec<i32>, StoreError> {
+    let lines = requests.lines()?;
+    let records = lines.iter().filter_map(|line| crate::ledger::decode(line));
+    Ok(records
+        .filter(|record| record.job == id)
+        .filter_map(|record| match record.event {
+            Event::KillRequested(request) => Some(request.signal),
+            _ => None,
+        })
+        .collect())
 }

@@ -57,8 +57,10 @@ impl Supervisor {
         }
         if let Some(checkout) = &place.checkout {
             match include::copy(checkout, Path::new(&tree.path), &self.spec.include) {
-                Ok(copied) if copied.files > 0 => self
-                    .note(format!("{} ignored files came along into the worktree", copied.files))?,
+                Ok(copied) if copied.files > 0 => self.note(format!(
+                    "{} came along into the worktree",
+                    crate::ui::plural(copied.files, "ignored file")
+                ))?,
                 Ok(_) => {}
                 Err(error) => {
                     return Ok(Err(format!("ignored files could not come along: {error}")));

@@ -3,23 +3,87 @@
 //! It ends what still runs, keeps what is there, and says `lost`. Each step can
 //! be done twice: a recovery that is killed is simply started again.
 
-use std::{fs::File, io, os::fd::OwnedFd, path::Path, time::Duration};
+use std::{
+    ffi::OsStr,
+    fs,
+    fs::File,
+    io::{self, Write},
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
     SupervisorError,
     finish::{Ended, Finisher},
 };
 use crate::{
+    backend::Verdict,
     git::{Oid, Place, refs, worktree},
     job::JobId,
-    ledger::{Cleaned, Event, Exited, Job, Started, Store, Tree},
-    process::{crash, signals::Signals, tree},
+    ledger::{Cleaned, Event, Exited, Job, JobFiles, Started, Store, StoreError, Tree},
+    process::{crash, lock, signals::Signals, start, tree},
 };
+
+/// Why a job that was found lost could not be given a new supervisor.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoverError {
+    /// The ledger could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The job's lock could not be used.
+    #[error("cannot use the lock {}: {source}", path.display())]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No process could be started.
+    #[error("cannot start a supervisor: {0}")]
+    Start(io::Error),
+}
+
+/// Takes the lock of a live job whose supervisor is dead, writes `lost` and
+/// hands the lock to a supervisor that ends and keeps what is left.
+///
+/// `true` when that was done; `false` when somebody else was faster, or when the
+/// job has ended properly after all.
+pub fn recover_lost(store: &Store, id: JobId) -> Result<bool, RecoverError> {
+    let files = store.job(id);
+    let path = files.lock();
+    let claimed = match lock::claim(&path) {
+        // Its folder is gone: it was cleaned, or somebody has removed it.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            if !store.state()?.jobs.get(&id).is_some_and(Job::is_live) {
+                return Ok(false);
+            }
+            files.create_dir()?;
+            lock::claim(&path)
+        }
+        claimed => claimed,
+    };
+    let claimed = claimed.map_err(|source| RecoverError::Lock { path, source })?;
+    let Some(lock) = claimed else { return Ok(false) };
+    let mark = {
+        let mut appender = store.appender()?;
+        let state = appender.state()?;
+        // It may have ended properly between the look and the lock.
+        let Some(job) = state.jobs.get(&id).filter(|job| job.is_live()) else { return Ok(false) };
+        appender.append(id, &Event::Lost)?;
+        job.spec.id.clone()
+    };
+    crash::point("lost");
+    let number = id.0.to_string();
+    let args = [OsStr::new("--recover"), store.dir().as_os_str(), OsStr::new(&number)];
+    start::supervisor(&args, &mark, lock).map_err(RecoverError::Start)?;
+    Ok(true)
+}
 
 pub(super) fn run(
     store: &Store,
     id: JobId,
-    lock: &OwnedFd,
+    lock: OwnedFd,
     signals: Signals,
 ) -> Result<(), SupervisorError> {
     // Handlers stay, so that no signal ends the recovery; none is waited for.
@@ -30,44 +94,66 @@ pub(super) fn run(
         return Ok(());
     }
     store.append(id, &Event::Started(Started { supervisor: tree::myself()? }))?;
-    let ended = end_processes(&job)?;
-    crash::point("recovery-ended");
+    crash::point("recovery-started");
     let files = store.job(id);
+    let ended = end_processes(&job, &files)?;
+    crash::point("recovery-ended");
     let finisher = Finisher { store, id, spec: &job.spec, files: &files };
     let started = job.worker.is_some() || files.stdout().exists();
-    let reason = match (started, ended) {
-        (false, _) => "its supervisor vanished before its worker was started".to_owned(),
-        (true, 0) => "its supervisor vanished, and how the worker ended is not known".to_owned(),
-        (true, n) => format!(
-            "its supervisor vanished; the worker was still running and was ended ({n} processes)"
-        ),
-    };
     let ran = job.running_at.map_or(Duration::ZERO, |at| {
         Duration::try_from(jiff::Timestamp::now().duration_since(at)).unwrap_or_default()
     });
-    let lost = Ended::lost(started, reason, ran, ended);
-    let verdict = finisher.judge(&lost)?;
+    let lost = Ended::lost(started, reason(&files, started, ended), ran, ended);
+    // What the worker said is worth having, and no reason to fail.
+    let verdict = finisher.judge(&lost).unwrap_or_else(|error| {
+        let _ = writeln!(io::stderr(), "recovery: {error}");
+        lost.overrule(Verdict::nothing())
+    });
     let exited: Exited = finisher.finish(&lost, verdict)?;
     crash::point("recovery-before-exited");
     let half_made = if started { None } else { job.spec.tree.as_ref() };
     let removed = half_made.is_some_and(|tree| remove_half_made(store, &job, tree).is_ok());
+    crash::point("recovery-removed");
     store.append(id, &Event::Exited(Box::new(exited)))?;
+    crash::point("recovery-exited");
     if removed {
         store.append(id, &Event::Cleaned(Cleaned { tree: true, files: false, kept: None }))?;
     }
-    File::from(lock.try_clone()?).unlock()?;
-    let _ = std::fs::remove_dir_all(files.tmp());
+    File::from(lock).unlock()?;
+    let _ = fs::remove_dir_all(files.tmp());
     Ok(())
 }
 
-/// Ends the worker, its descendants, and whatever carries the job's mark.
-fn end_processes(job: &Job) -> io::Result<u64> {
+/// One sentence: what became of the supervisor, and of the worker.
+fn reason(files: &JobFiles, started: bool, ended: u64) -> String {
+    // One that could not go on has said why.
+    let log = fs::read_to_string(files.supervisor_log()).unwrap_or_default();
+    let said = log.lines().rev().find_map(|line| line.strip_prefix("supervisor: "));
+    let what = match said {
+        Some(said) => format!("its supervisor failed ({said})"),
+        None => "its supervisor vanished".to_owned(),
+    };
+    match (started, ended) {
+        (false, _) => format!("{what} before its worker was started"),
+        (true, 0) => format!("{what}, and how the worker ended is not known"),
+        (true, n) => {
+            format!("{what}; the worker was still running and was ended ({n} processes)")
+        }
+    }
+}
+
+/// Ends the worker, its descendants, whatever carries the job's mark, and
+/// whatever writes to its outputs.
+fn end_processes(job: &Job, files: &JobFiles) -> io::Result<u64> {
+    let (stdout, stderr, setup) = (files.stdout(), files.stderr(), files.setup_log());
+    let me = tree::myself()?;
     let find = || {
         let mut found = tree::marked(&job.spec.id);
-        if let Some(worker) = job.worker.filter(|worker| tree::is_alive(*worker)) {
-            found.extend(tree::descendants(&[worker.pid]));
-            found.push(worker);
-        }
+        found.extend(tree::writing_to(&[&stdout, &stderr, &setup]));
+        found.extend(job.worker.filter(|worker| tree::is_alive(*worker)));
+        let roots: Vec<i32> = found.iter().map(|process| process.pid).collect();
+        found.extend(tree::descendants(&roots));
+        found.retain(|process| *process != me);
         found.sort_unstable_by_key(|process| process.pid);
         found.dedup();
         found

@@ -6,7 +6,9 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::{Stop, Supervisor, SupervisorError, finish::Ended, prepare};
+use super::{
+    KILL, Stop, Supervisor, SupervisorError, TERM, finish::Ended, litter::Litter, prepare,
+};
 use crate::{
     backend::{self, LaunchInput, Stdin},
     job::{BackendKind, Mode, Outcome, WorkerExit},
@@ -72,6 +74,11 @@ impl Supervisor {
         };
         let unconfined = self.is_confinable() && command.confine.is_none();
         let before = if unconfined { self.checkout_state() } else { None };
+        let litter = self.spec.tree.as_ref().map(|tree| {
+            let root = Path::new(&tree.path);
+            let names = backend::litter(self.spec.backend);
+            (Litter::foresee(names, &[root, &self.start_folder()]), root.to_owned())
+        });
         crash::point("before-worker");
         let worker = match command.start() {
             Ok(worker) => worker,
@@ -85,6 +92,9 @@ impl Supervisor {
         crash::point("running");
         let (stdout, stderr) = (self.files.stdout(), self.files.stderr());
         let watched = self.watch(worker, &[&stdout, &stderr])?;
+        if let Some((litter, root)) = litter {
+            litter.remove(&root);
+        }
         crash::point("worker-ended");
         let wrote = unconfined && before != self.checkout_state();
         Ok(Ended::ran(watched, launch.answer_file, wrote))
@@ -162,9 +172,6 @@ impl Supervisor {
             }
             if woken.request {
                 self.read_requests()?;
-                for signal in std::mem::take(&mut self.pass_on) {
-                    tree::signal_all_below(signal)?;
-                }
             }
         };
         let ran = begun.elapsed();
@@ -178,7 +185,14 @@ impl Supervisor {
         let had_ended = worker.exit().is_some();
         let mut stragglers = 0;
         if tree::has_children() {
-            stragglers = tree::end_descendants(Some(&mut worker), &mut self.signals, first, grace)?;
+            let (requests, id) = (&mut self.requests, self.id);
+            // Whoever asks for KILL does not want to wait for the grace time. A
+            // ledger that cannot be read just now is no reason to end nothing.
+            let mut hurry =
+                || super::requested(requests, id).is_ok_and(|signals| signals.contains(&KILL));
+            let signals = &mut self.signals;
+            stragglers =
+                tree::end_descendants(Some(&mut worker), signals, first, grace, &mut hurry)?;
         }
         Ok(Watched {
             exit: worker.exit(),
@@ -188,9 +202,6 @@ impl Supervisor {
         })
     }
 }
-
-const TERM: i32 = 15;
-const KILL: i32 = 9;
 
 /// How long none of `outputs` has been written to; from `begun` on where none
 /// ever was.

@@ -13,8 +13,9 @@ mod text;
 
 pub use duration::{clock, short};
 pub use output::{
-    Out, columns, failure, is_terminal, note, out, plain, stderr_columns, stderr_is_terminal, warn,
+    Out, columns, failure, hint, is_terminal, note, out, plain, stderr_columns, stderr_is_terminal,
+    stderr_rows, warn,
 };
-pub use paint::{BAD, GOOD, LIVE};
+pub use paint::{BAD, GOOD, LIVE, ODD};
 pub use table::{Align, Table};
 pub use text::{clean, cut, plural, width};

@@ -103,9 +103,14 @@ pub fn failure(failure: &Failure) {
     }
     let mut stderr = anstream::stderr();
     let _ = writeln!(stderr, "cx: {BOLD_RED}error:{BOLD_RED:#} {}", failure.message);
-    if let Some(hint) = &failure.hint {
-        let _ = writeln!(stderr, "    {CYAN}hint:{CYAN:#} {hint}");
+    if let Some(text) = &failure.hint {
+        hint(text);
     }
+}
+
+/// What helps, below what it helps with.
+pub fn hint(text: impl std::fmt::Display) {
+    let _ = writeln!(anstream::stderr(), "    {CYAN}hint:{CYAN:#} {text}");
 }
 
 /// The width of the terminal, or 80 where it does not tell.
@@ -116,4 +121,9 @@ pub fn columns() -> usize {
 /// The same for stderr, where stdout may go elsewhere.
 pub fn stderr_columns() -> usize {
     terminal_size::terminal_size_of(io::stderr()).map_or(80, |(width, _)| usize::from(width.0))
+}
+
+/// The height of the terminal behind stderr, or 24.
+pub fn stderr_rows() -> usize {
+    terminal_size::terminal_size_of(io::stderr()).map_or(24, |(_, height)| usize::from(height.0))
 }

@@ -10,3 +10,6 @@ pub const BAD: Style = AnsiColor::Red.on_default().bold();
 
 /// What is not over.
 pub const LIVE: Style = AnsiColor::Cyan.on_default();
+
+/// What one should know.
+pub const ODD: Style = AnsiColor::Yellow.on_default();

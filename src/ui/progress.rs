@@ -21,6 +21,11 @@ impl Lines {
         Self { multi, bars }
     }
 
+    /// How many lines there are.
+    pub fn count(&self) -> usize {
+        self.bars.len()
+    }
+
     /// Sets a line's text, which is one line; what does not fit is cut.
     pub fn set(&self, index: usize, text: &str) {
         if let Some(bar) = self.bars.get(index) {

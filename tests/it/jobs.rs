@@ -10,6 +10,7 @@ fn the_listing_says_number_marks_status_and_what_it_did() {
     sandbox.written("docs", "echo x > a; echo y > b");
     sandbox.reader("live", &format!("echo step one; echo 'step \u{1b}[31mtwo'; {}", gate.pass()));
     gate.arrived();
+    sandbox.until(3, "running");
     sandbox.cx(["wait", "auth", "docs"]).code(1);
     let lines = sandbox.lines(["jobs"]);
     let said = lines.join("\n");
@@ -76,6 +77,7 @@ fn json_has_what_a_script_needs() {
         &format!("echo doing; {}", gate.pass()),
     ]);
     gate.arrived();
+    sandbox.until(1, "running");
     let live = sandbox.job("w");
     assert_eq!((live["live"].as_bool(), live["status"].as_str()), (Some(true), Some("running")));
     assert_eq!((live["activity"].as_str(), live["exit_code"].is_null()), (Some("doing"), true));
@@ -135,7 +137,7 @@ fn show_tells_everything_about_one_job() {
 #[test]
 fn a_title_cannot_paint_on_the_terminal() {
     let sandbox = Sandbox::new();
-    sandbox.spawn_sh(["printf x # \u{1b}]0;owned\u{7}\u{1b}[2J\n\nsecond line"]);
+    sandbox.spawn_sh(["printf x # \u{1b}]0;owned\u{7}\u{1b}[2J\n\n# second line"]);
     sandbox.cx(["wait"]).ok();
     let terminal = Terminal::start(&sandbox, "cx", ["jobs", "-l"]);
     let (code, screen) = terminal.finish();

@@ -196,7 +196,7 @@ fn a_closed_terminal_does_not_end_jobs() {
     gate.arrived();
     terminal.wait_for("running");
     terminal.hang_up();
-    assert_eq!(sandbox.job("kept")["status"], "running");
+    assert_eq!(sandbox.job("kept")["live"], true);
     gate.open();
     sandbox.cx(["wait", "kept"]).ok();
 }
@@ -211,7 +211,19 @@ fn ctrl_c_at_the_terminal_of_the_spawner_does_not_reach_the_job() {
     hold.arrived();
     terminal.send("\x03");
     terminal.finish();
-    assert_eq!(sandbox.job("kept")["status"], "running");
+    assert_eq!(sandbox.job("kept")["live"], true);
     gate.open();
     sandbox.cx(["wait", "kept"]).ok();
+}
+
+#[test]
+fn a_signal_for_a_worker_that_is_not_there_yet_is_not_lost_in_silence() {
+    let sandbox = Sandbox::new();
+    let gate = sandbox.gate("gate");
+    sandbox.reader("first", &gate.pass());
+    sandbox.spawn_sh(["-n", "second", "--after", "first", "true"]);
+    let output = sandbox.cx(["kill", "-s", "STOP", "second"]).code(1);
+    assert_eq!(output.stderr(), "cx: [2] second has no worker yet that could get STOP\n");
+    gate.open();
+    sandbox.cx(["wait"]).ok();
 }

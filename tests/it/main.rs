@@ -4,17 +4,31 @@
 //! in it can see and fails the test when one of them is left behind.
 #![expect(clippy::unwrap_used, reason = "a test that panics says where")]
 
+mod agents;
+mod clean;
+mod codex;
 mod codex_real;
 mod collect;
 mod conflicts;
+mod crash;
 mod demo;
+mod doctor;
+mod follow;
+mod full_disk;
 mod ground;
 mod jobs;
 mod kill;
+mod landing;
+mod ledger_doc;
+mod look;
 mod manual;
+mod merge;
+mod parallel;
+mod races;
 mod readers;
 mod shells;
 mod spawn;
 mod support;
 mod verify;
 mod wait;
+mod writers;

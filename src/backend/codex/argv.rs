@@ -11,7 +11,7 @@ const PROMPT_MAX: usize = 1_048_576;
 
 /// Arguments that would undo what cx promises or relies on, and why they may not
 /// stand in the configuration. `--dangerously-bypass-...` wins over `-s read-only`.
-const RESERVED: [(&[&str], &str); 5] = [
+const RESERVED: [(&[&str], &str); 7] = [
     (
         &[
             "-s",
@@ -23,6 +23,11 @@ const RESERVED: [(&[&str], &str); 5] = [
         "the job's mode chooses the sandbox",
     ),
     (&["-C", "--cd", "--worktree"], "the job's worktree is the folder it works in"),
+    (&["-m", "--model"], "`codex.model` and `cx spawn -m` choose the model"),
+    (
+        &["--trust", "--dangerously-bypass-hook-trust"],
+        "it lets commands of the repository run outside of the sandbox",
+    ),
     (&["--json", "--color"], "cx reads the events"),
     (&["-o", "--output-last-message"], "cx reads the final message"),
     (&["-", "--"], "the prompt comes on stdin"),
@@ -52,9 +57,10 @@ pub(in super::super) fn check_args(args: &[String]) -> Result<(), ArgError> {
                 return Err(ArgError { arg: arg.clone(), kind: BackendKind::Codex, why });
             }
         }
-        // `-c sandbox_mode=...`, in one word or as the word after `-c`.
-        if arg.trim_start_matches("-c").trim_start_matches("--config=").starts_with("sandbox_mode")
-        {
+        // `-c sandbox_mode=...`, in one word or as the word after `-c`. `-s` wins
+        // over it, so that it would do nothing without a word.
+        let setting = arg.strip_prefix("--config").or(arg.strip_prefix("-c")).unwrap_or(arg);
+        if setting.trim_start_matches(['=', ' ']).starts_with("sandbox_mode") {
             let why = "the job's mode chooses the sandbox";
             return Err(ArgError { arg: arg.clone(), kind: BackendKind::Codex, why });
         }
@@ -195,6 +201,10 @@ mod tests {
             &["--sandbox=danger-full-access"],
             &["-c", "sandbox_mode=\"danger-full-access\""],
             &["-csandbox_mode=x"],
+            &["-c=sandbox_mode=x"],
+            &["-mx"],
+            &["--model=x"],
+            &["--trust"],
             &["--config=sandbox_mode=x"],
             &["-C/"],
             &["-o", "x"],

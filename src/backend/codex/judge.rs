@@ -100,6 +100,17 @@ fn outcome(input: &JudgeInput<'_>, digest: &Digest, stderr: &Stderr) -> (Outcome
     (Outcome::NoAnswer, Some("codex ended its turn without a final message".to_owned()))
 }
 
+/// What a person does next.
+pub(in super::super) fn hint(outcome: &Outcome, reason: &str) -> Option<&'static str> {
+    match outcome {
+        Outcome::SandboxBroken => Some("`codex sandbox -- /bin/true` fails until that is mended"),
+        Outcome::Failed if reason.contains("401 Unauthorized") => Some(
+            "sign in with `codex login`, or mend the key of the provider in codex's config.toml",
+        ),
+        _ => None,
+    }
+}
+
 fn notes(digest: &Digest, stderr: &Stderr) -> Vec<String> {
     let mut notes = stderr.refused.clone();
     match stderr.more_refused {

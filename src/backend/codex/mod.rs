@@ -12,5 +12,5 @@ mod tests;
 
 pub(super) use activity::activity;
 pub(super) use argv::{check_args, check_prompt, launch, sandbox_probe};
-pub(super) use judge::judge;
+pub(super) use judge::{hint, judge};
 pub(super) use render::render;

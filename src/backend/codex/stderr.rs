@@ -135,5 +135,7 @@ fn refusal(line: &[u8]) -> Option<String> {
         return Some(format!("codex refused: {}", unwrap(plain)));
     }
     let (_, rest) = line.split_once("patch rejected: ")?;
+    // Nobody is asked, and nothing of the kind is set.
+    let rest = rest.strip_suffix("; rejected by user approval settings").unwrap_or(rest);
     Some(format!("codex refused an edit: {}", unwrap(rest)))
 }

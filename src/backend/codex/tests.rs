@@ -174,8 +174,7 @@ fn what_was_refused_is_noted() {
     );
     assert_eq!(
         notes("readerwrite"),
-        ["codex refused an edit: writing is blocked by read-only sandbox; rejected by user \
-          approval settings"]
+        ["codex refused an edit: writing is blocked by read-only sandbox"]
     );
     assert_eq!(notes("sandbox_silent_writer"), ["1 of 1 edits failed"]);
 }

@@ -5,7 +5,7 @@ use crate::{
     commands::session::{Session, git, store},
     failure::Failure,
     git::{
-        Place, Repo,
+        Oid, Place, Repo,
         merge::{self, Landing, MergePlan, Step, Style, Target, Verdict},
     },
     job::JobId,
@@ -50,7 +50,6 @@ pub(super) fn mark(
     };
     let mut events: Vec<(JobId, Event)> = Vec::new();
     for (one, entry) in chosen.iter().zip(&plan.entries) {
-        let Some(ended_at) = &one.ended_at else { continue };
         let tip = &one.candidate.tip;
         let into = target.branch.clone();
         let merged = match &entry.verdict {
@@ -58,24 +57,32 @@ pub(super) fn mark(
                 into,
                 commit: commit.to_string(),
                 tip: tip.to_string(),
-                of: (tip != ended_at).then(|| ended_at.to_string()),
                 batch: Some(batch.clone()),
             },
-            // By hand, or by a merge that was killed before it could say so. A
-            // branch that was moved back to where all is merged says nothing
-            // about the job's own work.
-            Verdict::AlreadyContained
-                if one.job.is_unmerged()
-                    && repo.is_ancestor(ended_at, &target.tip).map_err(git)? =>
-            {
-                let tip = ended_at.to_string();
-                Merged { into, commit: tip.clone(), tip, of: None, batch: None }
+            // By hand, or by a merge that was killed before it could say so.
+            Verdict::AlreadyContained if one.job.is_unmerged() && is_in(repo, target, one)? => {
+                let tip = tip.to_string();
+                Merged { into, commit: tip.clone(), tip, batch: None }
             }
             _ => continue,
         };
         events.push((one.job.job, Event::Merged(merged)));
     }
     append(session, &events)
+}
+
+/// Whether the target holds the job's work, now that it holds its branch. One
+/// that was moved back to where it began says nothing about the work.
+fn is_in(repo: &Repo, target: &Target, one: &Chosen) -> Result<bool, Failure> {
+    let base = one.job.spec.tree.as_ref().and_then(|tree| Oid::new(&tree.base).ok());
+    let has_work = match &base {
+        Some(base) => !repo.is_ancestor(&one.candidate.tip, base).map_err(git)?,
+        None => false,
+    };
+    match &one.ended_at {
+        Some(ended_at) if !has_work => repo.is_ancestor(ended_at, &target.tip).map_err(git),
+        _ => Ok(has_work),
+    }
 }
 
 /// Appends events that belong together.

@@ -138,11 +138,15 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
         return undo::run(args, &session, place);
     }
     let jobs = select::wanted(&session, args)?;
+    let repo = Repo::open(place);
     if jobs.is_empty() {
         ui::note("nothing to merge: no finished writer has unmerged commits");
+        if args.json {
+            let target = Target::find(&repo, args.into.as_deref()).map_err(failure)?;
+            report::report(args, &[], &[], &target, &target.tip, &[])?;
+        }
         return Ok(Exit::Failed);
     }
-    let repo = Repo::open(place);
     let target = Target::find(&repo, args.into.as_deref()).map_err(failure)?;
     let chosen = select::chosen(&repo, &target, args, jobs)?;
     let candidates: Vec<Candidate> = chosen.iter().map(|one| one.candidate.clone()).collect();

@@ -208,9 +208,8 @@ pub fn run(args: &SpawnArgs) -> Result<Exit, Failure> {
     crash::point("spawned");
     let (number, at) = (id.0.to_string(), offset.to_string());
     let supervisor = [session.store.dir().as_os_str(), OsStr::new(&number), OsStr::new(&at)];
-    let log = session.store.job(id).supervisor_log();
     // Should this fail, the lock goes with it, and the job is found lost.
-    start::supervisor(&supervisor, lock_file, &log)
+    start::supervisor(&supervisor, &spec.id, lock_file)
         .map_err(|e| Failure::internal(format!("cannot start a supervisor for {id}: {e}")))?;
     crash::point("supervisor-started");
     for note in &plan.notes {

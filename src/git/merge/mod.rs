@@ -25,7 +25,7 @@ pub use land::{Landing, Step, Target, land};
 pub use matrix::{Clash, Matrix, Pair};
 pub use meet::{Collision, Effort, collisions};
 pub use plan::plan;
-pub use recover::{Recovered, recover};
+pub use recover::{Recovered, is_pending, recover};
 pub use seal::{Seal, clear, seal};
 
 use super::{CommitMessage, GitError, Oid};

@@ -38,6 +38,11 @@ pub enum Recovered {
     },
 }
 
+/// Whether a landing is under way or was cut short, by the journal in `state`.
+pub fn is_pending(state: &Path) -> bool {
+    fs::symlink_metadata(state.join(JOURNAL)).is_ok()
+}
+
 /// Finishes or undoes a landing that was cut short, if there was one. `state`
 /// is the folder that was given to it. Waits for a landing that is under way.
 pub fn recover(place: &Place, state: &Path) -> Result<Option<Recovered>, MergeError> {

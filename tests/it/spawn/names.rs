@@ -48,18 +48,18 @@ fn a_chosen_name_that_is_taken_is_refused_and_one_of_cx_gets_a_suffix() {
     sandbox.reader("auth", &gate.pass());
     let refused = sandbox.cx(["spawn", "-b", "sh", "-n", "auth", "true"]);
     refused.refused(2, "the name 'auth' is in use by [1] auth");
-    assert_eq!(sandbox.spawn_sh(["true"]), "[2] true");
-    assert_eq!(sandbox.spawn_sh(["-w", "true"]), "[3] true-2");
+    assert_eq!(sandbox.spawn_sh(["-w", "true"]), "[2] true");
+    assert_eq!(sandbox.spawn_sh(["true"]), "[3] true-2");
     gate.open();
     sandbox.cx(["wait"]).ok();
     // A reader's name is free when it is over, a writer's when it was cleaned.
     assert_eq!(sandbox.spawn_sh(["-n", "auth", "true"]), "[4] auth");
-    let refused = sandbox.cx(["spawn", "-b", "sh", "-n", "true-2", "true"]);
-    refused.refused(2, "in use by [3] true-2");
+    let refused = sandbox.cx(["spawn", "-b", "sh", "-n", "true", "true"]);
+    refused.refused(2, "in use by [2] true");
     sandbox.cx(["wait"]).ok();
     sandbox.cx(["collect"]).ok();
     sandbox.cx(["clean"]).ok();
-    assert_eq!(sandbox.spawn_sh(["-w", "-n", "true-2", "true"]), "[5] true-2");
+    assert_eq!(sandbox.spawn_sh(["-w", "-n", "true", "true"]), "[5] true");
     sandbox.cx(["wait"]).ok();
 }
 

@@ -57,9 +57,21 @@ impl CodexHome {
         self.with("stream_idle_timeout_ms", limit)
     }
 
+    /// Talks to another server than the model server.
+    pub(crate) fn at(mut self, base_url: &str) -> Self {
+        base_url.clone_into(&mut self.base_url);
+        self.write();
+        self
+    }
+
     fn with(mut self, key: &'static str, value: u64) -> Self {
         self.settings.retain(|(known, _)| *known != key);
         self.settings.push((key, value));
+        self.write();
+        self
+    }
+
+    fn write(&self) {
         let mut config = format!(
             "model = \"gpt-5.5\"\nmodel_provider = \"fake\"\n\n[model_providers.fake]\n\
              name = \"fake\"\nbase_url = \"{}\"\nwire_api = \"responses\"\nenv_key = \"FAKE_KEY\"\n",
@@ -69,6 +81,5 @@ impl CodexHome {
             let _ = writeln!(config, "{key} = {value}");
         }
         fs::write(&self.config, config).expect("codex's configuration can be written");
-        self
     }
 }

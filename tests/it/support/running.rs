@@ -108,6 +108,11 @@ pub(crate) struct Output {
 }
 
 impl Output {
+    /// The exit code; none when a signal ended it.
+    pub(crate) fn status_code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
     /// The same, having exited with 0.
     #[track_caller]
     pub(crate) fn ok(self) -> Self {

@@ -163,6 +163,8 @@ impl Shared {
                 None,
                 &json!({ "object": "list", "data": [], "models": [] }),
             ),
+            // `codex doctor` only looks whether somebody is there.
+            ("HEAD", Some("/v1/responses")) => http::answer(stream, 405, None, &json!({})),
             ("POST", Some("/v1/responses")) => match serde_json::from_slice(&request.body) {
                 Ok(body) => self.respond(stream, &body),
                 Err(error) => self.complain(stream, &format!("a request is not JSON: {error}")),

@@ -1,0 +1,67 @@
+//! Configuration, agents, and trust.
+
+use super::Findings;
+use crate::{
+    agent::{Folders, list},
+    commands::{
+        session::Session,
+        settings::{Settings, claim, load},
+        trust::agent_claims,
+    },
+    config::Trust,
+    failure::Failure,
+};
+
+/// Looks at them, and gives the configuration as it counts, if there is one.
+pub(super) fn look(session: &Session, findings: &mut Findings) -> Option<Settings> {
+    if let Err(failure) = configuration(session, findings) {
+        findings.failure("config", failure);
+    }
+    findings.ok_unless_said("config", "every key is known");
+    agents(session, findings);
+    findings.ok_unless_said("agents", "every file can be read");
+    Settings::load(session).ok()
+}
+
+fn configuration(session: &Session, findings: &mut Findings) -> Result<(), Failure> {
+    let loaded = load(session).map_err(|mut failure| {
+        // Said for the verbs that start something.
+        failure.message = failure.message.replace("; nothing was started", "");
+        failure
+    })?;
+    for warning in &loaded.warnings {
+        let mend = warning.hint().unwrap_or_else(|| "docs/config.md lists every key".to_owned());
+        findings.problem("config", warning.to_string(), mend);
+    }
+    let mut claims: Vec<_> = claim(session, &loaded)?.into_iter().collect();
+    if let Some(place) = &session.place {
+        claims.extend(agent_claims(session, &place.common_dir)?);
+    }
+    let trust = Trust::open(&session.roots.state_home);
+    for claim in claims.iter().filter(|claim| !trust.is_trusted(claim)) {
+        let keys: Vec<&str> = claim.commands().iter().map(|(key, _)| key.as_str()).collect();
+        findings.note(
+            "trust",
+            format!("{} in {} is not trusted and will not run", keys.join(", "), claim.file()),
+            "`cx trust` shows it, and remembers that you trust it",
+        );
+    }
+    Ok(())
+}
+
+fn agents(session: &Session, findings: &mut Findings) {
+    let checkout = session.place.as_ref().and_then(|place| place.checkout.as_deref());
+    let folders = Folders { checkout, config_home: &session.roots.config_home };
+    match list(&folders) {
+        Ok(listed) => {
+            for error in listed.iter().filter_map(|listed| listed.agent.as_ref().err()) {
+                let mend = error.hint().unwrap_or_else(|| "correct the file, or remove it".into());
+                findings.problem("agents", error.to_string(), mend);
+            }
+        }
+        Err(error) => {
+            let mend = error.hint().unwrap_or_else(|| "make the folder readable".to_owned());
+            findings.problem("agents", error.to_string(), mend);
+        }
+    }
+}

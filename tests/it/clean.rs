@@ -1,0 +1,220 @@
+//! `cx clean`: no work is lost.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::support::Sandbox;
+
+fn tree(sandbox: &Sandbox, name: &str) -> PathBuf {
+    sandbox.root().join("repo.cx").join(name)
+}
+
+/// A writer that is over and collected.
+fn collected(sandbox: &Sandbox, name: &str, script: &str) {
+    sandbox.written(name, script);
+    sandbox.cx(["collect", name]).ok();
+}
+
+#[test]
+fn merged_and_empty_jobs_go_and_the_rest_stays_and_is_named() {
+    let sandbox = Sandbox::new();
+    collected(&sandbox, "merged", "echo x > f");
+    sandbox.cx(["merge"]).ok();
+    collected(&sandbox, "empty", "true");
+    collected(&sandbox, "unmerged", "echo y > g");
+    collected(&sandbox, "dirty", "true");
+    fs::write(tree(&sandbox, "dirty").join("README.md"), "changed").unwrap();
+    collected(&sandbox, "untracked", "true");
+    fs::write(tree(&sandbox, "untracked").join("file"), "new").unwrap();
+    sandbox.reader("uncollected", "echo the only answer");
+    sandbox.cx(["wait"]).ok();
+    let planned = sandbox.cx(["clean", "--dry-run"]).ok().stdout();
+    assert!(tree(&sandbox, "merged").exists());
+    let cleaned = sandbox.cx(["clean"]).ok().stdout();
+    assert_eq!(planned.replace("would remove", "removed"), cleaned);
+    let root = sandbox.root().display();
+    assert_eq!(
+        cleaned,
+        format!(
+            "[1] merged removed worktree, branch and files\n\
+             [2] empty removed worktree, branch and files\n\
+             [3] unmerged kept: 1 commit on cx/unmerged not merged\n\
+             [4] dirty kept: 1 change not committed in {root}/repo.cx/dirty\n\
+             [5] untracked kept: 1 file not tracked in {root}/repo.cx/untracked\n\
+             [6] uncollected kept: not collected\n"
+        )
+    );
+    assert!(!tree(&sandbox, "merged").exists() && !tree(&sandbox, "empty").exists());
+    assert_eq!(fs::read_to_string(tree(&sandbox, "unmerged").join("g")).unwrap(), "y\n");
+    assert_eq!(fs::read_to_string(tree(&sandbox, "untracked").join("file")).unwrap(), "new");
+    assert_eq!(sandbox.git(["show", "cx/unmerged:g"]), "y");
+    assert!(sandbox.cx(["collect"]).ok().stdout().contains("the only answer"));
+    // By name it is a failure that something stays.
+    sandbox.cx(["clean", "unmerged"]).code(1);
+    sandbox.cx(["clean", "uncollected"]).ok();
+    // And what has gone is not named again.
+    assert_eq!(sandbox.cx(["clean"]).ok().stdout().lines().count(), 3);
+}
+
+#[test]
+fn discard_keeps_all_of_it_under_a_ref() {
+    let sandbox = Sandbox::new();
+    sandbox.written("w", "echo committed > f");
+    let folder = tree(&sandbox, "w");
+    fs::write(folder.join("f"), "changed\n").unwrap();
+    fs::write(folder.join("u"), "untracked\n").unwrap();
+    sandbox.cx(["clean", "--discard"]).code(2);
+    let dry = sandbox.cx(["clean", "--discard", "--dry-run", "w"]).ok().stdout();
+    assert!(dry.contains("would remove") && folder.exists(), "{dry}");
+    let cleaned = sandbox.cx(["clean", "--discard", "w"]).ok().stdout();
+    assert_eq!(
+        cleaned,
+        "[1] w removed worktree, branch and files; all of it is kept at refs/cx/trash/w-1\n"
+    );
+    assert!(!folder.exists());
+    assert_eq!(sandbox.git(["branch", "--format=%(refname:short)"]), "main");
+    assert_eq!(sandbox.git(["show", "refs/cx/trash/w-1:f"]), "changed");
+    assert_eq!(sandbox.git(["show", "refs/cx/trash/w-1:u"]), "untracked");
+    assert_eq!(sandbox.git(["show", "refs/cx/trash/w-1~1:f"]), "committed");
+    // The name is free, and a second one does not overwrite what is kept.
+    sandbox.written("w", "echo again > f");
+    sandbox.cx(["clean", "--discard", "w"]).ok();
+    assert_eq!(
+        sandbox.git(["for-each-ref", "--format=%(refname)", "refs/cx"]),
+        "refs/cx/trash/w-1\nrefs/cx/trash/w-2"
+    );
+}
+
+#[test]
+fn only_what_is_old_enough() {
+    let sandbox = Sandbox::new();
+    collected(&sandbox, "w", "true");
+    assert_eq!(sandbox.cx(["clean", "--older-than", "1h"]).ok().stderr(), "cx: nothing to clean\n");
+    assert!(tree(&sandbox, "w").exists());
+    assert_eq!(sandbox.cx(["clean", "--older-than", "1ms"]).ok().stdout().lines().count(), 1);
+    assert!(!tree(&sandbox, "w").exists());
+}
+
+#[test]
+fn a_live_job_is_not_touched() {
+    let sandbox = Sandbox::new();
+    let gate = sandbox.gate("gate");
+    sandbox.writer("live", &gate.pass());
+    gate.arrived();
+    let refused = sandbox.cx(["clean", "--discard", "live"]).refused(2, "[1] live is not over");
+    assert!(refused.stderr().contains("hint:"), "{refused}");
+    assert_eq!(sandbox.cx(["clean"]).ok().stdout(), "");
+    assert!(tree(&sandbox, "live").exists());
+    gate.open();
+    sandbox.cx(["wait"]).ok();
+}
+
+#[test]
+fn what_was_merged_by_hand_goes() {
+    let sandbox = Sandbox::new();
+    collected(&sandbox, "w", "echo x > f");
+    sandbox.git(["merge", "-q", "cx/w"]);
+    let cleaned = sandbox.cx(["clean"]).ok().stdout();
+    assert_eq!(cleaned, "[1] w removed worktree, branch and files\n");
+    assert_eq!(sandbox.read("f"), "x\n");
+}
+
+#[test]
+fn a_branch_that_went_on_after_the_merge_stays() {
+    let sandbox = Sandbox::new();
+    collected(&sandbox, "w", "echo x > f");
+    sandbox.cx(["merge"]).ok();
+    let folder = tree(&sandbox, "w");
+    fs::write(folder.join("f"), "more\n").unwrap();
+    sandbox.git(["-C", folder.to_str().unwrap(), "commit", "-qam", "more"]);
+    let cleaned = sandbox.cx(["clean"]).ok().stdout();
+    assert!(cleaned.contains("on cx/w not merged"), "{cleaned}");
+    assert_eq!(sandbox.git(["show", "cx/w:f"]), "more");
+}
+
+#[test]
+fn a_branch_that_was_rewritten_or_deleted_by_hand() {
+    let sandbox = Sandbox::new();
+    collected(&sandbox, "reset", "echo x > f");
+    sandbox.git(["-C", tree(&sandbox, "reset").to_str().unwrap(), "reset", "-q", "--hard", "main"]);
+    // The commit that the ledger knows is on no branch any more; that was the
+    // person's wish, and its worktree holds nothing.
+    let cleaned = sandbox.cx(["clean"]).ok().stdout();
+    assert_eq!(cleaned.lines().count(), 1, "{cleaned}");
+    collected(&sandbox, "deleted", "true");
+    sandbox.git(["worktree", "remove", "--force", "../repo.cx/deleted"]);
+    sandbox.git(["branch", "-D", "cx/deleted"]);
+    sandbox.cx(["clean", "deleted"]).ok();
+    assert_eq!(sandbox.spawn_sh(["-w", "-n", "deleted", "true"]), "[3] deleted");
+    sandbox.cx(["wait"]).ok();
+}
+
+#[test]
+fn a_worktree_that_was_removed_by_hand_and_the_name_again() {
+    let sandbox = Sandbox::new();
+    for (name, how) in
+        [("rm", "rm -r ../repo.cx/rm"), ("git", "git worktree remove ../repo.cx/git")]
+    {
+        collected(&sandbox, name, "echo x > $CX_NAME");
+        sandbox.sh(how).ok();
+        let kept = sandbox.cx(["clean"]).ok().stdout();
+        assert!(kept.contains(&format!("{name} kept: 1 commit on cx/{name} not merged")), "{kept}");
+        sandbox.cx(["merge"]).ok();
+        let cleaned = sandbox.cx(["clean"]).ok().stdout();
+        assert!(
+            cleaned.contains(&format!("{name} removed worktree, branch and files")),
+            "{cleaned}"
+        );
+        sandbox.written(name, "cat $CX_NAME");
+    }
+    assert_eq!(sandbox.git(["worktree", "list"]).lines().count(), 2);
+}
+
+#[test]
+fn somebody_elses_checkout_of_the_branch_is_not_pulled_away() {
+    let sandbox = Sandbox::new();
+    collected(&sandbox, "w", "true");
+    let folder = tree(&sandbox, "w");
+    let folder = folder.to_str().unwrap();
+    sandbox.git(["-C", folder, "checkout", "-q", "-b", "mine"]);
+    sandbox.git(["-C", folder, "commit", "-q", "--allow-empty", "-m", "mine"]);
+    let kept = sandbox.cx(["clean"]).ok().stdout();
+    assert!(kept.contains("kept:"), "{kept}");
+    assert!(tree(&sandbox, "w").exists());
+    sandbox.git(["worktree", "lock", folder]);
+    sandbox.git(["-C", folder, "checkout", "-q", "cx/w"]);
+    let kept = sandbox.cx(["clean"]).ok().stdout();
+    assert!(kept.contains("locked"), "{kept}");
+    sandbox.git(["worktree", "unlock", folder]);
+    sandbox.cx(["clean", "w"]).ok();
+    assert_eq!(sandbox.git(["log", "-1", "--format=%s", "mine"]), "mine");
+}
+
+#[test]
+fn nothing_to_clean_is_no_error() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.cx(["clean"]).ok();
+    assert_eq!(
+        (output.stdout().as_str(), output.stderr().as_str()),
+        ("", "cx: nothing to clean\n")
+    );
+    sandbox.cx(["clean", "ghost"]).refused(127, "no such job: ghost");
+}
+
+#[test]
+fn a_cleaned_job_is_still_known() {
+    let sandbox = Sandbox::new();
+    collected(&sandbox, "w", "true");
+    sandbox.cx(["clean"]).ok();
+    sandbox.cx(["show", "w"]).ok();
+    sandbox.cx(["wait", "w"]).ok();
+    let gone =
+        sandbox.cx(["collect", "w"]).refused(1, "the result of [1] w is gone: it was cleaned");
+    assert!(gone.stderr().contains("hint:"), "{gone}");
+    sandbox.cx(["logs", "w"]).refused(1, "[1] w has no output: it was cleaned");
+    sandbox.cx(["prompt", "w"]).refused(1, "the prompt of [1] w");
+    sandbox.cx(["path", "w"]).refused(1, "the worktree of [1] w is not there");
+    sandbox.cx(["merge", "w"]).refused(2, "[1] w was cleaned");
+    sandbox.cx(["clean", "w"]).ok();
+    assert_eq!(sandbox.cx(["diff", "w"]).ok().stdout(), "");
+}
