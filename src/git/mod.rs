@@ -20,6 +20,7 @@ pub mod oid;
 pub mod place;
 pub mod refs;
 pub mod repo;
+pub mod scope;
 pub mod stage;
 pub mod worktree;
 

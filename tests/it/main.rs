@@ -26,6 +26,7 @@ mod merge;
 mod parallel;
 mod races;
 mod readers;
+mod scope;
 mod shells;
 mod spawn;
 mod support;

@@ -8,6 +8,7 @@
 mod bisect;
 mod land;
 mod report;
+mod scope;
 mod select;
 mod undo;
 mod verify;
@@ -19,6 +20,7 @@ use clap::Args;
 pub(super) use self::verify::scratch;
 use self::{
     report::Row,
+    scope::Outside,
     select::Chosen,
     verify::{Check, Verifier},
 };
@@ -103,6 +105,20 @@ pub struct MergeArgs {
     #[arg(long, conflicts_with_all = ["verify", "verify_each", "verify_timeout"])]
     no_verify: bool,
 
+    /// What becomes of a job's changes outside of its --scope: drop, keep, or refuse (as it is by default)
+    ///
+    /// refuse holds the job back and names its files. drop lands it without them,
+    /// and says so in the commit. keep lands it whole.
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_enum,
+        default_value_t,
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    outside: Outside,
+
     /// Take the last merge back, if nothing has come since
     #[arg(long, conflicts_with_all = ["jobs", "style", "in_order", "message", "edit", "verify", "verify_each"])]
     undo: bool,
@@ -149,6 +165,7 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
     }
     let target = Target::find(&repo, args.into.as_deref()).map_err(failure)?;
     let chosen = select::chosen(&repo, &target, args, jobs)?;
+    let (mut chosen, mut held) = scope::gate(&repo, &target, args.outside, chosen)?;
     let candidates: Vec<Candidate> = chosen.iter().map(|one| one.candidate.clone()).collect();
     let check = Check::wanted(&session, args)?;
     let order = if args.in_order { Order::AsGiven } else { Order::Most };
@@ -173,10 +190,10 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
         verifier.confirm(&plan)?;
     }
     let tries = verifier.as_ref().map_or(&[][..], Verifier::tries);
-    let rows: Vec<Row> = chosen
+    let mut rows: Vec<Row> = chosen
         .iter()
         .zip(&plan.entries)
-        .map(|(one, entry)| report::row(&one.job, &entry.verdict))
+        .map(|(one, entry)| report::row(one, &entry.verdict))
         .collect();
     if !args.dry_run {
         if plan.lands_something() {
@@ -187,6 +204,8 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
             land::post_merge(&target, args.style());
         }
     }
+    rows.extend(held.iter().map(report::held));
+    chosen.append(&mut held);
     report::report(args, &chosen, &rows, &target, &plan.result, tries)?;
     let held =
         rows.iter().any(|row| !matches!(row.result, "merged" | "already-merged" | "no-changes"));

@@ -70,7 +70,7 @@ pub struct SpawnArgs {
     #[arg(long, value_name = "REF", add = crate::commands::completions::branch())]
     base: Option<String>,
 
-    /// What a writer may touch; may be repeated
+    /// A git pathspec of what a writer may touch; `cx merge` holds back what is outside. May be repeated
     #[arg(long, value_name = "PATHSPEC")]
     scope: Vec<String>,
 

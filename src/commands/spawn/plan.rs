@@ -117,6 +117,7 @@ impl Plan {
                 agent: args.agent.clone(),
                 model,
                 run: session.run.clone(),
+                group: None,
                 cwd: utf8(&session.cwd)?,
                 checkout: checkout.as_deref().map(utf8).transpose()?,
                 tree: None,
