@@ -18,6 +18,7 @@ pub mod logs;
 pub mod man;
 pub mod merge;
 pub mod path;
+pub mod pick;
 pub mod prompt;
 pub mod segment;
 mod session;
@@ -50,6 +51,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Wait(args) => wait::run(args),
         Command::Collect(args) => collect::run(args),
         Command::Merge(args) => merge::run(args),
+        Command::Pick(args) => pick::run(args),
         Command::Conflicts(args) => conflicts::run(args),
         Command::Logs(args) => logs::run(args),
         Command::Diff(args) => diff::run(args),

@@ -4,6 +4,10 @@
 //! That folder need not exist any more, so git is asked from an empty stand-in
 //! for the checkout that has it. Everything here makes objects at most.
 
+mod overlap;
+
+pub use overlap::overlap;
+
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;

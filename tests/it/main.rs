@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics says where")]
 
 mod agents;
+mod best_of_n;
 mod clean;
 mod codex;
 mod codex_real;

@@ -124,3 +124,39 @@ fn what_came_into_the_branch_from_the_target_is_not_the_jobs() {
     sandbox.cx(["merge"]).ok();
     assert_eq!(sandbox.read("src/a"), "in\n");
 }
+
+#[test]
+fn live_writers_have_scopes_of_their_own() {
+    let sandbox = Sandbox::new();
+    let gate = sandbox.gate("gate");
+    sandbox.spawn_sh(["-w", "-n", "auth", "--scope", "src/auth", &gate.pass()]);
+    let spawn = |name, scope| {
+        let args = ["spawn", "-b", "sh", "-w", "-n", name, "--scope", scope, "true"];
+        sandbox.cx(args)
+    };
+    let refused = spawn("docs", "src").refused(
+        2,
+        "the scope of docs (src) overlaps with that of [1] auth (src/auth), in src and src/auth; nothing was started",
+    );
+    assert!(refused.stderr().contains("--allow-overlap"), "{refused}");
+    assert_eq!(sandbox.ledger().events().iter().filter(|e| e["ev"] == "spawned").count(), 1);
+    spawn("other", "src/other").ok();
+    sandbox.writer("all", "true");
+    let args = ["-w", "-n", "docs", "--allow-overlap", "--scope", "src", "true"];
+    sandbox.spawn_sh(args);
+    gate.open();
+    sandbox.cx(["wait"]).ok();
+    // Who is over is in nobody's way.
+    spawn("late", "src").ok();
+    sandbox.cx(["wait"]).ok();
+}
+
+#[test]
+fn a_scope_that_git_does_not_understand_starts_nothing() {
+    let sandbox = Sandbox::new();
+    for scope in ["../elsewhere", ":(nonsense)x"] {
+        let refused = sandbox.cx(["spawn", "-b", "sh", "-w", "--scope", scope, "true"]);
+        let refused = refused.refused(2, "--scope is no pathspec that git understands");
+        sandbox.assert_nothing_started(&refused);
+    }
+}

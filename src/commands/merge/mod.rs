@@ -47,7 +47,7 @@ use crate::{
 pub struct MergeArgs {
     /// The jobs, merged in this order; all finished and unmerged writers that succeeded if none is named
     #[arg(value_name = "JOB", add = super::completions::finished_writer())]
-    jobs: Vec<String>,
+    pub(super) jobs: Vec<String>,
 
     /// Merge into this branch; it is made from HEAD if it does not exist
     #[arg(long, value_name = "BRANCH", add = super::completions::branch())]
@@ -125,7 +125,7 @@ pub struct MergeArgs {
 
     /// Say what would happen; change nothing and run no hooks
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 
     /// Say it as one JSON object
     #[arg(long)]
