@@ -114,7 +114,7 @@ impl Ground {
     }
 }
 
-fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
+pub(crate) fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
     Ok(Spawned {
         id: format!("{number:016x}"),
         name: JobName::new(&format!("job-{number}")).map_err(io::Error::other)?,
@@ -143,7 +143,7 @@ fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
     })
 }
 
-fn exited() -> Exited {
+pub(crate) fn exited() -> Exited {
     Exited {
         outcome: Outcome::Succeeded,
         exit: Some(WorkerExit::Code(0)),

@@ -8,6 +8,7 @@
 //! `--quick` takes fewer samples; other words choose the measurements to be made.
 
 mod ground;
+mod merging;
 mod report;
 mod starting;
 mod waiting;
@@ -20,12 +21,13 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 type Measurement = (&'static str, fn(bool) -> Result<Vec<Row>>);
 
-const MEASUREMENTS: [Measurement; 6] = [
+const MEASUREMENTS: [Measurement; 7] = [
     ("spawn", starting::spawn),
     ("wait", waiting::wait),
     ("sleeping", waiting::sleeping),
     ("thousand", starting::thousand),
     ("jobs", starting::jobs),
+    ("merge", merging::merge),
     ("size", size),
 ];
 
@@ -54,6 +56,7 @@ fn measure(args: &[String]) -> Result<()> {
         let names = MEASUREMENTS.map(|(name, _)| name).join(", ");
         return Err(format!("there is no measurement '{word}'; there are {names}").into());
     }
+    warn_if_busy();
     let mut rows = Vec::new();
     for (name, measurement) in MEASUREMENTS {
         if wanted.is_empty() || wanted.iter().any(|word| *word == name) {
@@ -61,8 +64,18 @@ fn measure(args: &[String]) -> Result<()> {
             rows.extend(measurement(quick)?);
         }
     }
+    warn_if_busy();
     say(format_args!("{}", report::table(&rows)));
     Ok(())
+}
+
+/// Where programs wait for a processor, all of them seem to take equally long.
+fn warn_if_busy() {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: f64 = load.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or_default();
+    if load > 1.0 {
+        tell(format_args!("the machine is busy (load {load}): ratios come out too near to 1"));
+    }
 }
 
 /// The size of the binary, as it is released.

@@ -68,9 +68,14 @@ pub(crate) fn table(rows: &[Row]) -> String {
     lines.join("\n")
 }
 
-/// Tells a median as it is, for whoever wonders about a ratio.
+/// Tells a median and the least as they are, for whoever wonders about a ratio.
 pub(crate) fn tell(what: &str, samples: &[Duration]) {
-    crate::tell(format_args!("  {:8.3} ms  {what}", median(samples) * 1e3));
+    let least = samples.iter().min().copied().unwrap_or_default();
+    crate::tell(format_args!(
+        "  median {:9.3} ms, least {:9.3} ms: {what}",
+        median(samples) * 1e3,
+        least.as_secs_f64() * 1e3
+    ));
 }
 
 /// The median, in seconds; 0 of nothing.

@@ -15,6 +15,7 @@ use super::{
     view::{self, JobView},
 };
 use crate::{
+    backend,
     failure::{Exit, Failure},
     ledger::{Event, Job},
     process::{crash, stdio},
@@ -154,7 +155,9 @@ fn wanted(session: &Session, args: &CollectArgs) -> Result<Vec<Job>, Failure> {
 
 /// The final message of this very job; `None` when it had none.
 fn message(session: &Session, job: &Job) -> Result<Option<Vec<u8>>, Failure> {
-    let path = session.store.job(job.job).last_message();
+    let files = session.store.job(job.job);
+    let has_events = backend::has_events(job.spec.backend);
+    let path = if has_events { files.last_message() } else { files.stdout() };
     match fs::read(&path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -9,7 +9,8 @@
 //! STATE/jobs/N/prompt       what the worker is told, byte for byte
 //! STATE/jobs/N/events.jsonl the worker's stdout
 //! STATE/jobs/N/stderr       the worker's stderr
-//! STATE/jobs/N/last-message the final message, once the job is over
+//! STATE/jobs/N/last-message the final message, once the job is over, where
+//!                           stdout is not the message itself
 //! STATE/jobs/N/answer       what codex -o wrote
 //! STATE/jobs/N/lock         held as long as the job's supervisor lives
 //! STATE/jobs/N/supervisor.log  what the supervisor had to complain about

@@ -6,7 +6,7 @@
 //! start, and cannot be lifted again. Landlock confines a thread, and what is
 //! started by it: the supervisor starts such a worker from a thread made for
 //! that, and stays free itself. A helper program that confines itself and then
-//! becomes the worker would be started by each reader, half of what one costs.
+//! becomes the worker would be one more program to start for each reader.
 
 use std::{
     io,

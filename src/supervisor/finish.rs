@@ -1,7 +1,7 @@
 //! After the worker: what its end means, what it left, what is written down.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -208,20 +208,10 @@ impl Finisher<'_> {
     }
 
     fn write_answer(&self, answer: &Answer) -> Result<(), SupervisorError> {
-        let path = self.files.last_message();
-        match answer {
-            Answer::None => {}
-            Answer::Text(text) => self.files.replace(&path, text.as_bytes())?,
-            // The worker and all that it started are gone: nobody writes to the
-            // file any more.
-            Answer::Stdout => match fs::hard_link(self.files.stdout(), &path) {
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(_) => {
-                    fs::copy(self.files.stdout(), &path)?;
-                }
-                Ok(()) => {}
-            },
+        // Where stdout is the message it lies there already, and nobody writes to
+        // it any more: the worker and all that it started are gone.
+        if let Answer::Text(text) = answer {
+            self.files.replace(&self.files.last_message(), text.as_bytes())?;
         }
         Ok(())
     }

@@ -62,6 +62,9 @@ const MERGE: [(&str, bool); 6] = [
 /// Points in `cx merge --undo`, besides those of a landing.
 const UNDO: [&str; 1] = ["undo-marked"];
 
+/// Points in `cx merge --verify`, besides those of a landing.
+const VERIFY: [&str; 1] = ["verify-checked-out"];
+
 /// Points in `cx clean`.
 const CLEAN: [&str; 5] = ["clean-kept", "clean-renamed", "clean-worktree", "clean-tree", "cleaned"];
 
@@ -73,7 +76,8 @@ fn every_crash_point_is_in_a_table() {
     let mut known: BTreeSet<&str> = BTreeSet::new();
     known.extend(SPAWN.iter().chain(&AFTER_WORKER).chain(&MERGE).map(|(point, _)| *point));
     known.extend(
-        [&BEFORE_WORKER[..], &WITH_WORKER, &QUEUE, &RECOVERY, &UNDO, &CLEAN, &COLLECT].concat(),
+        [&BEFORE_WORKER[..], &WITH_WORKER, &QUEUE, &RECOVERY, &UNDO, &VERIFY, &CLEAN, &COLLECT]
+            .concat(),
     );
     let mut found = BTreeSet::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
@@ -323,6 +327,26 @@ fn a_merge_is_killed() {
         // Git itself is not held up by anything.
         sandbox.git(["commit", "--quiet", "--allow-empty", "--message=by hand"]);
         sandbox.git(["gc", "--quiet"]);
+    }
+}
+
+/// Nothing has landed before the check has said so, and what it stood on does
+/// not hinder the next.
+#[test]
+fn a_check_is_killed() {
+    for at in VERIFY {
+        let sandbox = Sandbox::new();
+        sandbox.written("auth", "echo work > work");
+        let before = sandbox.git(["rev-parse", "main"]);
+        let merge = ["merge", "--verify", "test -f work"];
+        crashing(&sandbox, at, merge).signal(9);
+        assert_eq!(sandbox.git(["rev-parse", "main"]), before, "{at}");
+        assert_eq!(sandbox.git(["status", "--porcelain"]), "", "{at}");
+        sandbox.cx(merge).ok();
+        assert_eq!(sandbox.read("work"), "work\n", "{at}");
+        understood(&sandbox, at);
+        sandbox.cx(["clean"]).ok();
+        assert!(!sandbox.root().join("repo.cx/.verify").exists(), "{at}");
     }
 }
 

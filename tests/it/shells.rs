@@ -30,6 +30,8 @@ fn town() -> (Sandbox, Gate) {
     sandbox.cx(["wait"]).code(1);
     spawn("busy", "--read", &gate.pass());
     gate.arrived();
+    // The worker may be faster than the event that says so.
+    sandbox.until(5, "running");
     (sandbox, gate)
 }
 

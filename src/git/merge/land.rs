@@ -6,8 +6,8 @@
 //! 1 merge.journal branch, old, new, checkout             "if you find me, recover"
 //! 2 index.lock    made by us, and marked as ours         no other git writes this index
 //! 3 ref locked    `git update-ref --stdin`, prepared     nobody moves the branch
-//! 4 checked       `git read-tree -n`                     local changes in the way: refused
-//! 5 files         `git read-tree -m -u` on a copy of the index
+//! 4 checked       `git read-tree -m -u` looks first:     local changes in the way: refused
+//! 5 files         ... and then writes, on a copy of the index
 //! 6 ref moved     the transaction commits                <- the merge has happened
 //! 7 index         the copy is renamed over it; index.lock, journal removed
 //! ```
@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 
 use super::MergeError;
 use super::recover::{self, Journal, MARK, MARKED};
-use crate::git::command::{Dialogue, path as path_of, records};
+use crate::git::command::{Dialogue, Output, path as path_of, records};
 use crate::git::commit::unfinished;
 use crate::git::{Git, GitError, Head, Oid, Place, Repo, refs, worktree};
 
@@ -224,20 +224,39 @@ fn write_files(
     let before = |error: GitError| (false, MergeError::Git(error));
     let git = || there.git().env("GIT_INDEX_FILE", copy);
     let ends = [landing.target.tip.as_str(), landing.result.as_str()];
-    // Exit 1 says that something is changed, which is no failure.
-    git().args(["update-index", "-q", "--refresh"]).output().map_err(before)?;
-    let dry = git().args(["read-tree", "-n", "-m", "-u"]).args(ends).output().map_err(before)?;
-    if dry.code() != 0 {
+    let write = || -> Result<Output, (bool, MergeError)> {
+        let held = lock.try_clone().map_err(|e| before(GitError::io("share", landing.state)(e)))?;
+        git().args(["read-tree", "-m", "-u"]).args(ends).holding(held).output().map_err(before)
+    };
+    let mut written = write()?;
+    if is_objection(&written) {
+        // Perhaps files were only touched. Looking at all of them costs most of a
+        // landing in a large checkout, so it waits until git objects. Exit 1 says
+        // that something is changed, which is no failure.
+        git().args(["update-index", "-q", "--refresh"]).output().map_err(before)?;
+        written = write()?;
+    }
+    if is_objection(&written) {
         let paths = changed_here(there, &landing.target.tip, landing.result).map_err(before)?;
         if paths.is_empty() {
-            return Err(before(dry.error()));
+            return Err(before(written.error()));
         }
         let checkout = checkout.to_owned();
         return Err((false, MergeError::WouldOverwrite { checkout, paths }));
     }
-    let held = lock.try_clone().map_err(|e| before(GitError::io("share", landing.state)(e)))?;
-    let written = git().args(["read-tree", "-m", "-u"]).args(ends).holding(held).run();
-    written.map(|_| ()).map_err(|error| (true, error.into()))
+    written.success().map(|_| ()).map_err(|error| (true, error.into()))
+}
+
+/// Whether `git read-tree` has refused because of what lies in the checkout. It
+/// says so before it writes the first file; any other failure may come later.
+fn is_objection(output: &Output) -> bool {
+    let objects = |line: &str| {
+        let words = ["error: Entry '", "error: Untracked working tree file '", "error: Updating '"];
+        words.iter().any(|word| line.starts_with(word))
+    };
+    output.code() != 0
+        && !output.stderr.trim().is_empty()
+        && output.stderr.lines().all(|line| line.trim().is_empty() || objects(line))
 }
 
 /// Ends a transaction without a commit where none was made, which unlocks the branch.

@@ -10,11 +10,15 @@
 //! everything meets.
 
 use std::collections::{HashMap, HashSet};
+use std::thread;
 
 use super::ancestors::{Ancestors, Branch};
 use super::tree::{Merged, merge, merge_pairs};
 use super::{Conflict, case};
-use crate::git::{GitError, Oid, Repo};
+use crate::git::{GitError, Oid, Place, Repo};
+
+/// Fewer merges than this cost less than starting another process.
+const WORTH_A_PROCESS: usize = 24;
 
 /// What a branch changed since a commit. Paths are bytes; with
 /// `core.ignoreCase` they are compared without case.
@@ -173,10 +177,32 @@ pub(super) fn merge_met(
     }
     for (base, batch) in batches {
         let asked: Vec<(&Oid, &Oid)> = batch.iter().map(|(a, b)| (tips[*a], tips[*b])).collect();
-        let answers = merge_pairs(repo.place().git(), &base, &asked)?;
+        let answers = merge_side_by_side(repo.place(), &base, &asked)?;
         all.extend(batch.into_iter().zip(answers).map(|((a, b), merged)| (a, b, merged)));
     }
     Ok(all)
+}
+
+/// One process for each core, but none for a handful of merges.
+fn merge_side_by_side(
+    place: &Place,
+    base: &Oid,
+    pairs: &[(&Oid, &Oid)],
+) -> Result<Vec<Merged>, GitError> {
+    let cores = thread::available_parallelism().map_or(1, usize::from).min(8);
+    let size = pairs.len().div_ceil(cores).max(WORTH_A_PROCESS);
+    thread::scope(|scope| {
+        let running: Vec<_> = pairs
+            .chunks(size)
+            .map(|some| scope.spawn(move || merge_pairs(place.git(), base, some)))
+            .collect();
+        let mut all = Vec::with_capacity(pairs.len());
+        for one in running {
+            let answers = one.join().map_err(|_| GitError::Answer("git merge-tree".to_owned()))?;
+            all.extend(answers?);
+        }
+        Ok(all)
+    })
 }
 
 /// What lies between each of these pairs of commits: one `git diff-tree` for all.

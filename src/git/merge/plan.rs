@@ -171,17 +171,12 @@ pub(super) struct Chain<'a> {
 }
 
 impl<'a> Chain<'a> {
-    /// Fails where git knows no identity, and a commit may be needed.
+    /// A chain that has merged nothing yet.
     pub(super) fn new(
         repo: &'a Repo,
         style: Style,
         commits: &'a dyn Commits,
     ) -> Result<Self, GitError> {
-        if style != Style::FfOnly
-            && let Some(missing) = has_identity(&|| repo.place().git())?
-        {
-            return Err(GitError::NoIdentity(missing));
-        }
         Ok(Self { repo, style, commits, ignores_case: case::is_ignored(repo)? })
     }
 
@@ -189,8 +184,18 @@ impl<'a> Chain<'a> {
         self.repo.place().git()
     }
 
-    /// Merges `candidate` into `current`.
+    /// Merges `candidate` into `current`. Fails where a commit is needed for that
+    /// and git knows no identity.
     pub(super) fn try_one(&self, current: &Oid, candidate: &Candidate) -> Result<Tried, GitError> {
+        self.attempt(current, candidate).map_err(|error| match has_identity(&|| self.git()) {
+            Ok(Some(missing)) if matches!(error, GitError::Command { .. }) => {
+                GitError::NoIdentity(missing)
+            }
+            _ => error,
+        })
+    }
+
+    fn attempt(&self, current: &Oid, candidate: &Candidate) -> Result<Tried, GitError> {
         let tip = &candidate.tip;
         let verdict = |verdict| Ok(Tried::Verdict(verdict));
         if self.repo.is_ancestor(tip, current)? {

@@ -132,6 +132,51 @@ fn nobody_commits_between_files_and_branch() {
 }
 
 #[test]
+fn a_commit_at_any_step_lands_whole_or_is_refused_whole() {
+    for step in [Step::Journal, Step::Locked, Step::Files, Step::Moved, Step::Index] {
+        let fixture = Fixture::new();
+        let a = branch(&fixture, "a", &[("a", "a\n"), ("README", "merged\n")]);
+        let plan = planned(&fixture, &[a], Style::NoFf);
+        let root = fixture.root();
+        let committed = Cell::new(None);
+        let at = |now| {
+            if now == step {
+                fixture.write("mine", "mine\n");
+                let git = |args: &[&str]| Git::at(&root).args(args).output().unwrap().code() == 0;
+                let added = git(&["add", "mine"]);
+                committed.set(Some(added && git(&["commit", "-q", "-m", "mine"])));
+            }
+        };
+        let landed = land_at(&fixture, &plan, &at);
+        let committed = committed.get().expect("the step was reached");
+        // One of the two has gone first, and the other has seen it.
+        let history = fixture.git(&["log", "--format=%s", "main"]);
+        assert_eq!(history.contains("mine"), committed, "{step:?}");
+        assert_eq!(history.contains("Merge a"), landed.is_ok(), "{step:?}: {landed:?}");
+        assert!(landed.is_ok() || committed, "{step:?}: neither");
+        if landed.is_err() {
+            assert!(matches!(landed, Err(MergeError::TargetMoved(_))), "{step:?}: {landed:?}");
+        }
+        let expected = if committed { "" } else { "?? mine" };
+        assert_eq!(status(&fixture), expected, "{step:?}");
+        assert_eq!(root.join("a").exists(), landed.is_ok(), "{step:?}");
+        assert_tidy(&fixture);
+    }
+}
+
+#[test]
+fn files_that_were_only_touched_are_not_in_the_way() {
+    let fixture = Fixture::new();
+    let a = branch(&fixture, "a", &[("README", "merged\n")]);
+    let plan = planned(&fixture, &[a], Style::NoFf);
+    fs::write(fixture.root().join("README"), "hello\n").unwrap();
+    let file = fs::File::open(fixture.root().join("README")).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    land_plan(&fixture, &plan).unwrap();
+    assert_eq!(status(&fixture), "");
+}
+
+#[test]
 fn a_sparse_checkout_stays_sparse() {
     let fixture = Fixture::new();
     fixture.write("docs/page", "text\n");
