@@ -84,6 +84,7 @@ pub enum Command {
     Wait(commands::wait::WaitArgs),
     Collect(commands::collect::CollectArgs),
     Merge(commands::merge::MergeArgs),
+    Compare(commands::compare::CompareArgs),
     Pick(commands::pick::PickArgs),
     Conflicts(commands::conflicts::ConflictsArgs),
     Logs(commands::logs::LogsArgs),

@@ -4,6 +4,7 @@ pub mod agents;
 pub mod cd;
 pub mod clean;
 pub mod collect;
+pub mod compare;
 pub mod completions;
 pub mod conflicts;
 pub mod diff;
@@ -51,6 +52,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Wait(args) => wait::run(args),
         Command::Collect(args) => collect::run(args),
         Command::Merge(args) => merge::run(args),
+        Command::Compare(args) => compare::run(args),
         Command::Pick(args) => pick::run(args),
         Command::Conflicts(args) => conflicts::run(args),
         Command::Logs(args) => logs::run(args),

@@ -110,3 +110,28 @@ fn stdin_is_read_once_for_all() {
         assert_eq!(sandbox.git(["show", name]), "from stdin");
     }
 }
+
+#[test]
+fn compare_says_where_they_differ() {
+    let sandbox = Sandbox::new();
+    let script = "echo $CX_NAME > answer; echo same > both; echo x > only-$CX_NAME";
+    sandbox.spawn_sh(["-n", "a", "-N", "2", script]);
+    sandbox.cx(["wait"]).ok();
+    let said = sandbox.cx(["compare", "a-1", "a-2"]).ok().stdout();
+    assert!(said.contains("3 files +3 -0") && said.contains("succeeded"), "{said}");
+    assert!(
+        said.ends_with(
+            "changed differently:\n      answer (a-1, a-2)\n\
+             changed by one:\n      only-a-1 (a-1)\n      only-a-2 (a-2)\n\
+             changed alike:\n      both (a-1, a-2)\n"
+        ),
+        "{said}"
+    );
+    let json = sandbox.cx(["compare", "--json", "a-1", "a-2"]).ok().json();
+    assert_eq!(json["jobs"][1]["added"], 3);
+    assert_eq!(
+        json["files"][0],
+        serde_json::json!({"path": "answer", "by": ["a-1", "a-2"], "how": "differs"})
+    );
+    sandbox.cx(["compare", "a-1"]).refused(2, "nothing to compare one job with");
+}
