@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use super::session::{Session, git, label, refuse_in_worker, store};
 use crate::{
     failure::{Exit, Failure},
-    git::{CommitMessage, GitError, Head, Oid, Place, Repo, commit, refs, worktree},
+    git::{CommitMessage, GitError, Head, Oid, Place, Repo, commit, merge, refs, worktree},
     job::{JobId, parse_duration},
     ledger::{Cleaned, Event, Follower, Job, Tree, decode},
     process::{crash, lock},
@@ -302,6 +302,10 @@ fn sweep(session: &Session) -> Result<(), Failure> {
         return Ok(());
     }
     sweep_folders(session)?;
+    if let Some(place) = &session.place {
+        let lock = session.store.worktree_lock();
+        merge::clear(place, session.store.dir(), &lock).map_err(git)?;
+    }
     for draft in abandoned_drafts(session) {
         let _ = fs::remove_dir_all(draft);
     }

@@ -59,7 +59,7 @@ const MERGE: [(&str, bool); 6] = [
     ("landed", true),
 ];
 
-/// Points in `cx merge --undo`, besides those of a landing.
+/// Points in `cx merge --undo`, besides those of a landing; tried in `landing.rs`.
 const UNDO: [&str; 1] = ["undo-marked"];
 
 /// Points in `cx merge --verify`, besides those of a landing.

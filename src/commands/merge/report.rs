@@ -36,8 +36,8 @@ pub(super) struct Row {
     pub(super) job: JobId,
     pub(super) name: String,
     /// `merged`, `already-merged`, `no-changes`, `conflict`, `unrelated`,
-    /// `rebase-loses`, `not-forward`, `refused`, `red`, `red-together`,
-    /// `red-on-top`, `outside-scope`.
+    /// `rebase-loses`, `not-forward`, `refused`, `git-died`, `red`,
+    /// `red-together`, `red-on-top`, `outside-scope`.
     pub(super) result: &'static str,
     pub(super) commit: Option<String>,
     pub(super) conflicts: Vec<ConflictRow>,
@@ -76,6 +76,7 @@ pub(super) fn row(one: &Chosen, verdict: &Verdict) -> Row {
         Verdict::RebaseLoses => ("rebase-loses", None),
         Verdict::NotForward => ("not-forward", None),
         Verdict::Refused { .. } => ("refused", None),
+        Verdict::GitDied { .. } => ("git-died", None),
         Verdict::Red { with, .. } if !with.is_empty() => ("red-together", None),
         Verdict::Red { on, .. } if !on.is_empty() => ("red-on-top", None),
         Verdict::Red { .. } => ("red", None),
@@ -178,6 +179,7 @@ fn sentence(job: &Job, row: &Row, target: &Target, dry_run: bool) -> String {
         "unrelated" => format!("held back: it has no common history with {into}"),
         "rebase-loses" => "held back: its merges hold changes that a rebase would lose".to_owned(),
         "not-forward" => format!("held back: {into} has commits that it has not"),
+        "git-died" => "held back: git itself dies of merging it".to_owned(),
         "refused" => {
             format!("held back: the hook {} said no", row.hook.unwrap_or("of this repository"))
         }
@@ -220,6 +222,10 @@ fn next(one: &Chosen, row: &Row) -> Option<String> {
                 "to bring {name} in: cx merge --outside drop {name} leaves these out, --outside keep takes them"
             )
         }
+        "git-died" => format!(
+            "to bring {name} in: cx merge --rebase {name}, or git merge -s resolve {}",
+            one.candidate.tip
+        ),
         "unrelated" => {
             format!(
                 "to bring {name} in: git merge --allow-unrelated-histories {}",

@@ -7,7 +7,6 @@ use std::collections::HashMap;
 
 use super::Conflict;
 use super::meet::{Meets, meeting, merge_met};
-use super::tree::Merged;
 use crate::git::{GitError, Oid, Repo};
 
 /// What a merge of two commits gives.
@@ -65,10 +64,7 @@ impl Matrix {
             found.push((a, b));
         }
         for (a, b, merged) in merge_met(repo, &borrowed, asked)? {
-            let clash = match merged {
-                Merged::Clean(_) => Clash::Clean,
-                Merged::Conflicts(paths) => Clash::Conflicts(paths),
-            };
+            let clash = merged.conflicts().map_or(Clash::Clean, Clash::Conflicts);
             self.known.insert((tip(a), tip(b)), clash);
         }
         let pair = |(a, b): (usize, usize)| {

@@ -61,7 +61,7 @@ pub struct Collision {
     pub first: usize,
     /// The other, always later in that list.
     pub second: usize,
-    /// Where and how.
+    /// Where and how; never empty.
     pub paths: Vec<Conflict>,
 }
 
@@ -96,7 +96,7 @@ pub fn collisions(
     let effort = Effort { pairs: pairs.len(), merges: real.len() };
     let mut collisions = Vec::new();
     for (a, b, merged) in merge_met(repo, tips, real)? {
-        if let Merged::Conflicts(paths) = merged {
+        if let Some(paths) = merged.conflicts() {
             collisions.push(Collision { first: a.min(b), second: a.max(b), paths });
         }
     }
@@ -194,7 +194,7 @@ fn merge_side_by_side(
     thread::scope(|scope| {
         let running: Vec<_> = pairs
             .chunks(size)
-            .map(|some| scope.spawn(move || merge_pairs(place.git(), base, some)))
+            .map(|some| scope.spawn(move || merge_pairs(&|| place.git(), base, some)))
             .collect();
         let mut all = Vec::with_capacity(pairs.len());
         for one in running {

@@ -125,6 +125,11 @@ pub enum Verdict {
     RebaseLoses,
     /// [`Style::FfOnly`] only: the target has commits that it has not; held back.
     NotForward,
+    /// Git itself died of the merge; held back.
+    GitDied {
+        /// What it said.
+        message: String,
+    },
     /// A check of the caller's fails with it; held back. Planning never says so.
     Red {
         /// It fails only together with these (their keys), which are held back too.

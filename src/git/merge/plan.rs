@@ -221,6 +221,7 @@ impl<'a> Chain<'a> {
         let tree = match merge(self.git(), None, current, tip)? {
             Merged::Clean(tree) => tree,
             Merged::Conflicts(paths) => return Ok(Tried::Conflicts(paths)),
+            Merged::Died(message) => return verdict(Verdict::GitDied { message }),
         };
         if tree == self.repo.tree_of(current)? {
             return verdict(Verdict::NoChanges);
@@ -256,6 +257,7 @@ impl<'a> Chain<'a> {
             };
             match merge(self.git(), Some(&parent), &on, &commit)? {
                 Merged::Conflicts(paths) => return Ok(Tried::Conflicts(paths)),
+                Merged::Died(message) => return Ok(Tried::Verdict(Verdict::GitDied { message })),
                 Merged::Clean(tree) if tree == self.repo.tree_of(&on)? => {}
                 Merged::Clean(tree) => on = self.again(&commit, &tree, &on)?,
             }
@@ -264,6 +266,7 @@ impl<'a> Chain<'a> {
         if has_merges {
             match merge(self.git(), None, current, tip)? {
                 Merged::Conflicts(paths) => return Ok(Tried::Conflicts(paths)),
+                Merged::Died(message) => return Ok(Tried::Verdict(Verdict::GitDied { message })),
                 Merged::Clean(merged) if merged != self.repo.tree_of(&on)? => {
                     return Ok(Tried::Verdict(Verdict::RebaseLoses));
                 }
@@ -311,7 +314,7 @@ impl<'a> Chain<'a> {
             if self.repo.merge_base(other, tip)?.is_none() {
                 return Ok(false);
             }
-            Ok::<_, GitError>(matches!(merge(self.git(), None, other, tip)?, Merged::Conflicts(_)))
+            Ok::<_, GitError>(!matches!(merge(self.git(), None, other, tip)?, Merged::Clean(_)))
         };
         if collides(target)? {
             return Ok((true, Vec::new()));

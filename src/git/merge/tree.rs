@@ -1,7 +1,9 @@
 //! `git merge-tree`: merges in memory, one or many.
 
+use std::os::unix::process::ExitStatusExt;
+
 use super::Conflict;
-use crate::git::command::{path as path_of, records};
+use crate::git::command::{path as path_of, records, telling_line};
 use crate::git::{Git, GitError, Oid};
 
 /// What came of one merge in memory.
@@ -11,6 +13,22 @@ pub(super) enum Merged {
     Clean(Oid),
     /// At least one path.
     Conflicts(Vec<Conflict>),
+    /// Git itself died of it (`merge-ort` has assertions that some histories
+    /// break, such as a file against a folder that was renamed); what it said.
+    Died(String),
+}
+
+impl Merged {
+    /// What keeps it from being clean. Where git died it is about all there is.
+    pub(super) fn conflicts(self) -> Option<Vec<Conflict>> {
+        match self {
+            Self::Clean(_) => None,
+            Self::Conflicts(paths) => Some(paths),
+            Self::Died(_) => {
+                Some(vec![Conflict { path: ".".into(), kind: "git itself dies of it".to_owned() }])
+            }
+        }
+    }
 }
 
 /// Merges `theirs` into `ours`, over their best common ancestor, or over `base`.
@@ -37,6 +55,9 @@ pub(super) fn merge(
             let mut fields = output.stdout.split(|b| *b == 0).skip(1);
             conflicts(&mut fields).map(Merged::Conflicts).ok_or_else(answer)
         }
+        _ if output.status.signal().is_some() => {
+            Ok(Merged::Died(telling_line(&output.stderr).to_owned()))
+        }
         _ => Err(output.error()),
     }
 }
@@ -45,9 +66,9 @@ pub(super) fn merge(
 ///
 /// That git does not flush between two merges, so nobody may wait for an answer
 /// before all questions are asked; merges that build on each other need
-/// [`merge`]. All are merged with the attributes of `attributes`.
+/// [`merge`]. Where it dies of one, each is asked about alone. All are merged with the attributes of `attributes`.
 pub(super) fn merge_pairs(
-    git: Git,
+    git: &dyn Fn() -> Git,
     attributes: &Oid,
     pairs: &[(&Oid, &Oid)],
 ) -> Result<Vec<Merged>, GitError> {
@@ -65,8 +86,12 @@ pub(super) fn merge_pairs(
         ]);
     }
     let args = ["merge-tree", "--stdin", "-z", "--messages"];
-    let git = git.env("GIT_ATTR_SOURCE", attributes.as_str());
-    let output = git.args(args).stdin(input).run()?;
+    let all = git().env("GIT_ATTR_SOURCE", attributes.as_str());
+    let output = all.args(args).stdin(input).output()?;
+    if output.status.signal().is_some() {
+        return pairs.iter().map(|(ours, theirs)| merge(git(), None, ours, theirs)).collect();
+    }
+    let output = output.success()?;
     let mut fields = output.stdout.split(|b| *b == 0);
     let mut one = || -> Option<Merged> {
         // `0` conflicts, `1` is clean; then as for a single merge, messages and

@@ -8,8 +8,7 @@ fn by_git(fixture: &Fixture, tips: &[Oid]) -> Vec<(usize, usize, Vec<Conflict>)>
     for a in 0..tips.len() {
         for b in a + 1..tips.len() {
             match merge(fixture.place().git(), None, &tips[a], &tips[b]) {
-                Ok(Merged::Clean(_)) => {}
-                Ok(Merged::Conflicts(paths)) => all.push((a, b, paths)),
+                Ok(merged) => all.extend(merged.conflicts().map(|paths| (a, b, paths))),
                 Err(error) => assert!(error.to_string().contains("unrelated"), "{error}"),
             }
         }

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::git::Place;
-use crate::git::merge::tree::{Merged, merge};
+use crate::git::merge::tree::merge;
 
 /// What lies at a path: mode, and content or object id.
 type Files = BTreeMap<String, (&'static str, String)>;
@@ -312,6 +312,8 @@ impl Scratch {
     }
 
     fn at(&self, commit: &Oid) {
+        // Left by a git that died.
+        let _ = fs::remove_file(self.place.git_dir.join("index.lock"));
         for abort in ["merge", "rebase"] {
             self.git(&[abort, "--abort"]);
         }
@@ -387,6 +389,10 @@ fn same(
         (Verdict::NotForward, Said::Not { text, .. }) if style == Style::FfOnly => {
             prop_assert!(text.contains("fast-forward"), "{}", text);
         }
+        // Then git dies in the checkout as well.
+        (Verdict::GitDied { .. }, Said::Not { text, .. }) => {
+            prop_assert!(text.contains("Assertion"), "{}", text);
+        }
         (Verdict::Conflicts { paths, .. }, Said::Not { unmerged, text }) => {
             let ours: BTreeSet<String> =
                 paths.iter().map(|c| c.path.to_str().unwrap().to_owned()).collect();
@@ -452,10 +458,7 @@ fn check(history: &History) -> Result<(), TestCaseError> {
     for (a, b) in pairs {
         let merged = merge(fixture.place().git(), None, tips[a], tips[b]).unwrap();
         let said = found.iter().find(|c| (c.first, c.second) == (a, b)).map(|c| c.paths.clone());
-        let real = match merged {
-            Merged::Conflicts(paths) => Some(paths),
-            Merged::Clean(_) => None,
-        };
+        let real = merged.conflicts();
         prop_assert_eq!(said.is_some(), real.is_some(), "{:?} {:?}", (a, b), real);
     }
     Ok(())
