@@ -85,6 +85,8 @@ pub enum Command {
     Collect(commands::collect::CollectArgs),
     Merge(commands::merge::MergeArgs),
     Apply(commands::apply::ApplyArgs),
+    Compare(commands::compare::CompareArgs),
+    Pick(commands::pick::PickArgs),
     Conflicts(commands::conflicts::ConflictsArgs),
     Resolve(commands::resolve::ResolveArgs),
     Push(commands::push::PushArgs),

@@ -140,7 +140,10 @@ fn clean_tree(
     let tip = repo.branch_tip(&tree.branch).map_err(git)?;
     let mut trash = None;
     if let Some(why) = unsaved(&repo, job, tree, path, is_there, tip.as_ref())? {
-        if !args.discard {
+        let settled = is_settled(job, tree, tip.as_ref());
+        let is_only_that =
+            settled && unsaved_files(&repo, job, tree, path, is_there, tip.as_ref())?.is_none();
+        if !args.discard && !is_only_that {
             return Ok(Err(Stays(why)));
         }
         if !args.dry_run {
@@ -168,8 +171,38 @@ fn clean_tree(
     Ok(Ok(trash))
 }
 
+/// Whether what is not merged of a job's branch is not going to be: another of
+/// its group was picked, or it is what lay outside of its scope. It is kept under
+/// a ref all the same. What came after the job's end is somebody else's.
+fn is_settled(job: &Job, tree: &Tree, tip: Option<&Oid>) -> bool {
+    let dropped = job.merged.as_ref().is_some_and(|merged| !merged.dropped.is_empty());
+    let end = job.exited.as_ref().and_then(|exited| exited.tip.as_ref()).unwrap_or(&tree.base);
+    (dropped || job.not_picked.is_some()) && tip.is_some_and(|tip| tip.as_str() == end)
+}
+
 /// What of a job's work is nowhere else.
 fn unsaved(
+    repo: &Repo,
+    job: &Job,
+    tree: &Tree,
+    path: &Path,
+    is_there: bool,
+    tip: Option<&Oid>,
+) -> Result<Option<String>, Failure> {
+    if let Some(why) = unsaved_files(repo, job, tree, path, is_there, tip)? {
+        return Ok(Some(why));
+    }
+    let Some(tip) = tip else { return Ok(None) };
+    if is_saved(repo, job, tree, tip)? {
+        return Ok(None);
+    }
+    let base = Oid::new(&tree.base).map_err(|e| Failure::internal(e.to_string()))?;
+    let commits = repo.commits_between(&base, tip).map_err(git)? as u64;
+    Ok(Some(format!("{} on {} not merged", ui::plural(commits, "commit"), tree.branch)))
+}
+
+/// What lies in a job's worktree that its branch has not.
+fn unsaved_files(
     repo: &Repo,
     job: &Job,
     tree: &Tree,
@@ -211,13 +244,7 @@ fn unsaved(
             return Ok(Some(format!("commits outside of {} in {}", tree.branch, tree.path)));
         }
     }
-    let Some(tip) = tip else { return Ok(None) };
-    if is_saved(repo, job, tree, tip)? {
-        return Ok(None);
-    }
-    let base = Oid::new(&tree.base).map_err(|e| Failure::internal(e.to_string()))?;
-    let commits = repo.commits_between(&base, tip).map_err(git)? as u64;
-    Ok(Some(format!("{} on {} not merged", ui::plural(commits, "commit"), tree.branch)))
+    Ok(None)
 }
 
 /// Whether a commit is the base itself, was merged by cx, or is in the history

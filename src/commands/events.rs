@@ -83,6 +83,7 @@ fn sentence(record: &Record) -> String {
         Event::Lost => "lost: its supervisor vanished".to_owned(),
         Event::Collected => "collected".to_owned(),
         Event::Unmerged(u) => format!("taken back out of {}", u.from),
+        Event::NotPicked(n) => format!("not picked; {} was", n.picked),
         Event::Merged(m) => format!("merged into {} as {}", m.into, m.commit),
         Event::Cleaned(c) => match &c.kept {
             Some(kept) => format!("cleaned; its work is kept at {kept}"),

@@ -5,6 +5,7 @@ pub mod apply;
 pub mod cd;
 pub mod clean;
 pub mod collect;
+pub mod compare;
 pub mod completions;
 pub mod conflicts;
 pub mod diff;
@@ -19,6 +20,7 @@ pub mod logs;
 pub mod man;
 pub mod merge;
 pub mod path;
+pub mod pick;
 pub mod prompt;
 pub mod push;
 pub mod resolve;
@@ -54,6 +56,8 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Collect(args) => collect::run(args),
         Command::Merge(args) => merge::run(args),
         Command::Apply(args) => apply::run(args),
+        Command::Compare(args) => compare::run(args),
+        Command::Pick(args) => pick::run(args),
         Command::Conflicts(args) => conflicts::run(args),
         Command::Resolve(args) => resolve::run(args),
         Command::Push(args) => push::run(args),

@@ -39,6 +39,8 @@ pub(super) struct JobView<'a> {
     pub model: Option<&'a str>,
     /// The run it belongs to.
     pub run: Option<&'a str>,
+    /// The jobs that were given the same task have the same.
+    pub group: Option<&'a str>,
     /// The first line of its task.
     pub title: &'a str,
     /// What it did last, while it runs.
@@ -92,6 +94,8 @@ pub(super) struct JobView<'a> {
     pub collected: bool,
     /// The branch it was merged into.
     pub merged_into: Option<&'a str>,
+    /// The job of its group that was picked in its place.
+    pub not_picked: Option<JobId>,
     /// Whether its worktree and branch are gone.
     pub tree_gone: bool,
     /// Whether its prompt and outputs are gone.
@@ -120,6 +124,7 @@ impl<'a> JobView<'a> {
             backend: spec.backend.as_str(),
             model: spec.model.as_deref(),
             run: spec.run.as_deref(),
+            group: spec.group.as_deref(),
             title: &spec.title,
             activity: activity(job, &files),
             exit_code: exited.map(|e| e.code),
@@ -146,6 +151,7 @@ impl<'a> JobView<'a> {
             notes: &job.notes,
             collected: job.collected,
             merged_into: job.merged.as_ref().map(|m| m.into.as_str()),
+            not_picked: job.not_picked,
             tree_gone: job.tree_gone,
             files_gone: job.files_gone,
             kept: job.kept.as_deref(),

@@ -22,6 +22,7 @@ pub mod place;
 pub mod push;
 pub mod refs;
 pub mod repo;
+pub mod scope;
 pub mod stage;
 pub mod worktree;
 

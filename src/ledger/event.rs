@@ -59,6 +59,8 @@ pub enum Event {
     Merged(Merged),
     /// Its merge was taken back; it is unmerged again.
     Unmerged(Unmerged),
+    /// Another of its group was picked; its branch is not going to be merged.
+    NotPicked(NotPicked),
     /// Its files, worktree or branch were removed.
     Cleaned(Cleaned),
     /// A kind that this version does not know.
@@ -90,6 +92,10 @@ pub struct Spawned {
     /// The run it belongs to (`CX_RUN`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
+    /// The group it belongs to: jobs that were given one task, of which one is to
+    /// be picked. The first one's `id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Where it was spawned, absolute; a reader works there.
     pub cwd: String,
     /// The top of the checkout around `cwd`, if there is one.
@@ -255,6 +261,10 @@ pub struct Merged {
     pub commit: String,
     /// The tip that was merged.
     pub tip: String,
+    /// Files outside of its scope whose changes were left out. `tip` is the branch
+    /// without them then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<String>,
     /// The merge it was part of; absent where cx found it merged already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<Batch>,
@@ -277,6 +287,13 @@ pub struct Batch {
 pub struct Unmerged {
     /// The branch that it was taken out of.
     pub from: String,
+}
+
+/// [`Event::NotPicked`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotPicked {
+    /// The job that was.
+    pub picked: JobId,
 }
 
 /// [`Event::Cleaned`].
@@ -341,6 +358,7 @@ impl Event {
             Self::Collected => "collected",
             Self::Merged(_) => "merged",
             Self::Unmerged(_) => "unmerged",
+            Self::NotPicked(_) => "not-picked",
             Self::Cleaned(_) => "cleaned",
             Self::Unknown => "unknown",
         }
@@ -375,6 +393,7 @@ pub(super) fn encode(
         Event::Exited(body) => line(head, body),
         Event::Merged(body) => line(head, body),
         Event::Unmerged(body) => line(head, body),
+        Event::NotPicked(body) => line(head, body),
         Event::Cleaned(body) => line(head, body),
         Event::Queued | Event::Admitted | Event::Lost | Event::Collected | Event::Unknown => {
             line(head, &Nothing {})
@@ -407,6 +426,7 @@ pub fn decode(line: &[u8]) -> Option<Record> {
         "collected" => Event::Collected,
         "merged" => body(line, Event::Merged),
         "unmerged" => body(line, Event::Unmerged),
+        "not-picked" => body(line, Event::NotPicked),
         "cleaned" => body(line, Event::Cleaned),
         _ => Event::Unknown,
     };

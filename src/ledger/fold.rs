@@ -74,6 +74,9 @@ pub struct Job {
     /// Its last merge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged: Option<Merged>,
+    /// The job of its group that was picked in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_picked: Option<JobId>,
     /// Whether its worktree and branch are gone.
     #[serde(default)]
     pub tree_gone: bool,
@@ -107,6 +110,7 @@ impl Job {
             exited: None,
             collected: false,
             merged: None,
+            not_picked: None,
             tree_gone: false,
             files_gone: false,
             kept: None,
@@ -128,10 +132,16 @@ impl Job {
         self.outcome().is_some_and(Outcome::is_success)
     }
 
-    /// Whether it is a writer whose branch holds commits that no merge took.
+    /// Whether it is a writer whose branch holds commits that no merge took, and
+    /// that none of its group was picked for.
     pub fn is_unmerged(&self) -> bool {
         let has_work = self.exited.as_ref().is_some_and(|e| e.commits > 0 && e.tip.is_some());
-        self.spec.mode == Mode::Writer && !self.tree_gone && has_work && self.merged.is_none()
+        self.spec.mode == Mode::Writer && !self.tree_gone && has_work && !self.is_settled()
+    }
+
+    /// Whether it was merged, or another of its group was picked.
+    fn is_settled(&self) -> bool {
+        self.merged.is_some() || self.not_picked.is_some()
     }
 
     /// Whether its name, branch and worktree are still in use, so that a new
@@ -146,6 +156,7 @@ impl Job {
                 Event::Collected => self.collected = true,
                 Event::Merged(merged) => self.merged = Some(merged),
                 Event::Unmerged(_) => self.merged = None,
+                Event::NotPicked(other) => self.not_picked = Some(other.picked),
                 Event::Cleaned(cleaned) => {
                     self.tree_gone |= cleaned.tree;
                     self.files_gone |= cleaned.files;
@@ -185,6 +196,7 @@ impl Job {
             | Event::Collected
             | Event::Merged(_)
             | Event::Unmerged(_)
+            | Event::NotPicked(_)
             | Event::Cleaned(_)
             | Event::Unknown => {}
         }
@@ -232,6 +244,13 @@ impl State {
                     .or_insert_with(|| Job::new(record.job, record.at, *spec));
             }
             event => {
+                if matches!(event, Event::Unmerged(_)) {
+                    // The others of its group are to be had again.
+                    let others = self.jobs.values_mut();
+                    others
+                        .filter(|job| job.not_picked == Some(record.job))
+                        .for_each(|job| job.not_picked = None);
+                }
                 if let Some(job) = self.jobs.get_mut(&record.job) {
                     job.fold(record.at, event);
                 }

@@ -21,8 +21,8 @@ mod snapshot;
 mod store;
 
 pub use event::{
-    Batch, Cleaned, Event, Exited, KillRequested, Merged, Note, Record, Resolves, Running, Spawned,
-    Started, Tree, Unmerged, VERSION, Waiting, Worktree, decode,
+    Batch, Cleaned, Event, Exited, KillRequested, Merged, NotPicked, Note, Record, Resolves,
+    Running, Spawned, Started, Tree, Unmerged, VERSION, Waiting, Worktree, decode,
 };
 pub use fold::{Job, Phase, State};
 pub use log::{Appender, FollowedState, Follower};

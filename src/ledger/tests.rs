@@ -42,6 +42,7 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         agent: None,
         model: None,
         run: None,
+        group: None,
         cwd: "/repo".to_owned(),
         checkout: None,
         tree: (mode == Mode::Writer).then(|| tree(name)),

@@ -34,6 +34,9 @@ const AFTER_WORKER: [(&str, bool); 6] = [
     ("unlocked", true),
 ];
 
+/// Points in the supervisor of a resolver.
+const RESOLVER: [&str; 2] = ["conflict-stands", "verified"];
+
 /// Points in a supervisor that waits for its turn.
 const QUEUE: [&str; 3] = ["waiting", "queued", "admitted"];
 
@@ -76,8 +79,18 @@ fn every_crash_point_is_in_a_table() {
     let mut known: BTreeSet<&str> = BTreeSet::new();
     known.extend(SPAWN.iter().chain(&AFTER_WORKER).chain(&MERGE).map(|(point, _)| *point));
     known.extend(
-        [&BEFORE_WORKER[..], &WITH_WORKER, &QUEUE, &RECOVERY, &UNDO, &VERIFY, &CLEAN, &COLLECT]
-            .concat(),
+        [
+            &BEFORE_WORKER[..],
+            &WITH_WORKER,
+            &RESOLVER,
+            &QUEUE,
+            &RECOVERY,
+            &UNDO,
+            &VERIFY,
+            &CLEAN,
+            &COLLECT,
+        ]
+        .concat(),
     );
     let mut found = BTreeSet::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
@@ -396,6 +409,25 @@ fn collect_is_killed() {
             assert_eq!(again, "first\nsecond\n", "{at}");
         }
         sandbox.cx(["collect"]).code(1);
+        understood(&sandbox, at);
+    }
+}
+
+#[test]
+fn a_supervisor_of_a_resolver_is_killed() {
+    for at in RESOLVER {
+        let sandbox = Sandbox::new();
+        sandbox.writer("a", "echo from-a > f");
+        sandbox.writer("b", "echo from-b > f");
+        sandbox.cx(["wait"]).ok();
+        sandbox.cx(["merge", "a"]).ok();
+        let tip = sandbox.git(["rev-parse", "cx/b"]);
+        let resolve = ["resolve", "b", "-b", "sh", "--verify", "true", "--", "echo both > f"];
+        crashing(&sandbox, at, resolve).ok();
+        sandbox.cx(["wait", "b-resolve"]).code(1);
+        assert_eq!(sandbox.job("b-resolve")["status"], "lost", "{at}");
+        assert_eq!(sandbox.git(["rev-parse", "cx/b"]), tip, "{at}: what it resolves is as it was");
+        assert_eq!(sandbox.read("f"), "from-a\n", "{at}: nothing lands by itself");
         understood(&sandbox, at);
     }
 }

@@ -6,6 +6,7 @@
 
 mod agents;
 mod apply;
+mod best_of_n;
 mod clean;
 mod codex;
 mod codex_real;
@@ -29,6 +30,7 @@ mod push;
 mod races;
 mod readers;
 mod resolve;
+mod scope;
 mod shells;
 mod spawn;
 mod support;

@@ -57,12 +57,13 @@ pub(super) fn mark(
                 into,
                 commit: commit.to_string(),
                 tip: tip.to_string(),
+                dropped: one.dropped(),
                 batch: Some(batch.clone()),
             },
             // By hand, or by a merge that was killed before it could say so.
             Verdict::AlreadyContained if one.job.is_unmerged() && is_in(repo, target, one)? => {
                 let tip = tip.to_string();
-                Merged { into, commit: tip.clone(), tip, batch: None }
+                Merged { into, commit: tip.clone(), tip, dropped: Vec::new(), batch: None }
             }
             _ => continue,
         };
@@ -96,6 +97,7 @@ fn resolved(
         into: landed.into,
         commit: landed.commit,
         tip: resolves.tip.clone(),
+        dropped: Vec::new(),
         batch: landed.batch.is_some().then(|| batch.clone()),
     };
     events.push((job.job, Event::Merged(merged)));

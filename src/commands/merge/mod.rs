@@ -8,6 +8,7 @@
 mod bisect;
 mod land;
 mod report;
+mod scope;
 mod select;
 mod undo;
 mod verify;
@@ -18,6 +19,7 @@ use clap::Args;
 
 use self::{
     report::Row,
+    scope::Outside,
     select::Chosen,
     verify::{Check, Verifier},
 };
@@ -52,7 +54,7 @@ use crate::{
 pub struct MergeArgs {
     /// The jobs, merged in this order; all finished and unmerged writers that succeeded if none is named
     #[arg(value_name = "JOB", add = super::completions::finished_writer())]
-    jobs: Vec<String>,
+    pub(super) jobs: Vec<String>,
 
     /// Merge into this branch; it is made from HEAD if it does not exist
     #[arg(long, value_name = "BRANCH", add = super::completions::branch())]
@@ -113,6 +115,19 @@ pub struct MergeArgs {
     /// Give each job that conflicts to a new writer, which resolves it (see `cx resolve`)
     #[arg(long, conflicts_with = "dry_run")]
     resolve: bool,
+    /// What becomes of a job's changes outside of its --scope: drop, keep, or refuse (as it is by default)
+    ///
+    /// refuse holds the job back and names its files. drop lands it without them,
+    /// and says so in the commit. keep lands it whole.
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_enum,
+        default_value_t,
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    outside: Outside,
 
     /// Take the last merge back, if nothing has come since
     #[arg(long, conflicts_with_all = ["jobs", "style", "in_order", "message", "edit", "verify", "verify_each", "resolve"])]
@@ -120,7 +135,7 @@ pub struct MergeArgs {
 
     /// Say what would happen; change nothing and run no hooks
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 
     /// Say it as one JSON object
     #[arg(long)]
@@ -160,6 +175,7 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
     }
     let target = Target::find(&repo, args.into.as_deref()).map_err(failure)?;
     let chosen = select::chosen(&repo, &target, args, jobs)?;
+    let (mut chosen, mut held) = scope::gate(&repo, &target, args.outside, chosen)?;
     let candidates: Vec<Candidate> = chosen.iter().map(|one| one.candidate.clone()).collect();
     let check = Check::wanted(&session, args)?;
     let order = if args.in_order { Order::AsGiven } else { Order::Most };
@@ -187,7 +203,7 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
     let mut rows: Vec<Row> = chosen
         .iter()
         .zip(&plan.entries)
-        .map(|(one, entry)| report::row(&one.job, &entry.verdict))
+        .map(|(one, entry)| report::row(one, &entry.verdict))
         .collect();
     if !args.dry_run {
         if plan.lands_something() {
@@ -201,6 +217,8 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
     if args.resolve {
         give_away(&session, &repo, &target, &plan, &chosen, args, &mut rows)?;
     }
+    rows.extend(held.iter().map(report::held));
+    chosen.append(&mut held);
     report::report(args, &chosen, &rows, &target, &plan.result, tries)?;
     let held =
         rows.iter().any(|row| !matches!(row.result, "merged" | "already-merged" | "no-changes"));

@@ -2,7 +2,11 @@
 
 use serde::Serialize;
 
-use super::{Chosen, MergeArgs, verify::Try};
+use super::{
+    Chosen, MergeArgs,
+    scope::{Found, Outside},
+    verify::Try,
+};
 use crate::{
     commands::{session::label, spawn::Launched},
     failure::Failure,
@@ -33,10 +37,16 @@ pub(super) struct Row {
     pub(super) name: String,
     /// `merged`, `already-merged`, `no-changes`, `conflict`, `unrelated`,
     /// `rebase-loses`, `not-forward`, `refused`, `git-died`, `red`,
-    /// `red-together`, `red-on-top`.
+    /// `red-together`, `red-on-top`, `outside-scope`.
     pub(super) result: &'static str,
     pub(super) commit: Option<String>,
     pub(super) conflicts: Vec<ConflictRow>,
+    /// Files that it changes outside of its scope.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) outside: Vec<String>,
+    /// What `--outside` made of them: `drop`, `keep`, `refuse`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) outside_fate: Option<&'static str>,
     /// The hook that refused it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) hook: Option<&'static str>,
@@ -76,8 +86,13 @@ pub(super) struct ConflictRow {
     pub(super) kind: String,
 }
 
-/// What became of `job`.
-pub(super) fn row(job: &Job, verdict: &Verdict) -> Row {
+/// What the gate says of a job that is outside of its scope.
+pub(super) fn held(one: &Chosen) -> Row {
+    Row { result: "outside-scope", commit: None, ..row(one, &Verdict::NoChanges) }
+}
+
+/// What became of a job.
+pub(super) fn row(one: &Chosen, verdict: &Verdict) -> Row {
     let (result, commit) = match verdict {
         Verdict::Landed { commit } => ("merged", Some(commit.as_str().to_owned())),
         Verdict::Conflicts { .. } => ("conflict", None),
@@ -109,12 +124,19 @@ pub(super) fn row(job: &Job, verdict: &Verdict) -> Row {
         Verdict::Refused { hook } => Some(*hook),
         _ => None,
     };
+    let fate = one.outside.as_ref().map(|found| match found.fate {
+        Outside::Drop => "drop",
+        Outside::Keep => "keep",
+        Outside::Refuse => "refuse",
+    });
     Row {
-        job: job.job,
-        name: job.spec.name.to_string(),
+        job: one.job.job,
+        name: one.job.spec.name.to_string(),
         result,
         commit,
         conflicts,
+        outside: one.outside.as_ref().map(Found::names).unwrap_or_default(),
+        outside_fate: fate,
         hook,
         with,
         resolver: None,
@@ -148,6 +170,11 @@ pub(super) fn report(
         for conflict in &row.conflicts {
             out.line(format_args!("      {} ({})", conflict.path, conflict.kind))?;
         }
+        if matches!(row.result, "merged" | "outside-scope") {
+            for path in &row.outside {
+                out.line(format_args!("      {path}"))?;
+            }
+        }
     }
     out.finish()?;
     for (one, row) in chosen.iter().zip(rows) {
@@ -166,7 +193,13 @@ fn sentence(job: &Job, row: &Row, target: &Target, dry_run: bool) -> String {
             let commits = ui::plural(exited.map_or(0, |e| e.commits), "commit");
             let files = ui::plural(exited.map_or(0, |e| e.files), "file");
             let verb = if dry_run { "would merge into" } else { "merged into" };
-            format!("{verb} {into} ({commits}, {files})")
+            let count = ui::plural(row.outside.len() as u64, "file");
+            let outside = match row.outside_fate {
+                Some("drop") => format!(" without what it changed outside of its scope, {count}:"),
+                Some(_) => format!(" with what it changed outside of its scope, {count}:"),
+                None => String::new(),
+            };
+            format!("{verb} {into} ({commits}, {files}){outside}")
         }
         "already-merged" => format!("is in {into} already"),
         "no-changes" => "has nothing to merge".to_owned(),
@@ -176,6 +209,10 @@ fn sentence(job: &Job, row: &Row, target: &Target, dry_run: bool) -> String {
         "git-died" => "held back: git itself dies of merging it".to_owned(),
         "refused" => {
             format!("held back: the hook {} said no", row.hook.unwrap_or("of this repository"))
+        }
+        "outside-scope" => {
+            let scope = job.spec.scope.join(" ");
+            format!("held back: it changes what is outside of its scope ({scope}):")
         }
         "red" => "held back: the check fails with it".to_owned(),
         "red-together" => {
@@ -209,6 +246,11 @@ fn next(one: &Chosen, row: &Row) -> Option<String> {
             let branch = one.job.spec.tree.as_ref().map_or(tip, |tree| &tree.branch);
             format!(
                 "to bring {name} in: cx resolve {name}, or git merge {branch}, resolve, commit; then `cx clean` takes its worktree"
+            )
+        }
+        "outside-scope" => {
+            format!(
+                "to bring {name} in: cx merge --outside drop {name} leaves these out, --outside keep takes them"
             )
         }
         "git-died" => format!(

@@ -1,6 +1,9 @@
 //! Which jobs a merge takes, and what of them.
 
-use super::MergeArgs;
+use super::{
+    MergeArgs,
+    scope::{Found, Outside},
+};
 use crate::{
     commands::{
         session::{Session, git, label},
@@ -76,6 +79,16 @@ pub(super) struct Chosen {
     /// The tip at its end, by the ledger. Where somebody has moved the branch
     /// since, the candidate's is another one.
     pub(super) ended_at: Option<Oid>,
+    /// What it changed outside of its scope, once the gate has looked.
+    pub(super) outside: Option<Found>,
+}
+
+impl Chosen {
+    /// The files that were left out of it.
+    pub(super) fn dropped(&self) -> Vec<String> {
+        let dropped = self.outside.as_ref().filter(|found| found.fate == Outside::Drop);
+        dropped.map(Found::names).unwrap_or_default()
+    }
 }
 
 /// Finds what of each job is to be merged: its branch as it is now, and where
@@ -96,7 +109,7 @@ pub(super) fn chosen(
         match branch_now(repo, &job)? {
             Ok(tip) => {
                 let candidate = candidate(&job, target, tip, &args.message);
-                chosen.push(Chosen { job, candidate, ended_at });
+                chosen.push(Chosen { job, candidate, ended_at, outside: None });
             }
             Err(why) if args.jobs.is_empty() => ui::warn(format_args!("left out {why}")),
             Err(why) => {

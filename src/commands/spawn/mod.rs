@@ -4,6 +4,7 @@
 //! slow (worktree, queueing) is left to the supervisor. A crash leaves a draft
 //! folder, or a job whose supervisor never came, which is then found lost.
 
+mod group;
 mod plan;
 mod resolver;
 mod task;
@@ -12,7 +13,8 @@ pub(super) use resolver::{Resolver, resolver};
 
 use std::{
     ffi::{OsStr, OsString},
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -27,7 +29,7 @@ use super::{
 use crate::{
     failure::{Exit, Failure},
     job::{JobId, Mode, parse_duration},
-    ledger::{Event, JobFiles, Note, Spawned},
+    ledger::{Appender, Event, JobFiles, Note, Spawned},
     process::{crash, lock, start},
     ui,
 };
@@ -73,9 +75,21 @@ pub struct SpawnArgs {
     #[arg(long, value_name = "REF", add = crate::commands::completions::branch())]
     base: Option<String>,
 
-    /// What a writer may touch; may be repeated
+    /// A git pathspec of what a writer may touch; `cx merge` holds back what is outside. May be repeated
     #[arg(long, value_name = "PATHSPEC")]
     scope: Vec<String>,
+
+    /// Start it although a live writer's scope overlaps with its own
+    #[arg(long)]
+    allow_overlap: bool,
+
+    /// Start N writers on the same task: NAME-1 to NAME-N; `cx pick` merges one of them
+    #[arg(short = 'N', long, value_name = "N", conflicts_with = "read")]
+    count: Option<std::num::NonZeroU8>,
+
+    /// A writer on the same task for each of these: a backend or an agent, with `:MODEL` if need be
+    #[arg(long, value_name = "WHO,...", value_delimiter = ',', conflicts_with = "read")]
+    with: Vec<String>,
 
     /// End the worker after this long: 90s, 10m, 1h30m
     #[arg(long, value_name = "D", value_parser = parse_duration)]
@@ -105,7 +119,7 @@ pub struct SpawnArgs {
     #[arg(short = 'F', long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
 
-    /// One JSON object in place of `[N] NAME`
+    /// One JSON object in place of `[N] NAME`; an array of them with -N or --with
     #[arg(long)]
     json: bool,
 
@@ -148,6 +162,7 @@ Examples:
   cx spawn \"Where is the retry limit set?\"                 # a reader
   cx spawn -t coder -n auth \"Implement the token refresh\"  # a writer
   cx spawn --write --scope docs/ - < task.md
+  cx spawn -N 3 -n auth \"Implement the token refresh\"    # auth-1..3; then cx pick
   cx spawn -b sh -- cargo test --workspace                 # a program as it is
   cx spawn -b sh -n lint 'cargo clippy 2>&1 | tail -20'    # a script
   id=$(cx spawn -t scout \"...\"); cx wait \"$id\" && cx collect \"$id\"";
@@ -162,26 +177,30 @@ struct Printed<'a> {
     worktree: Option<&'a str>,
 }
 
+impl SpawnArgs {
+    /// Whether several jobs are asked for, on one task.
+    fn is_group(&self) -> bool {
+        self.count.is_some_and(|count| count.get() > 1) || self.with.len() > 1
+    }
+}
+
 /// Runs the verb.
 pub fn run(args: &SpawnArgs) -> Result<Exit, Failure> {
     refuse_in_worker("spawn workers")?;
     let session = Session::open()?;
     let settings = Settings::load(&session)?;
-    let plan = Plan::check(args, &session, &settings)?;
-    let Launched { id, spec } = launch(&session, &settings, &plan)?;
+    let mut plans = Plan::check_all(args, &session, &settings)?;
+    let jobs = launch(&session, &settings, &mut plans)?;
     let mut out = ui::out();
-    if args.json {
-        let tree = spec.tree.as_ref();
-        out.json(&Printed {
-            job: id,
-            name: spec.name.as_str(),
-            id: &spec.id,
-            mode: spec.mode,
-            branch: tree.map(|tree| tree.branch.as_str()),
-            worktree: tree.map(|tree| tree.path.as_str()),
-        })?;
-    } else {
-        out.line(format_args!("[{}] {}", id.0, spec.name))?;
+    let printed: Vec<Printed> = jobs.iter().map(Entered::printed).collect();
+    match (args.json, printed.as_slice()) {
+        (true, [one]) if !args.is_group() => out.json(one)?,
+        (true, all) => out.json(&all)?,
+        (false, all) => {
+            for one in all {
+                out.line(format_args!("[{}] {}", one.job.0, one.name))?;
+            }
+        }
     }
     out.finish()?;
     Ok(Exit::Success)
@@ -194,59 +213,131 @@ pub(super) struct Launched {
     pub(super) spec: Box<Spawned>,
 }
 
-/// Makes the job and starts its supervisor.
-fn launch(session: &Session, settings: &Settings, plan: &Plan) -> Result<Launched, Failure> {
-    let draft = session.store.draft().map_err(store)?;
-    crash::point("draft");
-    let files = JobFiles::in_dir(draft.path());
-    let write = |path: &Path, bytes: &[u8]| -> Result<(), Failure> {
-        let mut file = JobFiles::create(path).map_err(store)?;
-        io::Write::write_all(&mut file, bytes).map_err(|e| {
-            Failure::internal(format!("cannot write {}: {e}; nothing was started", path.display()))
-        })
-    };
-    write(&files.prompt(), &plan.prompt)?;
-    let lock_file = lock::create(&files.lock()).map_err(|e| {
-        Failure::internal(format!("cannot make a lock in {}: {e}", files.dir().display()))
-    })?;
-
-    let (id, spec, offset) = {
+/// Makes the jobs and starts their supervisors.
+fn launch(
+    session: &Session,
+    settings: &Settings,
+    plans: &mut [Plan],
+) -> Result<Vec<Entered>, Failure> {
+    let drafts =
+        plans.iter().map(|plan| Draft::make(session, plan)).collect::<Result<Vec<_>, _>>()?;
+    let mut jobs = {
         let mut appender = session.store.appender().map_err(store)?;
         let head = appender.head().map_err(store)?;
-        let spec = plan.finish(session, settings, &head)?;
+        Plan::name_group(plans, session, settings, &head)?;
+        let specs = plans
+            .iter()
+            .map(|plan| plan.finish(session, settings, &head))
+            .collect::<Result<Vec<_>, _>>()?;
+        enter(session, &mut appender, drafts, specs, head.next)?
+    };
+    crash::point("spawned");
+    for (job, plan) in jobs.iter_mut().zip(plans.iter()) {
+        job.start(session)?;
+        crash::point("supervisor-started");
+        for note in &plan.notes {
+            ui::warn(note);
+            session
+                .store
+                .append(job.id, &Event::Note(Note { text: note.clone() }))
+                .map_err(store)?;
+        }
+    }
+    Ok(jobs)
+}
+
+/// The files of a job that has no number yet.
+struct Draft {
+    folder: tempfile::TempDir,
+    lock: File,
+}
+
+impl Draft {
+    fn make(session: &Session, plan: &Plan) -> Result<Self, Failure> {
+        let folder = session.store.draft().map_err(store)?;
+        crash::point("draft");
+        let files = JobFiles::in_dir(folder.path());
+        let path = files.prompt();
+        let mut file = JobFiles::create(&path).map_err(store)?;
+        io::Write::write_all(&mut file, &plan.prompt).map_err(|e| {
+            Failure::internal(format!("cannot write {}: {e}; nothing was started", path.display()))
+        })?;
+        let lock = lock::create(&files.lock()).map_err(|e| {
+            Failure::internal(format!("cannot make a lock in {}: {e}", files.dir().display()))
+        })?;
+        Ok(Self { folder, lock })
+    }
+}
+
+/// A job that is in the ledger.
+struct Entered {
+    id: JobId,
+    spec: Box<Spawned>,
+    /// Where its line begins.
+    offset: u64,
+    /// Until its supervisor has it.
+    lock: Option<File>,
+}
+
+impl Entered {
+    /// Starts its supervisor and hands it the lock.
+    fn start(&mut self, session: &Session) -> Result<(), Failure> {
+        let id = self.id;
+        let failed =
+            |e: io::Error| Failure::internal(format!("cannot start a supervisor for {id}: {e}"));
+        let (number, at) = (self.id.0.to_string(), self.offset.to_string());
+        let supervisor = [session.store.dir().as_os_str(), OsStr::new(&number), OsStr::new(&at)];
+        // Should this fail, the lock goes with it, and the job is found lost.
+        let Some(lock) = self.lock.take() else { return Ok(()) };
+        start::supervisor(&supervisor, &self.spec.id, lock).map_err(failed)
+    }
+
+    fn printed(&self) -> Printed<'_> {
+        let tree = self.spec.tree.as_ref();
+        Printed {
+            job: self.id,
+            name: self.spec.name.as_str(),
+            id: &self.spec.id,
+            mode: self.spec.mode,
+            branch: tree.map(|tree| tree.branch.as_str()),
+            worktree: tree.map(|tree| tree.path.as_str()),
+        }
+    }
+}
+
+/// Gives the drafts their numbers and writes the jobs into the ledger.
+fn enter(
+    session: &Session,
+    appender: &mut Appender<'_>,
+    drafts: Vec<Draft>,
+    specs: Vec<Spawned>,
+    next: u64,
+) -> Result<Vec<Entered>, Failure> {
+    let mut entered: Vec<Entered> = Vec::new();
+    for (draft, spec) in drafts.into_iter().zip(specs) {
         if spec.max_jobs.is_some() && spec.after.is_empty() {
-            lock::begin_turn_wait(&lock_file).map_err(|e| {
+            lock::begin_turn_wait(&draft.lock).map_err(|e| {
                 Failure::internal(format!("cannot queue the job: {e}; nothing was started"))
             })?;
         }
-        let id = settle(session, draft.path(), head.next)?;
+        let next = entered.last().map_or(next, |last| last.id.0 + 1);
+        let id = settle(session, draft.folder.path(), next)?;
         crash::point("settled");
         let event = Event::Spawned(Box::new(spec));
         let offset = match appender.append(id, &event) {
             Ok(offset) => offset,
             Err(error) => {
-                // The job never came to be.
+                // The job never came to be. Those before it did, and are found lost.
                 let _ = session.store.job(id).remove();
                 return Err(store(error));
             }
         };
         // Its folder is the job's from here on.
-        let _ = draft.keep();
+        let _ = draft.folder.keep();
         let Event::Spawned(spec) = event else { return Err(Failure::internal("no such event")) };
-        (id, spec, offset)
-    };
-    crash::point("spawned");
-    let (number, at) = (id.0.to_string(), offset.to_string());
-    let supervisor = [session.store.dir().as_os_str(), OsStr::new(&number), OsStr::new(&at)];
-    // Should this fail, the lock goes with it, and the job is found lost.
-    start::supervisor(&supervisor, &spec.id, lock_file)
-        .map_err(|e| Failure::internal(format!("cannot start a supervisor for {id}: {e}")))?;
-    crash::point("supervisor-started");
-    for note in &plan.notes {
-        ui::warn(note);
-        session.store.append(id, &Event::Note(Note { text: note.clone() })).map_err(store)?;
+        entered.push(Entered { id, spec, offset, lock: Some(draft.lock) });
     }
-    Ok(Launched { id, spec })
+    Ok(entered)
 }
 
 /// Gives the draft the first number from `next` on that has no folder yet: one

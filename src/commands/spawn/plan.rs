@@ -2,7 +2,11 @@
 
 use std::{fs, io::Read, path::Path, time::Duration};
 
-use super::{SpawnArgs, task::Task};
+use super::{
+    SpawnArgs,
+    group::{self, Variant},
+    task::Task,
+};
 use crate::{
     agent::{self, Agent, ContextPack, Folders, PromptParts},
     backend,
@@ -11,7 +15,10 @@ use crate::{
         settings::Settings,
     },
     failure::Failure,
-    git::{Head, Repo},
+    git::{
+        Head, Oid, Place, Repo,
+        scope::{self, Scope},
+    },
     job::{BackendKind, JobName, Mode, slug},
     ledger::{Head as LedgerHead, Resolves, Spawned, Tree},
 };
@@ -25,28 +32,87 @@ pub(super) struct Plan {
     /// Base commit and prefix of a writer.
     base: Option<(String, String)>,
     pub(super) notes: Vec<String>,
+    /// `--allow-overlap`.
+    may_overlap: bool,
 }
 
 impl Plan {
-    pub(super) fn check(
+    /// All jobs that are asked for. Several share a group.
+    pub(super) fn check_all(
         args: &SpawnArgs,
         session: &Session,
         settings: &Settings,
+    ) -> Result<Vec<Self>, Failure> {
+        let mut stdin = None;
+        let mut plans = Vec::new();
+        for variant in group::variants(args)? {
+            plans.push(Self::check(args, &variant, session, settings, &mut stdin)?);
+        }
+        if plans.len() > 1 {
+            let group = plans.first().map(|plan| plan.spec.id.clone());
+            for plan in &mut plans {
+                plan.spec.group.clone_from(&group);
+            }
+        }
+        Ok(plans)
+    }
+
+    /// Gives the jobs of a group one name with a number each. Where cx chooses
+    /// it, it is one with which all of them are free.
+    pub(super) fn name_group(
+        plans: &mut [Self],
+        session: &Session,
+        settings: &Settings,
+        head: &LedgerHead,
+    ) -> Result<(), Failure> {
+        let [first, _, ..] = &*plans else { return Ok(()) };
+        let place = session.repository("a writer")?;
+        let count = plans.len();
+        let member = |stem: &str, at: usize| format!("{stem}-{}", at + 1);
+        let is_taken = |stem: &str| {
+            (0..count).map(|at| member(stem, at)).any(|name| {
+                head.taken.contains_key(&name)
+                    || !matches!(occupied(place, settings, &name), Ok(None))
+            })
+        };
+        let stem = &first.spec.name;
+        let stem = if first.named { stem.clone() } else { stem.untaken(is_taken) };
+        for (at, plan) in plans.iter_mut().enumerate() {
+            let name = member(stem.as_str(), at);
+            plan.spec.name = JobName::new(&name).map_err(|e| {
+                Failure::usage(format!("'{name}' cannot be a job's name: it {e}"))
+                    .hint("choose a shorter one with -n")
+            })?;
+            plan.named = true;
+        }
+        Ok(())
+    }
+
+    fn check(
+        args: &SpawnArgs,
+        variant: &Variant,
+        session: &Session,
+        settings: &Settings,
+        stdin: &mut Option<Vec<u8>>,
     ) -> Result<Self, Failure> {
         let checkout = session.place.as_ref().and_then(|place| place.checkout.clone());
         let config = &settings.config;
-        let agent = match &args.agent {
+        let agent = match &variant.agent {
             Some(name) => Some(find_agent(name, session, checkout.as_deref())?),
             None => None,
         };
         let agent = agent.as_ref();
-        let backend = choose_backend(args, agent, config.backend)?;
+        let backend = choose_backend(variant.backend.as_deref(), agent, config.backend)?;
         let mode = match (args.read, args.write) {
             (true, _) => Mode::Reader,
             (_, true) => Mode::Writer,
+            _ if args.is_group() && agent.is_none() => Mode::Writer,
             _ => agent.map_or(Mode::Reader, |agent| agent.mode),
         };
-        let task = Task::read(args, backend)?;
+        if args.is_group() {
+            group::require_writer(mode)?;
+        }
+        let task = Task::read(args, backend, stdin)?;
         let scope = if args.scope.is_empty() {
             agent.map(|agent| agent.scope.clone()).unwrap_or_default()
         } else {
@@ -68,7 +134,11 @@ impl Plan {
             None => default_name(agent, backend, &task),
         };
         let base = match mode {
-            Mode::Writer => Some(writer_base(args, session)?),
+            Mode::Writer => {
+                let base = writer_base(args, session)?;
+                readable(session, &base, &scope)?;
+                Some(base)
+            }
             Mode::Reader => {
                 reader_base(args)?;
                 None
@@ -85,7 +155,7 @@ impl Plan {
             .silence
             .or(agent.and_then(|agent| agent.silence))
             .or_else(|| config.silence_for(backend));
-        let model = args
+        let model = variant
             .model
             .clone()
             .or_else(|| agent.and_then(|agent| agent.model.clone()))
@@ -107,9 +177,10 @@ impl Plan {
                 backend,
                 program: utf8(&program)?,
                 argv: task.argv.clone(),
-                agent: args.agent.clone(),
+                agent: variant.agent.clone(),
                 model,
                 run: session.run.clone(),
+                group: None,
                 cwd: utf8(&session.cwd)?,
                 checkout: checkout.as_deref().map(utf8).transpose()?,
                 tree: None,
@@ -130,6 +201,7 @@ impl Plan {
             named,
             base,
             notes,
+            may_overlap: args.allow_overlap,
         })
     }
 
@@ -144,7 +216,7 @@ impl Plan {
             Some(name) => Some(find_agent(name, session, checkout.as_deref())?),
             None => None,
         };
-        choose_backend(args, agent.as_ref(), settings.config.backend)
+        choose_backend(args.backend.as_deref(), agent.as_ref(), settings.config.backend)
     }
 
     /// Makes it a resolver, which stands at the top of its worktree.
@@ -172,22 +244,43 @@ impl Plan {
         let place = session.repository("a writer")?;
         let folder = settings.worktree_folder(place);
         let repo = Repo::open(place);
-        let branch = |name: &str| format!("cx/{name}");
-        spec.name = self.free_name(session, head, &|name| {
-            if repo.branch_exists(&branch(name)).map_err(git)? {
-                return Ok(Some(format!("branch {} exists already", branch(name))));
-            }
-            let path = folder.join(name);
-            let there = fs::symlink_metadata(&path).is_ok();
-            Ok(there.then(|| format!("{} exists already", path.display())))
-        })?;
+        if !self.may_overlap && !spec.scope.is_empty() {
+            self.refuse_overlap(session, &repo)?;
+        }
+        spec.name = self.free_name(session, head, &|name| occupied(place, settings, name))?;
         spec.tree = Some(Tree {
             path: path_text(&folder.join(spec.name.as_str()))?,
-            branch: branch(spec.name.as_str()),
+            branch: format!("cx/{}", spec.name),
             base: base.clone(),
             prefix: prefix.clone(),
         });
         Ok(spec)
+    }
+
+    /// Refuses a scope in which a live writer may be at work. Those of its own
+    /// group do not count: only one of them is picked.
+    fn refuse_overlap(&self, session: &Session, repo: &Repo) -> Result<(), Failure> {
+        let Some((base, prefix)) = &self.base else { return Ok(()) };
+        let base = Oid::new(base).map_err(|e| Failure::internal(e.to_string()))?;
+        let mine = Scope { prefix: Path::new(prefix), specs: &self.spec.scope };
+        let state = session.store.state().map_err(store)?;
+        for job in state.jobs.values().filter(|job| job.is_live()) {
+            let Some(tree) = &job.spec.tree else { continue };
+            let theirs = Scope { prefix: Path::new(&tree.prefix), specs: &job.spec.scope };
+            let Some(what) = scope::overlap(repo.place(), &base, mine, theirs).map_err(git)? else {
+                continue;
+            };
+            let (mine, theirs) = (mine.specs.join(" "), theirs.specs.join(" "));
+            let (name, other) = (&self.spec.name, label(job));
+            return Err(Failure::usage(format!(
+                "the scope of {name} ({mine}) overlaps with that of {other} ({theirs}), in {what}; nothing was started"
+            ))
+            .hint(format!(
+                "narrow the scope, wait for it (cx wait {}), or give --allow-overlap",
+                job.spec.name
+            )));
+        }
+        Ok(())
     }
 
     /// The job's name: as it was given, or with a suffix where cx chose it.
@@ -227,16 +320,41 @@ impl Plan {
 }
 
 fn choose_backend(
-    args: &SpawnArgs,
+    word: Option<&str>,
     agent: Option<&Agent>,
     configured: BackendKind,
 ) -> Result<BackendKind, Failure> {
-    let Some(word) = &args.backend else {
+    let Some(word) = word else {
         return Ok(agent.and_then(|agent| agent.backend).unwrap_or(configured));
     };
     word.parse().map_err(|()| {
         let known = BackendKind::ALL.map(BackendKind::as_str).join(", ");
         Failure::usage(format!("there is no backend '{word}'")).hint(format!("one of: {known}"))
+    })
+}
+
+/// What stands where a writer of this name would have its branch and worktree.
+fn occupied(place: &Place, settings: &Settings, name: &str) -> Result<Option<String>, Failure> {
+    let branch = format!("cx/{name}");
+    if Repo::open(place).branch_exists(&branch).map_err(git)? {
+        return Ok(Some(format!("branch {branch} exists already")));
+    }
+    let path = settings.worktree_folder(place).join(name);
+    let there = fs::symlink_metadata(&path).is_ok();
+    Ok(there.then(|| format!("{} exists already", path.display())))
+}
+
+/// Whether git understands the pathspecs.
+fn readable(session: &Session, base: &(String, String), specs: &[String]) -> Result<(), Failure> {
+    if specs.is_empty() {
+        return Ok(());
+    }
+    let place = session.repository("a writer")?;
+    let oid = Oid::new(&base.0).map_err(|e| Failure::internal(e.to_string()))?;
+    let scope = Scope { prefix: Path::new(&base.1), specs };
+    scope::files(place, &oid, scope).map(drop).map_err(|e| {
+        Failure::usage(format!("--scope is no pathspec that git understands: {e}"))
+            .hint("`git help glossary` describes pathspecs")
     })
 }
 

@@ -60,7 +60,11 @@ pub(in crate::commands) fn resolver(
         }
         BackendKind::Codex => vec![what.prompt.into()],
     };
-    let mut plan = Plan::check(&args, session, &settings)?;
-    plan.resolve(slug(&what.name), what.title, what.resolves);
-    launch(session, &settings, &plan)
+    let mut plans = Plan::check_all(&args, session, &settings)?;
+    for plan in &mut plans {
+        plan.resolve(slug(&what.name), what.title.clone(), what.resolves.clone());
+    }
+    let launched = launch(session, &settings, &mut plans)?.pop();
+    let job = launched.ok_or_else(|| Failure::internal("no resolver was started"))?;
+    Ok(Launched { id: job.id, spec: job.spec })
 }

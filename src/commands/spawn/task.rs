@@ -18,7 +18,12 @@ pub(super) struct Task {
 }
 
 impl Task {
-    pub(super) fn read(args: &SpawnArgs, backend: BackendKind) -> Result<Self, Failure> {
+    /// `stdin` keeps what was read there, for the next job of a group.
+    pub(super) fn read(
+        args: &SpawnArgs,
+        backend: BackendKind,
+        stdin: &mut Option<Vec<u8>>,
+    ) -> Result<Self, Failure> {
         if let Some(path) = &args.file {
             let bytes = fs::read(path).map_err(|e| {
                 Failure::usage(format!("cannot read the prompt from {}: {e}", path.display()))
@@ -28,8 +33,8 @@ impl Task {
         match args.prompt.as_slice() {
             [] if io::stdin().is_terminal() => Err(Failure::usage("there is no prompt")
                 .hint("cx spawn \"What to do\", or -F FILE, or `-` for stdin")),
-            [] => Self::stdin(),
-            [dash] if dash == "-" => Self::stdin(),
+            [] => Self::stdin(stdin),
+            [dash] if dash == "-" => Self::stdin(stdin),
             [one] => Ok(Self { bytes: one.as_bytes().to_vec(), argv: Vec::new() }),
             words if backend == BackendKind::Sh => {
                 let words = words
@@ -48,12 +53,16 @@ impl Task {
         }
     }
 
-    fn stdin() -> Result<Self, Failure> {
+    fn stdin(kept: &mut Option<Vec<u8>>) -> Result<Self, Failure> {
+        if let Some(bytes) = kept {
+            return Ok(Self { bytes: bytes.clone(), argv: Vec::new() });
+        }
         let mut bytes = Vec::new();
         io::stdin()
             .lock()
             .read_to_end(&mut bytes)
             .map_err(|e| Failure::usage(format!("cannot read the prompt from stdin: {e}")))?;
+        *kept = Some(bytes.clone());
         Ok(Self { bytes, argv: Vec::new() })
     }
 

@@ -14,8 +14,13 @@ fn every_kind_reads_back_as_it_was_written() {
     end.reason = Some("why: \"\u{1f980}\"".to_owned());
     end.tip = Some("2".repeat(40));
     (end.commits, end.files, end.stragglers) = (1, 2, 3);
-    let merged =
-        Merged { into: "main".into(), commit: "3".repeat(40), tip: "2".repeat(40), batch: None };
+    let merged = Merged {
+        into: "main".into(),
+        commit: "3".repeat(40),
+        tip: "2".repeat(40),
+        dropped: Vec::new(),
+        batch: None,
+    };
     let kept = Some("refs/cx/trash/auth-1".to_owned());
     let events = [
         Event::Spawned(Box::new(full)),

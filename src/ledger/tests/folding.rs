@@ -69,8 +69,13 @@ fn the_first_end_counts_and_nothing_reopens_a_job() {
 
 #[test]
 fn what_belongs_to_an_end_does_not_come_before_it() {
-    let merged =
-        Merged { into: "main".into(), commit: "3".repeat(40), tip: "2".repeat(40), batch: None };
+    let merged = Merged {
+        into: "main".into(),
+        commit: "3".repeat(40),
+        tip: "2".repeat(40),
+        dropped: Vec::new(),
+        batch: None,
+    };
     let state = folded([
         (1, spawned("auth", Mode::Writer)),
         (1, Event::Collected),
@@ -101,6 +106,7 @@ fn unmerged_means_commits_that_no_merge_took() {
             into: "main".into(),
             commit: "3".repeat(40),
             tip: tip.repeat(40),
+            dropped: Vec::new(),
             batch: None,
         })
     };
@@ -117,6 +123,28 @@ fn unmerged_means_commits_that_no_merge_took() {
     assert!(!unmerged(vec![end(1), merged("4")]));
     assert!(!unmerged(vec![end(1), cleaned(true, false)]));
     assert!(unmerged(vec![end(1), cleaned(false, true)]));
+}
+
+#[test]
+fn what_was_not_picked_is_had_again_once_the_pick_is_taken_back() {
+    let end = || {
+        let tip = Some("2".repeat(40));
+        Event::Exited(Box::new(Exited { tip, commits: 1, ..exited(Outcome::Succeeded) }))
+    };
+    let mut events = vec![
+        (1, spawned("a-1", Mode::Writer)),
+        (2, spawned("a-2", Mode::Writer)),
+        (1, end()),
+        (2, end()),
+        (2, Event::NotPicked(NotPicked { picked: JobId(1) })),
+    ];
+    let second = |events: &[(u64, Event)]| folded(events.to_vec()).jobs[&JobId(2)].clone();
+    assert_eq!(second(&events).not_picked, Some(JobId(1)));
+    assert!(!second(&events).is_unmerged());
+    events.push((3, Event::Unmerged(Unmerged { from: "main".into() })));
+    assert!(!second(&events).is_unmerged());
+    events.push((1, Event::Unmerged(Unmerged { from: "main".into() })));
+    assert!(second(&events).is_unmerged());
 }
 
 #[test]

@@ -1,0 +1,103 @@
+//! The scope as a gate: what a job changed outside of the pathspecs that it was
+//! given does not land unless the person says so.
+//!
+//! It comes before planning, so that a job that is held back here holds back no
+//! other. Only objects are made.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+
+use super::select::Chosen;
+use crate::{
+    commands::session::git,
+    failure::Failure,
+    git::{
+        Oid, Repo,
+        merge::Target,
+        scope::{self, Scope},
+    },
+};
+
+/// What becomes of changes outside of a job's scope.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Outside {
+    /// The job lands without them.
+    Drop,
+    /// The job lands whole.
+    Keep,
+    /// The job is held back.
+    #[default]
+    Refuse,
+}
+
+/// What was found outside of a job's scope.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    /// The files, relative to the root.
+    pub(super) paths: Vec<PathBuf>,
+    /// What became of them.
+    pub(super) fate: Outside,
+}
+
+impl Found {
+    /// The files, as people write them.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.paths.iter().map(|path| path.display().to_string()).collect()
+    }
+}
+
+/// Looks at every job, takes out of it what is to be dropped, and parts those
+/// that may land from those that are held back.
+pub(super) fn gate(
+    repo: &Repo,
+    target: &Target,
+    outside: Outside,
+    chosen: Vec<Chosen>,
+) -> Result<(Vec<Chosen>, Vec<Chosen>), Failure> {
+    let (mut pass, mut held) = (Vec::new(), Vec::new());
+    for mut one in chosen {
+        let Some((origin, paths)) = found(repo, target, &one)? else {
+            pass.push(one);
+            continue;
+        };
+        let mut fate = outside;
+        if fate == Outside::Drop {
+            let tip = &one.candidate.tip;
+            match scope::without(repo, &origin, tip, &paths).map_err(git)? {
+                Some(rest) => {
+                    one.candidate.tip = rest;
+                    let named =
+                        |path: &PathBuf| ("Cx-Dropped".to_owned(), path.display().to_string());
+                    one.candidate.message.trailers.extend(paths.iter().map(named));
+                }
+                // All of it is outside, so there is nothing to land.
+                None => fate = Outside::Refuse,
+            }
+        }
+        one.outside = Some(Found { paths, fate });
+        if fate == Outside::Refuse { held.push(one) } else { pass.push(one) }
+    }
+    Ok((pass, held))
+}
+
+/// Where a job's own changes begin, and which of them are out of its scope.
+fn found(
+    repo: &Repo,
+    target: &Target,
+    one: &Chosen,
+) -> Result<Option<(Oid, Vec<PathBuf>)>, Failure> {
+    let spec = &one.job.spec;
+    let Some(tree) = spec.tree.as_ref().filter(|_| !spec.scope.is_empty()) else {
+        return Ok(None);
+    };
+    let base = Oid::new(&tree.base).map_err(|e| Failure::internal(e.to_string()))?;
+    let tip = &one.candidate.tip;
+    // Without a common history planning holds it back.
+    let Some(origin) = scope::origin(repo, &base, tip, &target.tip).map_err(git)? else {
+        return Ok(None);
+    };
+    let scope = Scope { prefix: Path::new(&tree.prefix), specs: &spec.scope };
+    let paths = scope::outside(repo.place(), &origin, tip, scope).map_err(git)?;
+    Ok((!paths.is_empty()).then_some((origin, paths)))
+}
