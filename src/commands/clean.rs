@@ -87,6 +87,8 @@ pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
         }
         kept |= !stays.is_empty();
         out.line(sentence(job, &cleaned, &stays, args.dry_run))?;
+        // A large worktree takes its time; each is told as it goes.
+        out.flush()?;
     }
     if !args.dry_run {
         sweep(&session)?;

@@ -11,7 +11,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    session::{Session, label, store},
+    session::{Session, label, refuse_in_worker, store},
     view::{self, JobView},
 };
 use crate::{
@@ -61,6 +61,7 @@ struct Collected<'a> {
 
 /// Runs the verb.
 pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
+    refuse_in_worker("collect results")?;
     let session = Session::open()?;
     if let Some(format) = &args.format {
         fill(format, &|_| Some(String::new()))?;

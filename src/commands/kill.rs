@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::session::{Recoveries, Session, label, store};
+use super::session::{Recoveries, Session, label, refuse_in_worker, store};
 use crate::{
     failure::{Exit, Failure},
     job::JobId,
@@ -40,6 +40,7 @@ pub fn run(args: &KillArgs) -> Result<Exit, Failure> {
         return Err(Failure::usage(format!("'{}' is not a signal", args.signal))
             .hint("TERM, INT, KILL, HUP, STOP, CONT, ... or a number; `kill -l` lists them"));
     };
+    refuse_in_worker("kill jobs")?;
     let session = Session::open()?;
     let jobs: Vec<Job> = if args.all {
         let state = session.state()?;

@@ -73,6 +73,9 @@ pub fn run(args: &WaitArgs) -> Result<Exit, Failure> {
         Ended::TimedOut => {
             let live = names(&jobs);
             let limit = ui::short(args.timeout.unwrap_or_default());
+            if !ui::stderr_is_terminal() {
+                jobs.iter().for_each(tell_failure);
+            }
             ui::note(format_args!("still running after {limit}: {live}"));
             return Ok(Exit::TimedOut);
         }

@@ -144,6 +144,11 @@ impl Job {
         self.merged.is_some() || self.not_picked.is_some()
     }
 
+    /// Whether it did not succeed and its branch holds nothing of what it did.
+    pub fn is_empty_handed(&self) -> bool {
+        self.exited.as_ref().is_some_and(|e| !e.outcome.is_success() && e.commits == 0)
+    }
+
     /// Whether its name, branch and worktree are still in use, so that a new
     /// job cannot have them.
     pub fn holds_name(&self) -> bool {

@@ -68,7 +68,10 @@ fn a_ledger_that_cannot_grow_refuses_or_loses_a_job_but_never_lies() {
         let left = sandbox.live_processes();
         assert!(left.iter().all(|what| what.contains("__supervise")), "{left:?}");
         if sandbox.job("late")["commits"] == 1 {
-            assert_eq!(sandbox.git(["show", "cx/late:work"]), "work");
+            // A lost job's worker is ended wherever it is, even between opening its
+            // file and writing to it.
+            let kept = sandbox.git(["show", "cx/late:work"]);
+            assert!("work".starts_with(&kept), "{kept}");
         }
         assert_eq!(sandbox.ledger().events().iter().filter(|e| e["ev"] == "spawned").count(), 2);
         let message = sandbox.cx(["collect", "earlier", "--format", "{message}"]).ok().stdout();

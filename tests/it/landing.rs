@@ -41,7 +41,10 @@ fn the_one_that_collides_with_most_gives_way_unless_the_order_counts() {
     );
     let merged = sandbox.cx(["merge"]).code(1);
     assert_eq!(sandbox.read("a") + &sandbox.read("b") + &sandbox.read("c"), "a\nb\nc\n");
-    assert!(merged.stderr().contains("to bring all in: git merge cx/all"), "{merged}");
+    assert!(
+        merged.stderr().contains("to bring all in: cx resolve all, or git merge cx/all"),
+        "{merged}"
+    );
 }
 
 #[test]

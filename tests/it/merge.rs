@@ -210,7 +210,7 @@ fn into_a_branch_that_another_worktree_has_checked_out() {
 #[test]
 fn styles() {
     for (style, parents, subject) in [
-        ("--squash", 1, "Merge branch 'cx/w' into main"),
+        ("--squash", 1, "for n in first second; do echo $n > $n; git add .; git commit -qm $n; d…"),
         ("--rebase", 1, "second"),
         ("--no-ff", 2, "Merge branch 'cx/w' into main"),
     ] {

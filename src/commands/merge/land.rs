@@ -65,6 +65,14 @@ pub(super) fn mark(
                 let tip = tip.to_string();
                 Merged { into, commit: tip.clone(), tip, dropped: Vec::new(), batch: None }
             }
+            // Somebody else's commits say the same already: nothing of it is missing.
+            Verdict::NoChanges if one.job.is_unmerged() => Merged {
+                into,
+                commit: plan.result.to_string(),
+                tip: tip.to_string(),
+                dropped: Vec::new(),
+                batch: None,
+            },
             _ => continue,
         };
         events.push((one.job.job, Event::Merged(merged)));

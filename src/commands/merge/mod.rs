@@ -199,6 +199,9 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
     if let Some(verifier) = &mut verifier {
         verifier.confirm(&plan)?;
     }
+    if args.dry_run && plan.lands_something() {
+        merge::check(place, &target, &plan.result).map_err(failure)?;
+    }
     let tries = verifier.as_ref().map_or(&[][..], Verifier::tries);
     let mut rows: Vec<Row> = chosen
         .iter()

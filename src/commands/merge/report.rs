@@ -8,7 +8,7 @@ use super::{
     verify::Try,
 };
 use crate::{
-    commands::{session::label, spawn::Launched},
+    commands::{session::label, spawn::Launched, view},
     failure::Failure,
     git::{
         Oid,
@@ -96,6 +96,10 @@ pub(super) fn row(one: &Chosen, verdict: &Verdict) -> Row {
     let (result, commit) = match verdict {
         Verdict::Landed { commit } => ("merged", Some(commit.as_str().to_owned())),
         Verdict::Conflicts { .. } => ("conflict", None),
+        // Its branch holds nothing, and it did not end well: that is no merge.
+        Verdict::AlreadyContained if one.job.is_empty_handed() && one.is_at_base() => {
+            ("no-work", None)
+        }
         Verdict::AlreadyContained => ("already-merged", None),
         Verdict::NoChanges => ("no-changes", None),
         Verdict::Unrelated => ("unrelated", None),
@@ -202,7 +206,16 @@ fn sentence(job: &Job, row: &Row, target: &Target, dry_run: bool) -> String {
             format!("{verb} {into} ({commits}, {files}){outside}")
         }
         "already-merged" => format!("is in {into} already"),
+        "no-changes" if job.exited.as_ref().is_some_and(|e| e.commits > 0) => {
+            format!("adds nothing: what it changed is in {into} already")
+        }
         "no-changes" => "has nothing to merge".to_owned(),
+        "no-work" => {
+            let status = view::status(job);
+            format!(
+                "has nothing to merge: it is {status}, and its branch holds nothing of its work"
+            )
+        }
         "unrelated" => format!("held back: it has no common history with {into}"),
         "rebase-loses" => "held back: its merges hold changes that a rebase would lose".to_owned(),
         "not-forward" => format!("held back: {into} has commits that it has not"),

@@ -12,7 +12,7 @@ use crate::{
     failure::{Exit, Failure},
     git::{
         CommitMessage, Oid, Repo,
-        merge::{Candidate, Target},
+        merge::{Candidate, Style, Target},
     },
     job::{JobId, Mode},
     ledger::Job,
@@ -84,6 +84,12 @@ pub(super) struct Chosen {
 }
 
 impl Chosen {
+    /// Whether its branch stands where it began.
+    pub(super) fn is_at_base(&self) -> bool {
+        let base = self.job.spec.tree.as_ref().map(|tree| tree.base.as_str());
+        base == Some(self.candidate.tip.as_str())
+    }
+
     /// The files that were left out of it.
     pub(super) fn dropped(&self) -> Vec<String> {
         let dropped = self.outside.as_ref().filter(|found| found.fate == Outside::Drop);
@@ -108,7 +114,7 @@ pub(super) fn chosen(
         let ended_at = ended_at.and_then(|tip| Oid::new(tip).ok());
         match branch_now(repo, &job)? {
             Ok(tip) => {
-                let candidate = candidate(&job, target, tip, &args.message);
+                let candidate = candidate(&job, target, tip, args);
                 chosen.push(Chosen { job, candidate, ended_at, outside: None });
             }
             Err(why) if args.jobs.is_empty() => ui::warn(format_args!("left out {why}")),
@@ -159,15 +165,19 @@ pub(in crate::commands) fn branch_now(
 }
 
 /// A job as something to merge.
-fn candidate(job: &Job, target: &Target, tip: Oid, words: &[String]) -> Candidate {
+fn candidate(job: &Job, target: &Target, tip: Oid, args: &MergeArgs) -> Candidate {
     let mut trailers = vec![
         ("Cx-Job".to_owned(), format!("{} {}", job.job.0, job.spec.name)),
         ("Cx-Backend".to_owned(), job.spec.backend.to_string()),
     ];
     trailers.extend(job.spec.agent.iter().map(|agent| ("Cx-Agent".to_owned(), agent.clone())));
     let branch = job.spec.tree.as_ref().map_or("", |tree| &tree.branch);
-    let words = words.join("\n\n");
+    let words = args.message.join("\n\n");
     let (subject, body) = match words.split_once('\n') {
+        // One ordinary commit says what it does, not where it comes from.
+        _ if words.trim().is_empty() && args.style() == Style::Squash => {
+            (ui::cut(&job.spec.title, 72), String::new())
+        }
         _ if words.trim().is_empty() => {
             (format!("Merge branch '{branch}' into {}", target.branch), job.spec.title.clone())
         }

@@ -100,6 +100,9 @@ pub struct SpawnArgs {
     silence: Option<Duration>,
 
     /// Start only once JOB has succeeded; may be repeated
+    ///
+    /// This is about time alone: a writer starts from --base all the same, without
+    /// the work of a writer it comes after.
     #[arg(long, value_name = "JOB", add = crate::commands::completions::any_job())]
     after: Vec<String>,
 

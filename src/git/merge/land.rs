@@ -102,6 +102,33 @@ pub struct Landing<'a> {
     pub at: &'a dyn Fn(Step),
 }
 
+/// Whether `result` could land now: what [`land`] would refuse for is refused,
+/// and nothing is changed.
+pub fn check(place: &Place, target: &Target, result: &Oid) -> Result<(), MergeError> {
+    refuse_under_way(place, target)?;
+    let Some(checkout) = &target.checkout else { return Ok(()) };
+    let there =
+        Place::discover(checkout)?.ok_or_else(|| GitError::NotAWorktree(checkout.clone()))?;
+    refuse_overwriting(&there, checkout, &target.tip, result)
+}
+
+/// Names all that lies in the way, so that nobody has to find it one by one.
+fn refuse_overwriting(
+    there: &Place,
+    checkout: &Path,
+    old: &Oid,
+    new: &Oid,
+) -> Result<(), MergeError> {
+    let mut paths = in_the_way(there, checkout, old, new)?;
+    paths.extend(changed_here(there, old, new)?);
+    paths.sort_unstable();
+    paths.dedup();
+    if paths.is_empty() {
+        return Ok(());
+    }
+    Err(MergeError::WouldOverwrite { checkout: checkout.to_owned(), paths })
+}
+
 /// Moves the target to the result and brings its checkout along.
 ///
 /// Refused, with everything as it was: when the branch has moved, when local
@@ -127,9 +154,8 @@ pub fn land(landing: &Landing<'_>) -> Result<(), MergeError> {
     };
     let there =
         Place::discover(checkout)?.ok_or_else(|| GitError::NotAWorktree(checkout.clone()))?;
-    let blocked = in_the_way(&there, checkout, &target.tip, landing.result)?;
-    if !blocked.is_empty() {
-        return Err(MergeError::WouldOverwrite { checkout: checkout.clone(), paths: blocked });
+    if !in_the_way(&there, checkout, &target.tip, landing.result)?.is_empty() {
+        return refuse_overwriting(&there, checkout, &target.tip, landing.result);
     }
     let journal = Journal {
         branch: target.branch.clone(),

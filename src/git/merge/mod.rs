@@ -22,7 +22,7 @@ mod tree;
 use std::path::PathBuf;
 
 pub use hook::post_merge;
-pub use land::{Landing, Step, Target, land};
+pub use land::{Landing, Step, Target, check, land};
 pub use matrix::{Clash, Matrix, Pair};
 pub use meet::{Collision, Effort, collisions};
 pub use plan::plan;
