@@ -18,6 +18,7 @@ mod doctor;
 mod follow;
 mod full_disk;
 mod ground;
+mod honest;
 mod jobs;
 mod kill;
 mod landing;
