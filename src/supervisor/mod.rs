@@ -8,16 +8,16 @@
 //!
 //! 1. `started`: it has left the terminal's session and hears signals.
 //! 2. `waiting`, `queued`, `admitted`: it waits for the jobs it comes after and
-//!    for its turn, asleep on other jobs' locks ([`queue`]).
-//! 3. `worktree`: a writer's worktree and branch are made ([`prepare`]).
-//! 4. `running`: the worker runs, and limits and requests are watched ([`watch`]).
+//!    for its turn, asleep on other jobs' locks (`queue`).
+//! 3. `worktree`: a writer's worktree and branch are made (`prepare`).
+//! 4. `running`: the worker runs, and limits and requests are watched (`watch`).
 //! 5. Everything below it is ended, what a writer left is committed, the answer
-//!    is written down ([`finish`]), then `exited`, and only then the lock goes.
+//!    is written down (`finish`), then `exited`, and only then the lock goes.
 //!
 //! # What a crash leaves
 //! `kill -9` at any point frees the lock with no `exited` in the ledger. The
 //! next command that looks writes `lost` and starts a supervisor again with the
-//! lock in hand, in recovery ([`recover`]): it ends what runs, commits what
+//! lock in hand, in recovery (`recover`): it ends what runs, commits what
 //! lies in the worktree, writes `exited` with the outcome `lost`. Every step of
 //! that can be done twice. A supervisor that cannot go on (a full disk) ends what
 //! runs and leaves the rest to the same recovery.

@@ -1,7 +1,7 @@
 //! `cx conflicts`
 //!
-//! [`look`] finds the writers, live ones by a snapshot of their worktree, and
-//! asks git which pairs collide; [`picture`] draws the matrix; [`watch`] looks
+//! `look` finds the writers, live ones by a snapshot of their worktree, and
+//! asks git which pairs collide; `picture` draws the matrix; `watch` looks
 //! again and again and tells what has changed.
 
 mod look;

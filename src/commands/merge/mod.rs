@@ -1,8 +1,8 @@
 //! `cx merge`
 //!
-//! The way of a batch: [`select`] the jobs and their tips, plan them in memory,
-//! let the gates hold back what must not land, [`seal`] the commits (hooks,
-//! editor, signatures), [`land`] them, write that into the ledger, [`report`].
+//! The way of a batch: `select` the jobs and their tips, plan them in memory,
+//! let the gates hold back what must not land, `seal` the commits (hooks,
+//! editor, signatures), `land` them, write that into the ledger, `report`.
 //! Until it lands nothing but objects has changed.
 
 mod bisect;
