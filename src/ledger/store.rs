@@ -220,6 +220,16 @@ impl JobFiles {
         private_dir(&self.tmp()).map_err(at("create", &self.tmp()))
     }
 
+    /// Removes what the worker left in its `TMPDIR`. An empty one stays until the
+    /// job is cleaned: some file systems make whoever deletes a file pay for it
+    /// with the next files that are made.
+    pub fn empty_tmp(&self) {
+        let tmp = self.tmp();
+        if fs::read_dir(&tmp).is_ok_and(|mut entries| entries.next().is_some()) {
+            let _ = fs::remove_dir_all(&tmp);
+        }
+    }
+
     /// Creates one of the job's files, empty, private to its owner.
     pub fn create(path: &Path) -> Result<File, StoreError> {
         let mut options = OpenOptions::new();

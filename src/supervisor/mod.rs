@@ -187,7 +187,7 @@ impl Supervisor {
         lock.unlock()?;
         drop(lock);
         crash::point("unlocked");
-        let _ = std::fs::remove_dir_all(self.files.tmp());
+        self.files.empty_tmp();
         self.store.refresh_snapshot();
         Ok(())
     }

@@ -120,7 +120,7 @@ pub(super) fn run(
         store.append(id, &Event::Cleaned(Cleaned { tree: true, files: false, kept: None }))?;
     }
     File::from(lock).unlock()?;
-    let _ = fs::remove_dir_all(files.tmp());
+    files.empty_tmp();
     Ok(())
 }
 
