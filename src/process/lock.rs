@@ -26,15 +26,15 @@ use nix::{
     libc,
 };
 
+/// Opens the lock file at `path` for who means to hold it, and makes it if it is
+/// not there.
+fn open_for_holding(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
 /// Creates the lock file of a new job and locks it.
 pub fn create(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)?;
+    let file = open_for_holding(path)?;
     file.lock()?;
     Ok(file)
 }
@@ -55,13 +55,7 @@ pub fn is_held(path: &Path) -> io::Result<bool> {
 /// Takes over the lock of a job whose supervisor is dead: `None` when it is
 /// held after all.
 pub fn claim(path: &Path) -> io::Result<Option<File>> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)?;
+    let file = open_for_holding(path)?;
     let mut tries = 0_u32;
     loop {
         match file.try_lock() {
