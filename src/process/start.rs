@@ -104,7 +104,7 @@ pub enum Input {
 /// A worker that is to be started.
 #[derive(Clone, Debug)]
 pub struct WorkerCommand {
-    /// Absolute.
+    /// Absolute, or relative to `dir`.
     pub program: PathBuf,
     /// Without the program itself.
     pub args: Vec<OsString>,
@@ -137,7 +137,10 @@ impl WorkerCommand {
     pub fn start(&self) -> io::Result<Worker> {
         let append =
             |path: &Path| OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-        let mut expression = duct::cmd(&self.program, &self.args).dir(&self.dir).unchecked();
+        // Where it is relative it is meant from where the worker stands, and not from
+        // where we do.
+        let program = self.dir.join(&self.program);
+        let mut expression = duct::cmd(program, &self.args).dir(&self.dir).unchecked();
         expression = match &self.stdin {
             Input::Null => expression.stdin_null(),
             Input::File(path) => expression.stdin_file(File::open(path)?),

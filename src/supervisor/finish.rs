@@ -12,10 +12,7 @@ use crate::{
     git::{self, CommitMessage, Oid, Place, commit, diff},
     job::{Outcome, WorkerExit},
     ledger::{Exited, JobFiles, Note, Spawned, Store, Tree},
-    process::{
-        crash,
-        start::{Input, WorkerCommand},
-    },
+    process::crash,
     ui,
 };
 
@@ -108,20 +105,8 @@ impl Supervisor {
         let Some(probe) = backend::sandbox_probe(self.spec.backend, program) else { return Ok(()) };
         let log = self.files.dir().join("sandbox.log");
         // Whether it starts can depend on the folder.
-        let folder = self.start_folder();
-        let mut env = self.worker_env();
-        env.extend(probe.env);
-        let command = WorkerCommand {
-            program: probe.program,
-            args: probe.args,
-            dir: folder,
-            env,
-            env_remove: super::prepare::scrubbed(),
-            stdin: Input::Null,
-            stdout: log.clone(),
-            stderr: log.clone(),
-            confine: None,
-        };
+        let mut command = self.step(probe.program, probe.args, self.start_folder(), &log);
+        command.env.extend(probe.env);
         let watched = self.watch(command.start()?, &[&log])?;
         if watched.exit == Some(WorkerExit::Code(0)) {
             return Ok(());

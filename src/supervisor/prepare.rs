@@ -1,7 +1,11 @@
 //! Before the worker starts: a writer's worktree, what comes along into it, and
 //! the setup command.
 
-use std::{path::Path, time::Instant};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use super::{Stop, Supervisor, SupervisorError};
 use crate::{
@@ -91,27 +95,39 @@ impl Supervisor {
         }
     }
 
+    /// A step of the job besides its worker: its environment is the worker's, and
+    /// all that it puts out goes to one log.
+    pub(super) fn step(
+        &self,
+        program: PathBuf,
+        args: Vec<OsString>,
+        dir: PathBuf,
+        log: &Path,
+    ) -> WorkerCommand {
+        WorkerCommand {
+            program,
+            args,
+            dir,
+            env: self.worker_env(),
+            env_remove: scrubbed(),
+            stdin: Input::Null,
+            stdout: log.to_owned(),
+            stderr: log.to_owned(),
+            confine: None,
+        }
+    }
+
     /// Runs the setup command in the worktree, watched as the worker is.
     fn set_up(&mut self, tree: &Tree) -> Result<Result<(), Stop>, SupervisorError> {
         let [program, args @ ..] = self.spec.setup.as_slice() else { return Ok(Ok(())) };
         let log = self.files.setup_log();
-        let folder = Path::new(&tree.path);
         let program = match crate::backend::program::locate_word(program.as_ref(), &path_variable())
         {
             Ok(program) => program,
             Err(error) => return Ok(Err(Stop::not_started(format!("setup: {error}")))),
         };
-        let command = WorkerCommand {
-            program,
-            args: args.iter().map(Into::into).collect(),
-            dir: folder.to_owned(),
-            env: self.worker_env(),
-            env_remove: scrubbed(),
-            stdin: Input::Null,
-            stdout: log.clone(),
-            stderr: log.clone(),
-            confine: None,
-        };
+        let args = args.iter().map(Into::into).collect();
+        let command = self.step(program, args, PathBuf::from(&tree.path), &log);
         let worker = match command.start() {
             Ok(worker) => worker,
             Err(error) => return Ok(Err(Stop::not_started(format!("setup: {error}")))),
@@ -133,7 +149,7 @@ impl Supervisor {
 
     /// What every process of the job has in its environment on top of what its
     /// spawner had.
-    pub(super) fn worker_env(&self) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
+    pub(super) fn worker_env(&self) -> Vec<(OsString, OsString)> {
         let mut env = vec![
             ("CX_JOB".into(), self.id.0.to_string().into()),
             ("CX_JOB_ID".into(), self.spec.id.clone().into()),
@@ -152,6 +168,6 @@ pub(super) fn scrubbed() -> Vec<String> {
     git::SCRUBBED.iter().map(|name| (*name).to_owned()).chain(["CX_CRASH_AT".to_owned()]).collect()
 }
 
-pub(super) fn path_variable() -> std::ffi::OsString {
+pub(super) fn path_variable() -> OsString {
     std::env::var_os("PATH").unwrap_or_default()
 }

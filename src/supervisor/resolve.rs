@@ -9,10 +9,7 @@ use crate::{
     git::{self, GitError, Oid, Place, merge},
     job::{Outcome, WorkerExit},
     ledger::{Exited, Resolves, Tree},
-    process::{
-        crash,
-        start::{Input, WorkerCommand},
-    },
+    process::crash,
 };
 
 /// A commit out of the ledger.
@@ -46,17 +43,8 @@ impl Supervisor {
                 return Ok(());
             }
         };
-        let command = WorkerCommand {
-            program: Path::new(&tree.path).join(program),
-            args: args.iter().map(Into::into).collect(),
-            dir: tree.path.clone().into(),
-            env: self.worker_env(),
-            env_remove: prepare::scrubbed(),
-            stdin: Input::Null,
-            stdout: log.clone(),
-            stderr: log.clone(),
-            confine: None,
-        };
+        let args = args.iter().map(Into::into).collect();
+        let command = self.step(program, args, tree.path.clone().into(), &log);
         let worker = match command.start() {
             Ok(worker) => worker,
             Err(error) => {

@@ -171,3 +171,21 @@ fn a_writer_leaves_the_checkout_as_it_was() {
     assert_eq!(sandbox.cx(["logs", "w"]).ok().stdout(), "A repository to work in.\nREADME.md\n");
     assert!(before == state(), "the checkout or its index has changed");
 }
+
+#[test]
+fn a_program_of_the_repository_is_meant_from_where_the_worker_stands() {
+    let sandbox = Sandbox::new();
+    sandbox.write("sub/tool", "#!/bin/sh\necho \"$1 in $(basename \"$PWD\")\"\n");
+    sandbox.git(["add", "--all"]);
+    sandbox.git(["update-index", "--chmod=+x", "sub/tool"]);
+    sandbox.git(["commit", "--quiet", "--message=A tool"]);
+    sandbox.sh("chmod +x sub/tool").ok();
+    for mode in ["--write", "--read"] {
+        let mut command = sandbox.cx_command(["spawn", "-b", "sh", mode, "--", "./tool", "ran"]);
+        command.current_dir(sandbox.repo().join("sub"));
+        sandbox.run(command).ok();
+        sandbox.cx(["wait", "%+"]).ok();
+        let said = sandbox.cx(["collect", "%+", "--format", "{message}"]).ok().stdout();
+        assert_eq!(said, "ran in sub\n", "{mode}");
+    }
+}
