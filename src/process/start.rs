@@ -34,6 +34,9 @@ pub const SUPERVISE: &str = "__supervise";
 /// The hidden verb that finds a new supervisor for a lost job.
 pub const RECOVER: &str = "__recover";
 
+/// The hidden verb that works through a run that was detached.
+pub const RUN: &str = "__run";
+
 /// This binary, also when it was replaced meanwhile.
 pub fn own_binary() -> PathBuf {
     match env::current_exe() {
@@ -50,6 +53,19 @@ pub fn supervisor(args: &[&OsStr], id: &str, lock: File) -> io::Result<()> {
     let mut command = Command::new(own_binary());
     command.arg0("cx").arg(SUPERVISE).args(args).env("CX_JOB_ID", id);
     command.stdin(Stdio::from(lock)).stdout(Stdio::null()).stderr(Stdio::null());
+    let mask = signals::block_all()?;
+    let started = command.spawn();
+    signals::restore(mask)?;
+    // Not waited for: it outlives us, and init reaps it.
+    started.map(drop)
+}
+
+/// Starts a process that works through a run, with `args` behind the hidden verb,
+/// and hands it the run's `lock`. What it says goes to `log`.
+pub fn runner(args: &[&OsStr], lock: File, log: File) -> io::Result<()> {
+    let mut command = Command::new(own_binary());
+    command.arg0("cx").arg(RUN).args(args).stdin(Stdio::from(lock));
+    command.stdout(Stdio::from(log.try_clone()?)).stderr(Stdio::from(log));
     let mask = signals::block_all()?;
     let started = command.spawn();
     signals::restore(mask)?;

@@ -4,11 +4,14 @@
 //! slow (worktree, queueing) is left to the supervisor. A crash leaves a draft
 //! folder, or a job whose supervisor never came, which is then found lost.
 
+mod checks;
 mod group;
 mod plan;
+mod planned;
 mod resolver;
 mod task;
 
+pub(super) use planned::{Begun, Spawner, Work};
 pub(super) use resolver::{Resolver, resolver};
 
 use std::{
@@ -239,7 +242,9 @@ fn launch(
         job.start(session)?;
         crash::point("supervisor-started");
         for note in &plan.notes {
-            ui::warn(note);
+            if !plan.quiet {
+                ui::warn(note);
+            }
             session
                 .store
                 .append(job.id, &Event::Note(Note { text: note.clone() }))

@@ -4,11 +4,12 @@ use std::{fs, io::Read, path::Path, time::Duration};
 
 use super::{
     SpawnArgs,
+    checks::Checks,
     group::{self, Variant},
     task::Task,
 };
 use crate::{
-    agent::{self, Agent, ContextPack, Folders, PromptParts},
+    agent::{Agent, ContextPack, PromptParts},
     backend,
     commands::{
         session::{Session, git, label, store},
@@ -16,11 +17,11 @@ use crate::{
     },
     failure::Failure,
     git::{
-        Head, Oid, Place, Repo,
+        Oid, Place, Repo,
         scope::{self, Scope},
     },
-    job::{BackendKind, JobName, Mode, slug},
-    ledger::{Head as LedgerHead, Resolves, Spawned, Tree},
+    job::{BackendKind, JobId, JobName, Mode, slug},
+    ledger::{Head as LedgerHead, Job, Resolves, Spawned, TaskOf, Tree},
 };
 
 /// A job whose input is good.
@@ -32,6 +33,8 @@ pub(super) struct Plan {
     /// Base commit and prefix of a writer.
     base: Option<(String, String)>,
     pub(super) notes: Vec<String>,
+    /// The notes are for the ledger alone.
+    pub(super) quiet: bool,
     /// `--allow-overlap`.
     may_overlap: bool,
 }
@@ -43,10 +46,10 @@ impl Plan {
         session: &Session,
         settings: &Settings,
     ) -> Result<Vec<Self>, Failure> {
-        let mut stdin = None;
+        let mut checks = Checks::default();
         let mut plans = Vec::new();
         for variant in group::variants(args)? {
-            plans.push(Self::check(args, &variant, session, settings, &mut stdin)?);
+            plans.push(Self::check(args, &variant, session, settings, &mut checks)?);
         }
         if plans.len() > 1 {
             let group = plans.first().map(|plan| plan.spec.id.clone());
@@ -88,17 +91,17 @@ impl Plan {
         Ok(())
     }
 
-    fn check(
+    pub(super) fn check(
         args: &SpawnArgs,
         variant: &Variant,
         session: &Session,
         settings: &Settings,
-        stdin: &mut Option<Vec<u8>>,
+        checks: &mut Checks,
     ) -> Result<Self, Failure> {
         let checkout = session.place.as_ref().and_then(|place| place.checkout.clone());
         let config = &settings.config;
         let agent = match &variant.agent {
-            Some(name) => Some(find_agent(name, session, checkout.as_deref())?),
+            Some(name) => Some(checks.agent(name, session)?),
             None => None,
         };
         let agent = agent.as_ref();
@@ -112,7 +115,7 @@ impl Plan {
         if args.is_group() {
             group::require_writer(mode)?;
         }
-        let task = Task::read(args, backend, stdin)?;
+        let task = Task::read(args, backend, &mut checks.stdin)?;
         let scope = if args.scope.is_empty() {
             agent.map(|agent| agent.scope.clone()).unwrap_or_default()
         } else {
@@ -124,7 +127,7 @@ impl Plan {
             backend::check_prompt(backend, &prompt)
                 .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
         }
-        let program = settings.program(backend, task.argv.first(), mode, &session.cwd)?;
+        let program = checks.program(backend, task.argv.first(), mode, (session, settings))?;
         let named = args.name.is_some();
         let name = match &args.name {
             Some(word) => JobName::new(word).map_err(|e| {
@@ -134,11 +137,7 @@ impl Plan {
             None => default_name(agent, backend, &task),
         };
         let base = match mode {
-            Mode::Writer => {
-                let base = writer_base(args, session)?;
-                readable(session, &base, &scope)?;
-                Some(base)
-            }
+            Mode::Writer => Some(checks.base(args, &scope, session)?),
             Mode::Reader => {
                 reader_base(args)?;
                 None
@@ -202,6 +201,7 @@ impl Plan {
             named,
             base,
             notes,
+            quiet: false,
             may_overlap: args.allow_overlap,
         })
     }
@@ -212,12 +212,25 @@ impl Plan {
         session: &Session,
         settings: &Settings,
     ) -> Result<BackendKind, Failure> {
-        let checkout = session.place.as_ref().and_then(|place| place.checkout.clone());
         let agent = match &args.agent {
-            Some(name) => Some(find_agent(name, session, checkout.as_deref())?),
+            Some(name) => Some(Checks::default().agent(name, session)?),
             None => None,
         };
         choose_backend(args.backend.as_deref(), agent.as_ref(), settings.config.backend)
+    }
+
+    /// Makes it the job of a run's task. Whoever runs it has told its notes once.
+    pub(super) fn belong(&mut self, name: JobName, run: &str, task: TaskOf, after: Vec<JobId>) {
+        self.spec.name = name;
+        self.spec.run = Some(run.to_owned());
+        self.spec.task = Some(task);
+        self.spec.after = after;
+        self.quiet = true;
+    }
+
+    /// What would stand in the ledger, but for what is settled when it starts.
+    pub(super) fn into_spec(self) -> Spawned {
+        self.spec
     }
 
     /// Makes it a resolver, which stands at the top of its worktree.
@@ -244,10 +257,7 @@ impl Plan {
         };
         let place = session.repository("a writer")?;
         let folder = settings.worktree_folder(place);
-        let repo = Repo::open(place);
-        if !self.may_overlap && !spec.scope.is_empty() {
-            self.refuse_overlap(session, &repo)?;
-        }
+        self.refuse_overlap(session)?;
         spec.name = self.free_name(session, head, &|name| occupied(place, settings, name))?;
         spec.tree = Some(Tree {
             path: path_text(&folder.join(spec.name.as_str()))?,
@@ -258,30 +268,39 @@ impl Plan {
         Ok(spec)
     }
 
-    /// Refuses a scope in which a live writer may be at work. Those of its own
+    /// The live writer that may be at work in its scope, and where. Those of its own
     /// group do not count: only one of them is picked.
-    fn refuse_overlap(&self, session: &Session, repo: &Repo) -> Result<(), Failure> {
-        let Some((base, prefix)) = &self.base else { return Ok(()) };
+    pub(super) fn overlap(&self, session: &Session) -> Result<Option<(Job, String)>, Failure> {
+        let Some((base, prefix)) = &self.base else { return Ok(None) };
+        if self.may_overlap || self.spec.scope.is_empty() {
+            return Ok(None);
+        }
+        let repo = Repo::open(session.repository("a writer")?);
         let base = Oid::new(base).map_err(|e| Failure::internal(e.to_string()))?;
         let mine = Scope { prefix: Path::new(prefix), specs: &self.spec.scope };
         let state = session.store.state().map_err(store)?;
-        for job in state.jobs.values().filter(|job| job.is_live()) {
+        for job in state.jobs.into_values().filter(Job::is_live) {
             let Some(tree) = &job.spec.tree else { continue };
             let theirs = Scope { prefix: Path::new(&tree.prefix), specs: &job.spec.scope };
-            let Some(what) = scope::overlap(repo.place(), &base, mine, theirs).map_err(git)? else {
-                continue;
-            };
-            let (mine, theirs) = (mine.specs.join(" "), theirs.specs.join(" "));
-            let (name, other) = (&self.spec.name, label(job));
-            return Err(Failure::usage(format!(
-                "the scope of {name} ({mine}) overlaps with that of {other} ({theirs}), in {what}; nothing was started"
-            ))
-            .hint(format!(
-                "narrow the scope, wait for it (cx wait {}), or give --allow-overlap",
-                job.spec.name
-            )));
+            if let Some(what) = scope::overlap(repo.place(), &base, mine, theirs).map_err(git)? {
+                return Ok(Some((job, what.to_string())));
+            }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Refuses a scope in which a live writer may be at work.
+    fn refuse_overlap(&self, session: &Session) -> Result<(), Failure> {
+        let Some((job, what)) = self.overlap(session)? else { return Ok(()) };
+        let (mine, theirs) = (self.spec.scope.join(" "), job.spec.scope.join(" "));
+        let (name, other) = (&self.spec.name, label(&job));
+        Err(Failure::usage(format!(
+            "the scope of {name} ({mine}) overlaps with that of {other} ({theirs}), in {what}; nothing was started"
+        ))
+        .hint(format!(
+            "narrow the scope, wait for it (cx wait {}), or give --allow-overlap",
+            job.spec.name
+        )))
     }
 
     /// The job's name: as it was given, or with a suffix where cx chose it.
@@ -345,30 +364,6 @@ fn occupied(place: &Place, settings: &Settings, name: &str) -> Result<Option<Str
     Ok(there.then(|| format!("{} exists already", path.display())))
 }
 
-/// Whether git understands the pathspecs.
-fn readable(session: &Session, base: &(String, String), specs: &[String]) -> Result<(), Failure> {
-    if specs.is_empty() {
-        return Ok(());
-    }
-    let place = session.repository("a writer")?;
-    let oid = Oid::new(&base.0).map_err(|e| Failure::internal(e.to_string()))?;
-    let scope = Scope { prefix: Path::new(&base.1), specs };
-    scope::files(place, &oid, scope).map(drop).map_err(|e| {
-        Failure::usage(format!("--scope is no pathspec that git understands: {e}"))
-            .hint("`git help glossary` describes pathspecs")
-    })
-}
-
-fn find_agent(name: &str, session: &Session, checkout: Option<&Path>) -> Result<Agent, Failure> {
-    let folders = Folders { checkout, config_home: &session.roots.config_home };
-    let agent = agent::find(name, &folders)
-        .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
-    if agent.needs_trust() {
-        Settings::require_trusted_agent(session, name)?;
-    }
-    Ok(agent)
-}
-
 /// What the worker reads. A script is never dressed up.
 fn compose(
     args: &SpawnArgs,
@@ -425,28 +420,6 @@ fn default_name(agent: Option<&Agent>, backend: BackendKind, task: &Task) -> Job
     slug(&text)
 }
 
-/// The commit that a writer starts from, and its folder below the worktree's top.
-fn writer_base(args: &SpawnArgs, session: &Session) -> Result<(String, String), Failure> {
-    let place = session.repository("a writer")?;
-    let repo = Repo::open(place);
-    let oid = match &args.base {
-        Some(rev) => repo.resolve_commit(rev).map_err(|e| {
-            Failure::usage(e.to_string())
-                .hint("--base takes a branch, a tag or a commit; `git branch -a` lists branches")
-        })?,
-        None => match repo.head().map_err(git)? {
-            Head::Branch { oid, .. } | Head::Detached(oid) => oid,
-            Head::Unborn(name) => {
-                return Err(Failure::usage(format!(
-                    "branch '{name}' has no commits yet, so a writer has nothing to start from"
-                ))
-                .hint("make a first commit: git commit --allow-empty -m start"));
-            }
-        },
-    };
-    Ok((oid.as_str().to_owned(), path_text(&place.prefix)?))
-}
-
 /// Options of writers are not passed over in silence.
 fn reader_base(args: &SpawnArgs) -> Result<(), Failure> {
     let given = [
@@ -463,7 +436,7 @@ fn reader_base(args: &SpawnArgs) -> Result<(), Failure> {
     }
 }
 
-fn path_text(path: &Path) -> Result<String, Failure> {
+pub(super) fn path_text(path: &Path) -> Result<String, Failure> {
     path.to_str().map(str::to_owned).ok_or_else(|| {
         Failure::usage(format!(
             "the path {} is not UTF-8, and the ledger cannot hold it",
