@@ -80,6 +80,9 @@ pub enum Color {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Spawn(Box<commands::spawn::SpawnArgs>),
+    Run(commands::run::RunArgs),
+    Status(commands::status::StatusArgs),
+    Runs(commands::runs::RunsArgs),
     Jobs(commands::jobs::JobsArgs),
     Wait(commands::wait::WaitArgs),
     Collect(commands::collect::CollectArgs),

@@ -80,6 +80,18 @@ pub fn helper(verb: &str, args: &[&OsStr]) -> io::Result<bool> {
     Ok(command.status()?.success())
 }
 
+/// Runs this binary with these arguments to its end, where we stand and with our
+/// streams; `capture` takes its stdout. Whether it ended well.
+pub fn own(args: &[String], capture: bool) -> io::Result<(bool, Option<Vec<u8>>)> {
+    let mut command = Command::new(own_binary());
+    command.arg0("cx").args(args).stdin(Stdio::null());
+    if !capture {
+        return Ok((command.status()?.success(), None));
+    }
+    let output = command.stderr(Stdio::inherit()).output()?;
+    Ok((output.status.success(), Some(output.stdout)))
+}
+
 /// What a supervisor does first: leaves the terminal's session, takes the lock
 /// out of stdin, stands in no folder that somebody may want to remove, and
 /// holds nothing open that its spawner had open: whoever reads from a pipe that

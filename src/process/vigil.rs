@@ -8,9 +8,11 @@
 //! Pure waiting: nothing is written, so a crash leaves nothing.
 
 use std::{
+    collections::HashMap,
     io::{self, Read, Write},
     os::{fd::AsFd, unix::net::UnixStream},
     path::{Path, PathBuf},
+    sync::mpsc,
     thread,
     time::Instant,
 };
@@ -19,16 +21,18 @@ use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
-        inotify::{AddWatchFlags, InitFlags, Inotify},
-        signal::Signal,
+        inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor},
+        signal::{SigSet, Signal},
     },
 };
 
 use super::lock;
 
 /// What has happened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roused {
+    /// The numbers of the locks that have become free.
+    pub freed: Vec<u64>,
     /// How often Ctrl-C was pressed.
     pub interrupts: u32,
     /// How often TERM came.
@@ -39,8 +43,11 @@ pub struct Roused {
 #[derive(Debug)]
 pub struct Vigil {
     written: Inotify,
-    freed: UnixStream,
-    free: UnixStream,
+    followed: HashMap<u64, WatchDescriptor>,
+    wake: UnixStream,
+    waker: UnixStream,
+    freed: mpsc::Receiver<u64>,
+    free: mpsc::Sender<u64>,
     interrupt: UnixStream,
     terminate: UnixStream,
 }
@@ -51,10 +58,11 @@ impl Vigil {
     pub fn keep(file: &Path) -> io::Result<Self> {
         let written = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
         written.add_watch(file, AddWatchFlags::IN_MODIFY)?;
-        let (freed, free) = UnixStream::pair()?;
-        freed.set_nonblocking(true)?;
-        // Whoever frees a lock must not hang where nobody listens any more.
-        free.set_nonblocking(true)?;
+        let (wake, waker) = UnixStream::pair()?;
+        wake.set_nonblocking(true)?;
+        // Whoever sees a lock freed must not hang where nobody listens any more.
+        waker.set_nonblocking(true)?;
+        let (free, freed) = mpsc::channel();
         let listen = |signal: Signal| -> io::Result<UnixStream> {
             let (reader, writer) = UnixStream::pair()?;
             reader.set_nonblocking(true)?;
@@ -64,19 +72,48 @@ impl Vigil {
         let unread = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
         signal_hook::flag::register(Signal::SIGHUP as i32, unread)?;
         let (interrupt, terminate) = (listen(Signal::SIGINT)?, listen(Signal::SIGTERM)?);
-        Ok(Self { written, freed, free, interrupt, terminate })
+        // A detached runner is started with all signals blocked.
+        SigSet::empty().thread_set_mask()?;
+        Ok(Self {
+            written,
+            followed: HashMap::new(),
+            wake,
+            waker,
+            freed,
+            free,
+            interrupt,
+            terminate,
+        })
     }
 
-    /// Also wakes once the lock at `path` is free.
-    pub fn until_free(&self, path: PathBuf) -> io::Result<()> {
-        let mut free = self.free.try_clone()?;
+    /// Also wakes once the lock at `path` is free, and gives its number then.
+    pub fn until_free(&self, path: PathBuf, number: u64) -> io::Result<()> {
+        let (free, mut waker) = (self.free.clone(), self.waker.try_clone()?);
         thread::Builder::new().stack_size(64 * 1024).spawn(move || {
             // A lock that cannot be waited for is as good as free: whoever is woken
             // then looks at the ledger.
             let _ = lock::wait(&path);
-            let _ = free.write_all(&[0]);
+            let _ = free.send(number);
+            let _ = waker.write_all(&[0]);
         })?;
         Ok(())
+    }
+
+    /// Also wakes when a file in `folder` is written, until [`Vigil::leave`] is told
+    /// the same number.
+    pub fn follow(&mut self, folder: &Path, number: u64) -> io::Result<()> {
+        let flags = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE;
+        let watch = self.written.add_watch(folder, flags)?;
+        self.followed.insert(number, watch);
+        Ok(())
+    }
+
+    /// Follows this folder no longer, if it was followed.
+    pub fn leave(&mut self, number: u64) {
+        if let Some(watch) = self.followed.remove(&number) {
+            // It is gone with its folder.
+            let _ = self.written.rm_watch(watch);
+        }
     }
 
     /// Sleeps until something has happened or `deadline` has passed.
@@ -93,7 +130,7 @@ impl Vigil {
         };
         let mut fds = [
             PollFd::new(self.written.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.freed.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.interrupt.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.terminate.as_fd(), PollFlags::POLLIN),
         ];
@@ -108,8 +145,9 @@ impl Vigil {
                 Err(e) => return Err(e.into()),
             }
         }
-        drain(&mut self.freed)?;
+        drain(&mut self.wake)?;
         Ok(Roused {
+            freed: self.freed.try_iter().collect(),
             interrupts: drain(&mut self.interrupt)?,
             terminations: drain(&mut self.terminate)?,
         })

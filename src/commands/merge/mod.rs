@@ -56,6 +56,10 @@ pub struct MergeArgs {
     #[arg(value_name = "JOB", add = super::completions::finished_writer())]
     pub(super) jobs: Vec<String>,
 
+    /// The writers of this run
+    #[arg(long, value_name = "RUN", conflicts_with = "jobs", add = super::completions::any_run())]
+    pub(super) run: Option<String>,
+
     /// Merge into this branch; it is made from HEAD if it does not exist
     #[arg(long, value_name = "BRANCH", add = super::completions::branch())]
     into: Option<String>,
@@ -157,7 +161,7 @@ impl MergeArgs {
 /// Runs the verb.
 pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
     refuse_in_worker("merge")?;
-    let session = Session::open()?;
+    let session = Session::open()?.narrowed(args.run.as_deref())?;
     let place = session.repository("merge")?;
     recover(&session, place)?;
     if args.undo {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{SpawnArgs, plan::path_text};
+use super::{SpawnArgs, plan::path_text, task::Task};
 use crate::{
     agent::{self, Agent, Folders},
     commands::{
@@ -29,6 +29,10 @@ type Base = (String, String);
 pub(super) struct Checks {
     /// What was read there, for the next job of a group.
     pub(super) stdin: Option<Vec<u8>>,
+    /// What the next job is to do, where nobody typed it.
+    pub(super) given: Option<Task>,
+    /// Where writers start that are not told otherwise; HEAD if nothing is said.
+    pub(super) head: Option<String>,
     agents: HashMap<String, Agent>,
     programs: HashMap<(BackendKind, Option<String>, Mode), PathBuf>,
     bases: HashMap<Option<String>, Base>,
@@ -69,11 +73,12 @@ impl Checks {
         scope: &[String],
         session: &Session,
     ) -> Result<Base, Failure> {
-        let base = if let Some(base) = self.bases.get(&args.base) {
+        let rev = args.base.as_ref().or(self.head.as_ref());
+        let base = if let Some(base) = self.bases.get(&rev.cloned()) {
             base.clone()
         } else {
-            let base = writer_base(args, session)?;
-            self.bases.insert(args.base.clone(), base.clone());
+            let base = writer_base(rev, session)?;
+            self.bases.insert(rev.cloned(), base.clone());
             base
         };
         let key = (base, scope.to_vec());
@@ -110,10 +115,10 @@ fn find_agent(name: &str, session: &Session, checkout: Option<&Path>) -> Result<
 }
 
 /// The commit that a writer starts from, and its folder below the worktree's top.
-fn writer_base(args: &SpawnArgs, session: &Session) -> Result<(String, String), Failure> {
+fn writer_base(rev: Option<&String>, session: &Session) -> Result<(String, String), Failure> {
     let place = session.repository("a writer")?;
     let repo = Repo::open(place);
-    let oid = match &args.base {
+    let oid = match rev {
         Some(rev) => repo.resolve_commit(rev).map_err(|e| {
             Failure::usage(e.to_string())
                 .hint("--base takes a branch, a tag or a commit; `git branch -a` lists branches")

@@ -115,7 +115,13 @@ impl Plan {
         if args.is_group() {
             group::require_writer(mode)?;
         }
-        let task = Task::read(args, backend, &mut checks.stdin)?;
+        let task = match checks.given.take() {
+            Some(task) => task,
+            None => Task::read(args, backend, &mut checks.stdin)?,
+        };
+        if backend != BackendKind::Sh && !task.argv.is_empty() {
+            return Err(Failure::usage("an argv is for the backend sh"));
+        }
         let scope = if args.scope.is_empty() {
             agent.map(|agent| agent.scope.clone()).unwrap_or_default()
         } else {
@@ -283,7 +289,7 @@ impl Plan {
             let Some(tree) = &job.spec.tree else { continue };
             let theirs = Scope { prefix: Path::new(&tree.prefix), specs: &job.spec.scope };
             if let Some(what) = scope::overlap(repo.place(), &base, mine, theirs).map_err(git)? {
-                return Ok(Some((job, what.to_string())));
+                return Ok(Some((job, what)));
             }
         }
         Ok(None)

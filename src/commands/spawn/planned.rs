@@ -8,6 +8,7 @@ use std::{num::NonZeroU64, slice, time::Duration};
 
 use super::{
     Launched, SpawnArgs, checks::Checks, group::Variant, launch, plan::Plan as CheckedPlan,
+    task::Task,
 };
 use crate::{
     commands::{session::Session, settings::Settings},
@@ -33,7 +34,7 @@ pub(in crate::commands) struct Work<'a> {
     pub(in crate::commands) mode: Option<Mode>,
     /// Pathspecs that it may touch, where the plan says so.
     pub(in crate::commands) scope: &'a [String],
-    /// Where a writer starts, if not from HEAD.
+    /// Where a writer starts, where the plan says so.
     pub(in crate::commands) base: Option<&'a str>,
     /// Wall-clock limit.
     pub(in crate::commands) timeout: Option<Duration>,
@@ -74,8 +75,15 @@ pub(in crate::commands) struct Spawner<'a> {
 }
 
 impl<'a> Spawner<'a> {
-    pub(in crate::commands) fn new(session: &'a Session, settings: &'a Settings) -> Self {
-        Self { session, settings, checks: Checks::default() }
+    /// Writers start from `head`, where it is known, unless they are told otherwise.
+    pub(in crate::commands) fn new(
+        session: &'a Session,
+        settings: &'a Settings,
+        head: Option<String>,
+    ) -> Self {
+        let mut checks = Checks::default();
+        checks.head = head;
+        Self { session, settings, checks }
     }
 
     /// Whether a job could be started for this, as far as can be told before its
@@ -102,11 +110,7 @@ impl<'a> Spawner<'a> {
     }
 
     fn plan(&mut self, work: &Work<'_>) -> Result<CheckedPlan, Failure> {
-        let prompt = if work.argv.is_empty() {
-            vec![work.prompt.clone().into()]
-        } else {
-            work.argv.iter().map(Into::into).collect()
-        };
+        self.checks.given = Some(Task::given(&work.prompt, &work.argv));
         let args = SpawnArgs {
             read: work.mode == Some(Mode::Reader),
             write: work.mode == Some(Mode::Writer),
@@ -115,7 +119,6 @@ impl<'a> Spawner<'a> {
             timeout: work.timeout,
             silence: work.silence,
             max_jobs: work.max_jobs,
-            prompt,
             ..SpawnArgs::default()
         };
         let variant = Variant {
