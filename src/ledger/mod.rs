@@ -22,7 +22,7 @@ mod store;
 
 pub use event::{
     Batch, Cleaned, Event, Exited, KillRequested, Merged, NotPicked, Note, Record, Resolves,
-    Running, Spawned, Started, Tree, Unmerged, VERSION, Waiting, Worktree, decode,
+    Running, Spawned, Started, Tree, Unmerged, VERSION, Waiting, Worktree, decode, glance,
 };
 pub use fold::{Job, Phase, State};
 pub use log::{Appender, FollowedState, Follower};
