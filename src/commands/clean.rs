@@ -119,7 +119,7 @@ fn wanted(session: &Session, args: &CleanArgs) -> Result<Vec<Job>, Failure> {
         let jobs = session.history()?.jobs.into_values();
         return Ok(jobs.filter(|job| !job.is_live() && !is_done(job) && old_enough(job)).collect());
     }
-    let jobs = session.jobs(&args.jobs)?;
+    let jobs = session.jobs_or_groups(&args.jobs)?;
     if let Some(live) = jobs.iter().find(|job| job.is_live()) {
         return Err(Failure::usage(format!("{} is not over; nothing was removed", label(live)))
             .hint(format!("cx kill {0} && cx clean {0}", live.spec.name)));
@@ -367,7 +367,7 @@ fn sweep_folders(session: &Session) -> Result<(), Failure> {
 /// merge is using it. Says whether there was one.
 fn clean_scratch(session: &Session, dry_run: bool) -> Result<bool, Failure> {
     let (Some(place), state) = (&session.place, session.store.dir()) else { return Ok(false) };
-    let Some(path) = super::merge::scratch(state) else { return Ok(false) };
+    let Some(path) = super::check::scratch(state) else { return Ok(false) };
     let failed = |e: std::io::Error| {
         Failure::internal(format!("cannot remove the scratch worktree {}: {e}", path.display()))
     };

@@ -17,17 +17,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use self::{
-    report::Row,
-    scope::Outside,
-    select::Chosen,
-    verify::{Check, Verifier},
-};
-pub(super) use self::{
-    select::branch_now,
-    verify::{scratch, verify_argv},
-};
+pub(super) use self::select::branch_now;
+use self::{report::Row, scope::Outside, select::Chosen, verify::Verifier};
 use super::{
+    check::verify_argv,
     resolve::{self, How},
     session::{Session, git, refuse_in_worker},
     settings::Settings,
@@ -177,7 +170,7 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
     let chosen = select::chosen(&repo, &target, args, jobs)?;
     let (mut chosen, mut held) = scope::gate(&repo, &target, args.outside, chosen)?;
     let candidates: Vec<Candidate> = chosen.iter().map(|one| one.candidate.clone()).collect();
-    let check = Check::wanted(&session, args)?;
+    let check = verify::wanted(&session, args)?;
     let order = if args.in_order { Order::AsGiven } else { Order::Most };
     let plan = merge::plan(&repo, &target.tip, &candidates, args.style(), order).map_err(git)?;
     // Here is the place for gates: each takes the plan and holds back more.
