@@ -55,6 +55,9 @@ struct Stays(String);
 pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
     refuse_in_worker("clean up")?;
     let session = Session::open()?;
+    if let Some(place) = session.place.as_ref().filter(|_| !args.dry_run) {
+        super::merge::settle(&session, place)?;
+    }
     let jobs = wanted(&session, args)?;
     let mut out = ui::out();
     let mut kept = false;
