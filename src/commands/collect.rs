@@ -129,7 +129,7 @@ pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
 
 fn wanted(session: &Session, args: &CollectArgs) -> Result<Vec<Job>, Failure> {
     if !args.jobs.is_empty() {
-        let jobs = session.jobs(&args.jobs)?;
+        let jobs = session.jobs_or_groups(&args.jobs)?;
         if let Some(live) = jobs.iter().find(|job| job.is_live()) {
             let status = view::status(live);
             return Err(Failure::new(

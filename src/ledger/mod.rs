@@ -16,6 +16,7 @@ mod check;
 mod event;
 mod fold;
 mod log;
+mod promise;
 mod segment;
 mod snapshot;
 mod store;
@@ -26,6 +27,7 @@ pub use event::{
 };
 pub use fold::{Job, Phase, State};
 pub use log::{Appender, FollowedState, Follower};
+pub use promise::Promise;
 pub use snapshot::Head;
 pub use store::{JobFiles, Store, StoreError};
 

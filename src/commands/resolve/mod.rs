@@ -7,7 +7,8 @@ use std::ffi::OsString;
 use clap::{Args, ValueHint};
 
 use super::{
-    merge::{branch_now, verify_argv},
+    check::verify_argv,
+    merge::branch_now,
     session::{Session, git, label, refuse_in_worker},
     settings::Settings,
     spawn::{Launched, Resolver, resolver},
