@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    agent::Places,
     config::Roots,
     failure::{Exit, Failure},
     git::{GitError, Place},
@@ -31,6 +32,8 @@ pub(super) struct Session {
     pub(super) roots: Roots,
     /// `CX_RUN`: narrows what "all jobs" means.
     pub(super) run: Option<String>,
+    /// `CODEX_AGENTS_DIR`: the bundle of agents that others use too.
+    codex_agents_dir: Option<PathBuf>,
     /// Lost jobs that could not be recovered, and were named once.
     warned: RefCell<BTreeSet<JobId>>,
 }
@@ -73,7 +76,20 @@ impl Session {
         };
         let run = env::var("CX_RUN").ok().filter(|run| !run.is_empty());
         let warned = RefCell::default();
-        Ok(Self { cwd, place, store: Store::new(dir), roots, run, warned })
+        let codex_agents_dir =
+            env::var_os("CODEX_AGENTS_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+        Ok(Self { cwd, place, store: Store::new(dir), roots, run, codex_agents_dir, warned })
+    }
+
+    /// Where agents lie; `agents_dir` is what `--agents-dir` says.
+    pub(super) fn places<'a>(&'a self, agents_dir: Option<&'a Path>) -> Places<'a> {
+        Places {
+            checkout: self.place.as_ref().and_then(|place| place.checkout.as_deref()),
+            config_home: &self.roots.config_home,
+            home: &self.roots.home,
+            agents_dir,
+            codex_agents_dir: self.codex_agents_dir.as_deref(),
+        }
     }
 
     /// The repository, or an error that says what `verb` needs it for.
