@@ -24,6 +24,7 @@ use super::{
     resolve::{self, How},
     session::{Session, git, label, refuse_in_worker},
     settings::Settings,
+    spawn::{Who, check_resolver},
 };
 use crate::{
     failure::{Exit, Failure},
@@ -108,6 +109,19 @@ pub struct MergeArgs {
     /// Give each job that conflicts to a new writer, which resolves it (see `cx resolve`)
     #[arg(long, conflicts_with = "dry_run")]
     resolve: bool,
+
+    /// With --resolve: the role to give to those writers
+    #[arg(short = 't', long, value_name = "AGENT", requires = "resolve", add = super::completions::agent())]
+    agent: Option<String>,
+
+    /// With --resolve: what does the work
+    #[arg(short, long, value_name = "BACKEND", requires = "resolve", add = super::completions::backend())]
+    backend: Option<String>,
+
+    /// With --resolve: the model, by the name the backend knows it by
+    #[arg(long, value_name = "MODEL", requires = "resolve")]
+    model: Option<String>,
+
     /// What becomes of a job's changes outside of its --scope: drop, keep, or refuse (as it is by default)
     ///
     /// refuse holds the job back and names its files. drop lands it without them,
@@ -145,6 +159,16 @@ impl MergeArgs {
             _ => Style::Merge,
         }
     }
+
+    /// Who resolves what conflicts.
+    fn resolver(&self) -> Who<'_> {
+        Who {
+            agent: self.agent.as_deref(),
+            backend: self.backend.as_deref(),
+            model: self.model.as_deref(),
+            command: &[],
+        }
+    }
 }
 
 /// Runs the verb.
@@ -179,6 +203,10 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
     let (mut chosen, mut held) = scope::gate(&repo, &target, args.outside, chosen)?;
     let candidates: Vec<Candidate> = chosen.iter().map(|one| one.candidate.clone()).collect();
     let check = verify::wanted(&session, args)?;
+    if args.resolve {
+        check_resolver(&session, args.resolver())
+            .map_err(|failure| Failure { message: unmerged(&failure.message), ..failure })?;
+    }
     let order = if args.in_order { Order::AsGiven } else { Order::Most };
     let plan = merge::plan(&repo, &target.tip, &candidates, args.style(), order).map_err(git)?;
     // Here is the place for gates: each takes the plan and holds back more.
@@ -251,7 +279,7 @@ fn give_away(
         if !row.is_resolvable() {
             continue;
         }
-        let how = How { verify: verify.clone(), ..How::default() };
+        let how = How { who: args.resolver(), verify: verify.clone() };
         match resolve::start(session, repo, &one.job, &target.branch, &plan.result, how) {
             Ok(started) => row.resolver = Some(started.into()),
             Err(failure) => {
@@ -306,6 +334,11 @@ fn recover(session: &Session, place: &Place) -> Result<bool, Failure> {
         ));
     }
     Ok(!settled.is_empty())
+}
+
+/// A resolver that cannot be started, said before anything has happened.
+fn unmerged(message: &str) -> String {
+    format!("{}; nothing was merged", message.trim_end_matches("; nothing was started"))
 }
 
 fn failure(error: MergeError) -> Failure {
