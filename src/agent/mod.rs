@@ -24,6 +24,7 @@ mod lookup;
 mod places;
 mod prompt;
 mod resolve;
+pub mod route;
 pub mod tools;
 mod triggers;
 
