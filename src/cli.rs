@@ -14,7 +14,8 @@ use crate::commands;
 const EXAMPLES: &str = "\
 Job specs:
   %3, 3, auth, au (a unique beginning), %+ (the last), %- (the one before),
-  and '[3] auth', which is what `cx spawn` prints
+  and '[3] auth', which is what `cx spawn` prints; for several jobs also the
+  name of a group: auth for auth-1, auth-2, ...
 
 Exit codes:
   0        all well

@@ -13,6 +13,7 @@ pub mod failure;
 pub mod git;
 pub mod job;
 pub mod ledger;
+pub mod plan;
 pub mod process;
 pub mod supervisor;
 pub mod ui;

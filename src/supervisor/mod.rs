@@ -43,6 +43,7 @@ use std::{
 };
 
 use crate::{
+    git::merge::Undecided,
     job::{JobId, Outcome, WorkerExit},
     ledger::{
         Event, Follower, JobFiles, Note, Spawned, Started, Store, StoreError, decode, glance,
@@ -61,6 +62,8 @@ struct Supervisor {
     requests: Follower,
     /// The last signal that somebody wants sent and that ends the job.
     kill: Option<i32>,
+    /// Of a resolver: what stood in conflict without markers.
+    undecided: Vec<Undecided>,
 }
 
 /// Why a job ends before its worker could.
@@ -166,6 +169,7 @@ fn run(call: Call) -> Result<(), SupervisorError> {
         lock,
         signals,
         kill: None,
+        undecided: Vec::new(),
     };
     supervisor.supervise()
 }

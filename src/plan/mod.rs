@@ -1,0 +1,121 @@
+//! Plans: tasks with needs between them, whatever file they were written in.
+//!
+//! A task map, a pipeline, a list of workers, phases and cx's own form all
+//! become one [`Plan`], which is checked whole before anything starts. Nothing
+//! here starts a job, reads an agent or looks at a repository: `commands`
+//! resolves the names and runs what is ready.
+//!
+//! Pure values: nothing here writes, so a crash leaves nothing.
+
+mod schedule;
+mod when;
+
+pub use schedule::{End, Schedule, State, Step, TaskIx};
+pub use when::{Ending, When, WhenError};
+
+use std::{
+    collections::BTreeMap,
+    num::{NonZeroU32, NonZeroU64},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::job::{BackendKind, Mode};
+
+/// A plan as it was read, with every form brought to one.
+///
+/// It survives serde unchanged: a run keeps the plan it runs as JSON.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Plan {
+    /// What the run is called after: the plan's own name, or its file's.
+    pub name: String,
+    /// Aliases that the plan defines: overrides as the file has them, each an
+    /// object with `agent` and what is laid over the definition.
+    pub aliases: BTreeMap<String, serde_json::Value>,
+    /// Values for `{{NAME}}`, under those of `--var`.
+    pub vars: BTreeMap<String, String>,
+    /// In the order of the file. Ids are unique.
+    pub tasks: Vec<Task>,
+    /// Names of the phases, where the file has them; [`Task::phase`] counts them.
+    pub phases: Vec<String>,
+    /// The most jobs of the repository that may run at once.
+    pub max_jobs: Option<NonZeroU64>,
+    /// Stop spawning at the first failure that is final.
+    pub fail_fast: bool,
+    /// Wall-clock limit of the whole run.
+    pub timeout: Option<Duration>,
+    /// What has to succeed on the merge of all writers; run as `cx merge
+    /// --verify` runs it, and only where the plan says that it merges.
+    pub verify: Option<String>,
+}
+
+/// One task of a plan.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Task {
+    /// Unique in the plan; letters, digits, `.`, `_` and `-`.
+    pub id: String,
+    /// The alias or agent as the file names it; none runs without a role.
+    pub alias: Option<String>,
+    /// What the worker is told; a template.
+    pub prompt: String,
+    /// For `sh`: a program and its arguments, in place of `prompt`.
+    pub argv: Vec<String>,
+    /// Tasks that have to succeed first, by id.
+    pub needs: Vec<String>,
+    /// Ids whose answers are appended under a heading, though no `{{results.ID}}`
+    /// names them. `needs`, unless the file says otherwise.
+    pub answers: Vec<String>,
+    /// Reader or writer, where the file says so.
+    pub mode: Option<Mode>,
+    /// What does the work, where the file says so.
+    pub backend: Option<BackendKind>,
+    /// The model, in the backend's own words.
+    pub model: Option<String>,
+    /// Pathspecs that a writer may touch.
+    pub scope: Vec<String>,
+    /// Where a writer starts, if not from HEAD and the work of its needs.
+    pub base: Option<String>,
+    /// Files the task is about, as the file has them.
+    pub files: Vec<String>,
+    /// Tools the task asks for.
+    pub tools: Vec<String>,
+    /// `type` of a task map: `analysis`, `edit`, ...; told to the worker.
+    pub kind: Option<String>,
+    /// Wall-clock limit of one attempt.
+    pub timeout: Option<Duration>,
+    /// How long an attempt may write nothing.
+    pub silence: Option<Duration>,
+    /// How often it is tried again after a failure, where the file says so.
+    pub retries: Option<u32>,
+    /// Turns, where the file limits them and the backend can.
+    pub max_turns: Option<NonZeroU32>,
+    /// It runs only where this holds; otherwise it is passed over, and what
+    /// needs it is not skipped for that.
+    pub when: Option<String>,
+    /// One task for each value; the ids get `-1`, `-2`, ... and `{{item}}` is the
+    /// value.
+    pub foreach: Option<Foreach>,
+    /// Which phase it belongs to, from 0.
+    pub phase: usize,
+    /// Its line in the file, from 1; 0 where it has none.
+    pub line: u64,
+}
+
+/// What a task is repeated over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Foreach {
+    /// These values.
+    Values(Vec<String>),
+    /// The lines, or the items of a JSON array, in the answer of a need. At most
+    /// `max`; more fail the task.
+    Answer {
+        /// The need.
+        of: String,
+        /// The most items.
+        max: NonZeroU32,
+    },
+}
