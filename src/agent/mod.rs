@@ -26,6 +26,7 @@ mod places;
 mod prompt;
 mod registry;
 mod resolve;
+pub mod route;
 pub mod tools;
 mod triggers;
 

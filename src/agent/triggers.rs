@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use serde::Serialize;
+
 /// The triggers of one agent: those of its definition, then those that its
 /// bundle's `triggers.json` gives it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,7 +26,8 @@ pub struct RegexTrigger {
 }
 
 /// How much a trigger counts against others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Priority {
     /// After all others.
     Low,

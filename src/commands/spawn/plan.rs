@@ -180,6 +180,7 @@ impl Plan {
                 agent: variant.agent.clone(),
                 model,
                 run: session.run.clone(),
+                task: None,
                 group: None,
                 cwd: utf8(&session.cwd)?,
                 checkout: checkout.as_deref().map(utf8).transpose()?,
