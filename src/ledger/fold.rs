@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::event::{Event, Exited, Merged, Record, Spawned, Worktree};
+use super::event::{Based, Event, Exited, Merged, Record, Spawned, Worktree};
 use crate::job::{Candidate, JobId, Mode, Outcome, ProcessRef};
 
 /// How far a job has come.
@@ -53,6 +53,10 @@ pub struct Job {
     /// Its worker's first process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<ProcessRef>,
+    /// Whose work its tree starts from, once that is settled. `spec.tree.base` is
+    /// the commit that it does start from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub based: Option<Based>,
     /// How its worktree was made, once it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worktree: Option<Worktree>,
@@ -103,6 +107,7 @@ impl Job {
             ended_at: None,
             supervisor: None,
             worker: None,
+            based: None,
             worktree: None,
             admitted,
             kill: None,
@@ -182,6 +187,12 @@ impl Job {
             Event::Admitted => {
                 self.phase = Phase::Starting;
                 self.admitted = true;
+            }
+            Event::Based(based) => {
+                if let Some(tree) = &mut self.spec.tree {
+                    tree.base.clone_from(&based.base);
+                }
+                self.based = Some(based);
             }
             Event::Worktree(worktree) => self.worktree = Some(worktree),
             Event::Note(note) => self.notes.push(note.text),

@@ -21,7 +21,7 @@ mod snapshot;
 mod store;
 
 pub use event::{
-    Batch, Cleaned, Event, Exited, KillRequested, Merged, NotPicked, Note, Record, Resolves,
+    Based, Batch, Cleaned, Event, Exited, KillRequested, Merged, NotPicked, Note, Record, Resolves,
     Running, Spawned, Started, Tree, Unmerged, VERSION, Waiting, Worktree, decode,
 };
 pub use fold::{Job, Phase, State};

@@ -180,7 +180,7 @@ fn of_no_account(line: &[u8]) -> Option<u64> {
     let start = line.get(..64)?;
     let at = start.windows(KEY.len()).position(|window| window == KEY)?;
     let rest = line.get(at + KEY.len()..)?;
-    let kinds = ["started", "running", "collected", "worktree", "note", "merged"];
+    let kinds = ["started", "running", "collected", "based", "worktree", "note", "merged"];
     let rest = kinds.iter().find_map(|kind| rest.strip_prefix(kind.as_bytes()))?;
     let rest = rest.strip_prefix(b"\",\"job\":")?;
     let digits = rest.split(|b| !b.is_ascii_digit()).next()?;

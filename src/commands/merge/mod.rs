@@ -5,6 +5,7 @@
 //! editor, signatures), `land` them, write that into the ledger, `report`.
 //! Until it lands nothing but objects has changed.
 
+mod along;
 mod bisect;
 mod land;
 mod report;
@@ -174,7 +175,7 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Failed);
     }
     let target = Target::find(&repo, args.into.as_deref()).map_err(failure)?;
-    let chosen = select::chosen(&repo, &target, args, jobs)?;
+    let chosen = select::chosen(&session, &repo, &target, args, jobs)?;
     let (mut chosen, mut held) = scope::gate(&repo, &target, args.outside, chosen)?;
     let candidates: Vec<Candidate> = chosen.iter().map(|one| one.candidate.clone()).collect();
     let check = Check::wanted(&session, args)?;
@@ -208,6 +209,7 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
         .zip(&plan.entries)
         .map(|(one, entry)| report::row(one, &entry.verdict))
         .collect();
+    report::say_along(&chosen, &mut rows);
     if !args.dry_run {
         if plan.lands_something() {
             land::land(&session, place, &target, &plan)?;
@@ -223,8 +225,9 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
     rows.extend(held.iter().map(report::held));
     chosen.append(&mut held);
     report::report(args, &chosen, &rows, &target, &plan.result, tries)?;
-    let held =
-        rows.iter().any(|row| !matches!(row.result, "merged" | "already-merged" | "no-changes"));
+    let held = rows.iter().any(|row| {
+        !matches!(row.result, "merged" | "merged-along" | "already-merged" | "no-changes")
+    });
     Ok(if held { Exit::Failed } else { Exit::Success })
 }
 
