@@ -8,11 +8,13 @@ mod limit;
 mod name;
 mod outcome;
 mod spec;
+mod template;
 
 pub use limit::{DurationError, parse_duration};
 pub use name::{JobName, NameError, slug};
 pub use outcome::{Outcome, Usage, WorkerExit};
 pub use spec::{Candidate, Spec, SpecError, resolve};
+pub use template::{Template, Unset, is_template_name};
 
 use std::fmt;
 

@@ -7,6 +7,12 @@
 //!
 //! Pure values: nothing here writes, so a crash leaves nothing.
 
+mod schedule;
+mod when;
+
+pub use schedule::{End, Schedule, State, Step, TaskIx};
+pub use when::{Ending, When, WhenError};
+
 use std::{
     collections::BTreeMap,
     num::{NonZeroU32, NonZeroU64},

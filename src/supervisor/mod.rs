@@ -45,6 +45,7 @@ use std::{
 };
 
 use crate::{
+    git::merge::Undecided,
     job::{JobId, Outcome, WorkerExit},
     ledger::{Cleaned, Event, Follower, JobFiles, Note, Spawned, Started, Store, StoreError},
     process::{crash, signals::Signals, start, tree},
@@ -63,6 +64,8 @@ struct Supervisor {
     kill: Option<i32>,
     /// Its worktree was made.
     has_tree: bool,
+    /// Of a resolver: what stood in conflict without markers.
+    undecided: Vec<Undecided>,
 }
 
 /// Why a job ends before its worker could.
@@ -169,6 +172,7 @@ fn run(call: Call) -> Result<(), SupervisorError> {
         signals,
         kill: None,
         has_tree: false,
+        undecided: Vec::new(),
     };
     supervisor.supervise()
 }
