@@ -7,6 +7,7 @@
 //!
 //! Pure values: nothing here writes, so a crash leaves nothing.
 
+mod read;
 mod schedule;
 mod when;
 

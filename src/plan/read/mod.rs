@@ -1,0 +1,2 @@
+//! From a file to a [`Plan`]: one module for each form.
+mod tree;
