@@ -80,6 +80,7 @@ pub enum Color {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Spawn(Box<commands::spawn::SpawnArgs>),
+    Run(Box<commands::run::RunArgs>),
     Jobs(commands::jobs::JobsArgs),
     Wait(commands::wait::WaitArgs),
     Collect(commands::collect::CollectArgs),
