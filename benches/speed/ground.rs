@@ -125,6 +125,7 @@ pub(crate) fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
         agent: None,
         model: None,
         run: None,
+        task: None,
         group: None,
         cwd: cwd.to_owned(),
         checkout: Some(cwd.to_owned()),

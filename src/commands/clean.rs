@@ -55,6 +55,9 @@ struct Stays(String);
 pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
     refuse_in_worker("clean up")?;
     let session = Session::open()?;
+    if let Some(place) = session.place.as_ref().filter(|_| !args.dry_run) {
+        super::merge::settle(&session, place)?;
+    }
     let jobs = wanted(&session, args)?;
     let mut out = ui::out();
     let mut kept = false;
@@ -119,7 +122,7 @@ fn wanted(session: &Session, args: &CleanArgs) -> Result<Vec<Job>, Failure> {
         let jobs = session.history()?.jobs.into_values();
         return Ok(jobs.filter(|job| !job.is_live() && !is_done(job) && old_enough(job)).collect());
     }
-    let jobs = session.jobs(&args.jobs)?;
+    let jobs = session.jobs_or_groups(&args.jobs)?;
     if let Some(live) = jobs.iter().find(|job| job.is_live()) {
         return Err(Failure::usage(format!("{} is not over; nothing was removed", label(live)))
             .hint(format!("cx kill {0} && cx clean {0}", live.spec.name)));
@@ -367,7 +370,7 @@ fn sweep_folders(session: &Session) -> Result<(), Failure> {
 /// merge is using it. Says whether there was one.
 fn clean_scratch(session: &Session, dry_run: bool) -> Result<bool, Failure> {
     let (Some(place), state) = (&session.place, session.store.dir()) else { return Ok(false) };
-    let Some(path) = super::merge::scratch(state) else { return Ok(false) };
+    let Some(path) = super::check::scratch(state) else { return Ok(false) };
     let failed = |e: std::io::Error| {
         Failure::internal(format!("cannot remove the scratch worktree {}: {e}", path.display()))
     };

@@ -5,7 +5,7 @@ use clap::Args;
 use super::session::{Session, store};
 use crate::{
     failure::{Exit, Failure},
-    ledger::{Event, Follower, Record, decode},
+    ledger::{Event, Follower, NO_JOB, Record, decode},
     process::watch::Watch,
     ui,
 };
@@ -89,7 +89,20 @@ fn sentence(record: &Record) -> String {
             Some(kept) => format!("cleaned; its work is kept at {kept}"),
             None => "cleaned".to_owned(),
         },
+        Event::RunStarted(r) => format!("run {} started: {}", r.run, ui::plural(r.tasks, "task")),
+        Event::RunRunning(r) if r.resumed => {
+            format!("run {} taken up again by pid {}", r.run, r.runner.pid)
+        }
+        Event::RunRunning(r) => format!("run {} has pid {}", r.run, r.runner.pid),
+        Event::RunRevised(r) => format!("run {} revised: {}", r.run, r.why),
+        Event::TaskSkipped(s) => format!("run {}: {} is skipped: {}", s.run, s.task, s.reason),
+        Event::RunStopping(s) => format!("run {} starts no more jobs ({})", s.run, s.by),
+        Event::RunEnded(e) => match &e.reason {
+            Some(reason) => format!("run {} {}: {reason}", e.run, e.outcome.as_str()),
+            None => format!("run {} {}", e.run, e.outcome.as_str()),
+        },
         Event::Unknown => "something that this version of cx does not know".to_owned(),
     };
-    format!("{}  {}  {}", ui::clock(record.at), record.job, ui::clean(&what))
+    let who = if record.job == NO_JOB { "--".to_owned() } else { record.job.to_string() };
+    format!("{}  {who}  {}", ui::clock(record.at), ui::clean(&what))
 }

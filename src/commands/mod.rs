@@ -3,6 +3,7 @@
 pub mod agents;
 pub mod apply;
 pub mod cd;
+mod check;
 pub mod clean;
 pub mod collect;
 pub mod compare;

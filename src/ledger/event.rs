@@ -8,6 +8,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::run::{RunEnded, RunRevised, RunRunning, RunStarted, RunStopping, TaskSkipped};
 use crate::job::{BackendKind, JobId, JobName, Mode, Outcome, ProcessRef, Usage, WorkerExit};
 
 /// The version that this cx writes. Readers take every version up to it, and
@@ -21,13 +22,13 @@ pub struct Record {
     pub version: u32,
     /// When it was written, UTC, to the millisecond.
     pub at: Timestamp,
-    /// The job it is about.
+    /// The job it is about; 0 where it is about a run.
     pub job: JobId,
     /// What happened.
     pub event: Event,
 }
 
-/// What happened to a job.
+/// What happened to a job, or to a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The job exists: its number and name are taken.
@@ -63,6 +64,18 @@ pub enum Event {
     NotPicked(NotPicked),
     /// Its files, worktree or branch were removed.
     Cleaned(Cleaned),
+    /// A run exists: its id is taken, and its plan was found good.
+    RunStarted(RunStarted),
+    /// A process works through the run.
+    RunRunning(RunRunning),
+    /// What remains of its plan was changed.
+    RunRevised(RunRevised),
+    /// A task of the run is not going to be run.
+    TaskSkipped(TaskSkipped),
+    /// The run starts no more jobs.
+    RunStopping(RunStopping),
+    /// The run is over.
+    RunEnded(RunEnded),
     /// A kind that this version does not know.
     Unknown,
 }
@@ -92,6 +105,9 @@ pub struct Spawned {
     /// The run it belongs to (`CX_RUN`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
+    /// The task of the run's plan that it is to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskOf>,
     /// The group it belongs to: jobs that were given one task, of which one is to
     /// be picked. The first one's `id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -153,6 +169,21 @@ pub struct Tree {
     /// The worker's working directory below `path`; empty for its top.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub prefix: String,
+}
+
+/// Which task of its run's plan a job is to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskOf {
+    /// The task's id.
+    pub id: String,
+    /// The alias or agent, as the plan names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// What it was repeated over, where its task is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<String>,
 }
 
 /// The conflict that stands in a resolver's worktree: `tip` merged into its base.
@@ -360,6 +391,12 @@ impl Event {
             Self::Unmerged(_) => "unmerged",
             Self::NotPicked(_) => "not-picked",
             Self::Cleaned(_) => "cleaned",
+            Self::RunStarted(_) => "run-started",
+            Self::RunRunning(_) => "run-running",
+            Self::RunRevised(_) => "run-revised",
+            Self::TaskSkipped(_) => "task-skipped",
+            Self::RunStopping(_) => "run-stopping",
+            Self::RunEnded(_) => "run-ended",
             Self::Unknown => "unknown",
         }
     }
@@ -395,6 +432,12 @@ pub(super) fn encode(
         Event::Unmerged(body) => line(head, body),
         Event::NotPicked(body) => line(head, body),
         Event::Cleaned(body) => line(head, body),
+        Event::RunStarted(body) => line(head, body),
+        Event::RunRunning(body) => line(head, body),
+        Event::RunRevised(body) => line(head, body),
+        Event::TaskSkipped(body) => line(head, body),
+        Event::RunStopping(body) => line(head, body),
+        Event::RunEnded(body) => line(head, body),
         Event::Queued | Event::Admitted | Event::Lost | Event::Collected | Event::Unknown => {
             line(head, &Nothing {})
         }
@@ -428,6 +471,12 @@ pub fn decode(line: &[u8]) -> Option<Record> {
         "unmerged" => body(line, Event::Unmerged),
         "not-picked" => body(line, Event::NotPicked),
         "cleaned" => body(line, Event::Cleaned),
+        "run-started" => body(line, Event::RunStarted),
+        "run-running" => body(line, Event::RunRunning),
+        "run-revised" => body(line, Event::RunRevised),
+        "task-skipped" => body(line, Event::TaskSkipped),
+        "run-stopping" => body(line, Event::RunStopping),
+        "run-ended" => body(line, Event::RunEnded),
         _ => Event::Unknown,
     };
     Some(Record { version: head.v, at: head.t, job: head.job, event })

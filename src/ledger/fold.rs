@@ -1,4 +1,4 @@
-//! Folding events into jobs. Pure: a record goes in, the state moves on.
+//! Folding events into jobs and runs. Pure: a record goes in, the state moves on.
 //!
 //! Every event may come at any time and more than once (two commands may both
 //! see a supervisor dead): folding is tolerant, and the first `exited` of a job
@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::event::{Event, Exited, Merged, Record, Spawned, Worktree};
+use super::{
+    event::{Event, Exited, Merged, Record, Spawned, Worktree},
+    run::{self, NO_JOB, Run},
+};
 use crate::job::{Candidate, JobId, Mode, Outcome, ProcessRef};
 
 /// How far a job has come.
@@ -203,6 +206,12 @@ impl Job {
             | Event::Unmerged(_)
             | Event::NotPicked(_)
             | Event::Cleaned(_)
+            | Event::RunStarted(_)
+            | Event::RunRunning(_)
+            | Event::RunRevised(_)
+            | Event::TaskSkipped(_)
+            | Event::RunStopping(_)
+            | Event::RunEnded(_)
             | Event::Unknown => {}
         }
     }
@@ -227,6 +236,8 @@ impl Candidate for Job {
 pub struct State {
     /// By number.
     pub jobs: BTreeMap<JobId, Job>,
+    /// By id.
+    pub runs: BTreeMap<String, Run>,
     /// The number that the next job gets, at least 1.
     pub next: u64,
     /// Lines that could not be read.
@@ -236,11 +247,14 @@ pub struct State {
 impl State {
     /// Nothing has happened yet.
     pub fn new() -> Self {
-        Self { jobs: BTreeMap::new(), next: 1, torn: 0 }
+        Self { jobs: BTreeMap::new(), runs: BTreeMap::new(), next: 1, torn: 0 }
     }
 
     /// Moves on by one record.
     pub fn fold(&mut self, record: Record) {
+        if record.job == NO_JOB {
+            return run::fold(&mut self.runs, record);
+        }
         self.next = self.next.max(record.job.0.saturating_add(1));
         match record.event {
             Event::Spawned(spec) => {
@@ -264,8 +278,9 @@ impl State {
     }
 
     /// Forgets closed jobs but for the last `keep` and those whose names are
-    /// still in use.
-    pub(super) fn prune(&mut self, keep: usize) {
+    /// still in use, and ended runs but for the last `keep_runs`.
+    pub(super) fn prune(&mut self, keep: usize, keep_runs: usize) {
+        run::prune(&mut self.runs, keep_runs);
         let closed: Vec<JobId> = self
             .jobs
             .values()

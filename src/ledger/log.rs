@@ -80,6 +80,12 @@ impl Store {
         Ok(FollowedState { store: self, state, offset })
     }
 
+    /// Every job that the ledger has ever seen, to be kept up to date.
+    pub fn follow_history(&self) -> Result<FollowedState<'_>, StoreError> {
+        let (state, offset) = snapshot::follow_history(self)?;
+        Ok(FollowedState { store: self, state, offset })
+    }
+
     /// Every job that the ledger has ever seen, folded from its start.
     pub fn history(&self) -> Result<State, StoreError> {
         snapshot::history(self)

@@ -1,5 +1,5 @@
 //! The ledger: one append-only JSONL file for each repository, from which the
-//! state of every job is folded.
+//! state of every job and every run is folded.
 //!
 //! # Invariants
 //! - One event is one line, one line is one `write`, under an exclusive `flock`
@@ -16,18 +16,24 @@ mod check;
 mod event;
 mod fold;
 mod log;
+mod promise;
+mod run;
 mod segment;
 mod snapshot;
 mod store;
 
 pub use event::{
     Batch, Cleaned, Event, Exited, KillRequested, Merged, NotPicked, Note, Record, Resolves,
-    Running, Spawned, Started, Tree, Unmerged, VERSION, Waiting, Worktree, decode,
+    Running, Spawned, Started, TaskOf, Tree, Unmerged, VERSION, Waiting, Worktree, decode,
 };
 pub use fold::{Job, Phase, State};
 pub use log::{Appender, FollowedState, Follower};
+pub use promise::Promise;
+pub use run::{
+    NO_JOB, Run, RunEnded, RunOutcome, RunRevised, RunRunning, RunStarted, RunStopping, TaskSkipped,
+};
 pub use snapshot::Head;
-pub use store::{JobFiles, Store, StoreError};
+pub use store::{JobFiles, RunFiles, Store, StoreError};
 
 #[cfg(test)]
 mod tests;

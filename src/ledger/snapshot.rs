@@ -1,8 +1,8 @@
 //! Snapshots: what makes a fold cost what has happened since, not what has
 //! ever happened.
 //!
-//! `snapshot.jsonl` is a header line, then one folded job a line: the open ones
-//! and the last closed ones. The header alone is enough for `cx spawn`. It says
+//! `snapshot.jsonl` is a header line, then one folded run a line, then one folded
+//! job a line: the open ones and the last closed ones of both. The header alone is enough for `cx spawn`. It says
 //! up to which offset of the ledger it speaks and what stands just before that
 //! offset; where either does not hold, or the version is another, the ledger is
 //! folded from its start.
@@ -19,14 +19,20 @@ use serde::{Deserialize, Serialize};
 use super::{
     event::decode,
     fold::{Job, State},
+    run::Run,
     store::{Store, StoreError, at},
 };
 use crate::job::JobId;
 
-const VERSION: u32 = 1;
+/// 2: with runs. What an earlier cx makes of it is nothing, and the other way
+/// round.
+const VERSION: u32 = 2;
 
 /// How many closed jobs stay at hand.
 const KEEP_CLOSED: usize = 100;
+
+/// How many runs stay at hand, besides those that are not over.
+const KEEP_RUNS: usize = 20;
 
 /// A snapshot is renewed once this many bytes of ledger, or a quarter of the
 /// snapshot's own size, have come since.
@@ -51,6 +57,8 @@ pub(super) struct Header {
     before: String,
     next: u64,
     torn: u64,
+    /// How many lines of runs come before those of the jobs.
+    runs: usize,
     /// How many bytes follow the header: a snapshot that was cut off is none.
     body: u64,
     taken: Vec<Holder>,
@@ -200,6 +208,12 @@ pub(super) fn follow(store: &Store) -> Result<(State, u64), StoreError> {
     Ok((state, offset))
 }
 
+/// See [`Store::follow_history`].
+pub(super) fn follow_history(store: &Store) -> Result<(State, u64), StoreError> {
+    let (state, offset, _) = fold(store, false)?;
+    Ok((state, offset))
+}
+
 /// Folds into `state` what has come since `offset`, and gives the new offset.
 pub(super) fn catch_up(store: &Store, state: &mut State, offset: u64) -> Result<u64, StoreError> {
     let Some(mut ledger) = open_ledger(store)? else { return Ok(offset) };
@@ -234,20 +248,25 @@ fn fold(store: &Store, from_snapshot: bool) -> Result<(State, u64, u64), StoreEr
     let bytes = whole_lines_from(store, &mut ledger, offset)?;
     fold_lines(&mut state, &bytes);
     if from_snapshot {
-        state.prune(KEEP_CLOSED);
+        state.prune(KEEP_CLOSED, KEEP_RUNS);
     }
     Ok((state, offset + bytes.len() as u64, offset))
 }
 
 fn read_snapshot(store: &Store, ledger: &File) -> Option<(State, u64)> {
     let (header, mut reader) = usable_header(store, ledger)?;
-    let mut state = State { jobs: BTreeMap::new(), next: header.next, torn: header.torn };
+    let mut state = State { next: header.next, torn: header.torn, ..State::new() };
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line).ok()? > 0 {
         // One line that cannot be read spoils the whole snapshot: a job must
         // not be missing.
-        let job: Job = serde_json::from_slice(&line).ok()?;
-        state.jobs.insert(job.job, job);
+        if state.runs.len() < header.runs {
+            let run: Run = serde_json::from_slice(&line).ok()?;
+            state.runs.insert(run.id().to_owned(), run);
+        } else {
+            let job: Job = serde_json::from_slice(&line).ok()?;
+            state.jobs.insert(job.job, job);
+        }
         line.clear();
     }
     Some((state, header.offset))
@@ -277,6 +296,9 @@ pub(super) fn write(store: &Store, ledger: &File) -> Result<(), StoreError> {
     let path = store.snapshot_path();
     let Some(before) = before(ledger, offset) else { return Ok(()) };
     let mut body = Vec::with_capacity(64 * 1024);
+    for run in state.runs.values() {
+        jsonl::write(&mut body, run)?;
+    }
     for job in state.jobs.values() {
         jsonl::write(&mut body, job)?;
     }
@@ -286,6 +308,7 @@ pub(super) fn write(store: &Store, ledger: &File) -> Result<(), StoreError> {
         before,
         next: state.next,
         torn: state.torn,
+        runs: state.runs.len(),
         body: body.len() as u64,
         taken: state.jobs.values().filter(|job| job.holds_name()).map(Holder::of).collect(),
     };

@@ -15,6 +15,10 @@
 //! STATE/jobs/N/lock         held as long as the job's supervisor lives
 //! STATE/jobs/N/supervisor.log  what the supervisor had to complain about
 //! STATE/jobs/N/tmp/         the worker's TMPDIR
+//! STATE/runs/ID/plan.json   the plan of a run, and with which options it runs
+//! STATE/runs/ID/lock        held as long as somebody works through it
+//! STATE/runs/ID/summary.json  what came of it, once it is over
+//! STATE/runs/ID/runner.log  what a detached runner says
 //! ```
 //! Folders are 0700, files 0600. Folders `jobs/.new-*` were left by a
 //! `cx spawn` that died before its job existed; `cx clean` takes them.
@@ -26,7 +30,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::job::JobId;
+use crate::job::{JobId, JobName};
 
 /// The state folder of one repository, or the one for places without.
 #[derive(Clone, Debug)]
@@ -37,6 +41,12 @@ pub struct Store {
 /// The files of one job.
 #[derive(Clone, Debug)]
 pub struct JobFiles {
+    dir: PathBuf,
+}
+
+/// The files of one run.
+#[derive(Clone, Debug)]
+pub struct RunFiles {
     dir: PathBuf,
 }
 
@@ -131,6 +141,32 @@ impl Store {
     /// The files of one job.
     pub fn job(&self, id: JobId) -> JobFiles {
         JobFiles { dir: self.jobs_dir().join(id.0.to_string()) }
+    }
+
+    /// The files of one run.
+    pub fn run(&self, id: &str) -> RunFiles {
+        RunFiles { dir: self.dir.join("runs").join(id) }
+    }
+
+    /// Makes the folder of a new run, with which its id is taken: `name`, or
+    /// `name-2`, ... where that has one already or `taken` knows it.
+    pub fn claim_run(
+        &self,
+        name: &JobName,
+        taken: impl Fn(&str) -> bool,
+    ) -> Result<(JobName, RunFiles), StoreError> {
+        let runs = self.dir.join("runs");
+        private_dir(&runs).map_err(at("create", &runs))?;
+        loop {
+            let id = name.untaken(|id| taken(id) || runs.join(id).exists());
+            let files = self.run(id.as_str());
+            match DirBuilder::new().mode(0o700).create(&files.dir) {
+                Ok(()) => return Ok((id, files)),
+                // Somebody else has taken it since.
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(at("create", &files.dir)(e)),
+            }
+        }
     }
 
     /// Makes the state folder, if it is not there, private to its owner.
@@ -239,13 +275,7 @@ impl JobFiles {
 
     /// Replaces `path` in one step: readers see the old content or the new.
     pub fn replace(&self, path: &Path, content: &[u8]) -> Result<(), StoreError> {
-        let write = || -> io::Result<()> {
-            let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
-            io::Write::write_all(&mut file, content)?;
-            file.persist(path)?;
-            Ok(())
-        };
-        write().map_err(at("write", path))
+        replace(&self.dir, path, content)
     }
 
     /// Removes the job's folder with all that is in it.
@@ -255,6 +285,57 @@ impl JobFiles {
             _ => Ok(()),
         }
     }
+}
+
+impl RunFiles {
+    /// The run's folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Its plan, and with which options it runs.
+    pub fn plan(&self) -> PathBuf {
+        self.dir.join("plan.json")
+    }
+
+    /// The lock that its runner holds.
+    pub fn lock(&self) -> PathBuf {
+        self.dir.join("lock")
+    }
+
+    /// What came of it, once it is over.
+    pub fn summary(&self) -> PathBuf {
+        self.dir.join("summary.json")
+    }
+
+    /// What a detached runner says.
+    pub fn log(&self) -> PathBuf {
+        self.dir.join("runner.log")
+    }
+
+    /// Replaces one of its files in one step: readers see the old content or the
+    /// new.
+    pub fn replace(&self, path: &Path, content: &[u8]) -> Result<(), StoreError> {
+        replace(&self.dir, path, content)
+    }
+
+    /// Removes the folder with all that is in it.
+    pub fn remove(&self) -> Result<(), StoreError> {
+        match fs::remove_dir_all(&self.dir) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(at("remove", &self.dir)(e)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn replace(dir: &Path, path: &Path, content: &[u8]) -> Result<(), StoreError> {
+    let write = || -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(dir)?;
+        io::Write::write_all(&mut file, content)?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().map_err(at("write", path))
 }
 
 fn private_dir(dir: &Path) -> io::Result<()> {

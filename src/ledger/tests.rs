@@ -4,6 +4,7 @@ mod decoding;
 mod folding;
 mod heads;
 mod logging;
+mod runs;
 mod snapshots;
 
 use std::fs;
@@ -42,6 +43,7 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         agent: None,
         model: None,
         run: None,
+        task: None,
         group: None,
         cwd: "/repo".to_owned(),
         checkout: None,

@@ -95,7 +95,7 @@ impl Supervisor {
         }
         let finisher =
             Finisher { store: &self.store, id: self.id, spec: &self.spec, files: &self.files };
-        finisher.refuse_markers(&mut verdict);
+        finisher.refuse_unresolved(&mut verdict, &self.undecided);
         finisher.finish(ended, verdict)
     }
 

@@ -43,6 +43,7 @@ use std::{
 };
 
 use crate::{
+    git::merge::Undecided,
     job::{JobId, Outcome, WorkerExit},
     ledger::{Event, Follower, JobFiles, Note, Spawned, Started, Store, StoreError},
     process::{crash, signals::Signals, start, tree},
@@ -59,6 +60,8 @@ struct Supervisor {
     requests: Follower,
     /// The last signal that somebody wants sent and that ends the job.
     kill: Option<i32>,
+    /// Of a resolver: what stood in conflict without markers.
+    undecided: Vec<Undecided>,
 }
 
 /// Why a job ends before its worker could.
@@ -164,6 +167,7 @@ fn run(call: Call) -> Result<(), SupervisorError> {
         lock,
         signals,
         kill: None,
+        undecided: Vec::new(),
     };
     supervisor.supervise()
 }

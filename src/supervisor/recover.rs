@@ -136,6 +136,7 @@ fn reason(files: &JobFiles, started: bool, ended: u64) -> String {
     match (started, ended) {
         (false, _) => format!("{what} before its worker was started"),
         (true, 0) => format!("{what}, and how the worker ended is not known"),
+        (true, 1) => format!("{what}; the worker was still running and was ended"),
         (true, n) => {
             format!("{what}; the worker was still running and was ended ({n} processes)")
         }

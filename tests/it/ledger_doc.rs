@@ -1,10 +1,11 @@
-//! `docs/ledger.md` against `src/ledger/event.rs`: the same kinds, the same
+//! `docs/ledger.md` against `src/ledger/{event,run}.rs`: the same kinds, the same
 //! fields, the same ones optional, and examples that cx reads.
 
 use std::collections::BTreeMap;
 
 const DOC: &str = include_str!("../../docs/ledger.md");
-const SOURCE: &str = include_str!("../../src/ledger/event.rs");
+const SOURCE: &str =
+    concat!(include_str!("../../src/ledger/event.rs"), include_str!("../../src/ledger/run.rs"));
 
 /// Field name to whether it may be absent.
 type Fields = BTreeMap<String, bool>;
@@ -102,6 +103,9 @@ fn nested_objects_are_described() {
     };
     for field in fields_of("Tree").keys() {
         assert!(row("tree").contains(&format!("`{field}`")), "tree: {field}");
+    }
+    for field in fields_of("TaskOf").keys() {
+        assert!(row("task").contains(&format!("`{field}`")), "task: {field}");
     }
     let usage = serde_json::to_value(cx::job::Usage::default()).unwrap();
     for field in usage.as_object().expect("an object").keys() {

@@ -131,7 +131,7 @@ impl<'a> Looker<'a> {
             let counts = |job: &Job| job.is_live() || job.is_unmerged() && job.succeeded();
             return Ok(jobs.filter(|job| is_writer(job) && counts(job)).collect());
         }
-        let jobs = self.session.jobs(self.words)?;
+        let jobs = self.session.jobs_or_groups(self.words)?;
         for job in &jobs {
             if job.spec.mode == Mode::Reader {
                 let label = label(job);

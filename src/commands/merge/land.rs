@@ -9,40 +9,105 @@ use crate::{
         merge::{self, Landing, MergePlan, Step, Style, Target, Verdict},
     },
     job::JobId,
-    ledger::{Batch, Event, Merged},
+    ledger::{Batch, Event, Job, Merged, NotPicked, Promise},
     process::crash,
     ui,
 };
 
-/// Moves the target, and the checkout that has it, to the plan's result.
+/// Moves the target, and the checkout that has it, to the plan's result, and
+/// writes into the ledger what that means.
 pub(super) fn land(
     session: &Session,
     place: &Place,
     target: &Target,
     plan: &MergePlan,
+    events: Vec<(JobId, Event)>,
 ) -> Result<(), Failure> {
+    let promise = promise(session, &target.branch, &plan.result, events)?;
+    crash::point("merge-promised");
     let landed: Vec<&str> = plan.landed.iter().map(|at| plan.entries[*at].key.as_str()).collect();
-    merge::land(&Landing {
+    let landed = merge::land(&Landing {
         place,
         target,
         result: &plan.result,
         state: session.store.dir(),
         why: &format!("cx merge: {}", landed.join(", ")),
         at: &|step| crash::point(step_name(step)),
-    })
-    .map_err(failure)?;
+    });
+    if let Err(error) = landed {
+        // Where the branch has moved all the same, the next command says so.
+        if !holds(place, &promise.condition)? {
+            promise.withdraw().map_err(store)?;
+        }
+        return Err(failure(error));
+    }
     crash::point("landed");
-    Ok(())
+    append(session, &promise.events)?;
+    crash::point("merge-marked");
+    promise.withdraw().map_err(store)
 }
 
-/// Writes into the ledger what became of the jobs, in one piece.
-pub(super) fn mark(
+/// Events that hold as soon, and as long, as `branch` holds `commit`.
+pub(super) fn promise(
+    session: &Session,
+    branch: &str,
+    commit: &Oid,
+    events: Vec<(JobId, Event)>,
+) -> Result<Promise, Failure> {
+    session.store.promise(format!("{branch} {commit}"), events).map_err(store)
+}
+
+/// Writes into the ledger what a merge, or the undoing of one, has not come to
+/// say because it was killed. Gives the jobs that are merged, as it turns out.
+pub(in crate::commands) fn settle(session: &Session, place: &Place) -> Result<Vec<Job>, Failure> {
+    let mut settled = Vec::new();
+    for promise in session.store.orphaned_promises().map_err(store)? {
+        if holds(place, &promise.condition)? {
+            let jobs = session.history()?.jobs;
+            let mut missing = promise.events.clone();
+            missing.retain(|(id, event)| {
+                jobs.get(id).is_some_and(|job| match event {
+                    Event::Merged(merged) => job.merged.as_ref() != Some(merged),
+                    Event::NotPicked(other) => job.not_picked != Some(other.picked),
+                    _ => false,
+                })
+            });
+            append(session, &missing)?;
+            for (id, event) in &missing {
+                if matches!(event, Event::Merged(_)) {
+                    settled.push(session.fresh(*id)?);
+                }
+            }
+        }
+        promise.withdraw().map_err(store)?;
+    }
+    Ok(settled)
+}
+
+/// Whether a branch holds a commit: `BRANCH COMMIT`.
+pub(super) fn holds(place: &Place, condition: &str) -> Result<bool, Failure> {
+    let Some((branch, commit)) = condition.rsplit_once(' ') else { return Ok(false) };
+    let Ok(commit) = Oid::new(commit) else { return Ok(false) };
+    let repo = Repo::open(place);
+    match repo.branch_tip(branch).map_err(git)? {
+        // An undone merge may have been pruned since.
+        Some(tip) if repo.resolve_commit(commit.as_str()).is_ok() => {
+            repo.is_ancestor(&commit, &tip).map_err(git)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// What becomes of the jobs once the plan has landed. `given_up` are not going
+/// to be merged when one of them is.
+pub(super) fn events(
     session: &Session,
     repo: &Repo,
     target: &Target,
     plan: &MergePlan,
     chosen: &[Chosen],
-) -> Result<(), Failure> {
+    given_up: &[JobId],
+) -> Result<Vec<(JobId, Event)>, Failure> {
     let batch = Batch {
         before: target.tip.to_string(),
         after: plan.result.to_string(),
@@ -76,9 +141,11 @@ pub(super) fn mark(
             _ => continue,
         };
         events.push((one.job.job, Event::Merged(merged)));
+        let not_picked = Event::NotPicked(NotPicked { picked: one.job.job });
         resolved(session, repo, one, &batch, &mut events)?;
+        events.extend(given_up.iter().map(|other| (*other, not_picked.clone())));
     }
-    append(session, &events)
+    Ok(events)
 }
 
 /// A resolver's branch holds the job that it resolved, which has landed with it.

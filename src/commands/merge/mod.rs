@@ -17,20 +17,14 @@ use std::time::Duration;
 
 use clap::Args;
 
-use self::{
-    report::Row,
-    scope::Outside,
-    select::Chosen,
-    verify::{Check, Verifier},
-};
-pub(super) use self::{
-    select::branch_now,
-    verify::{scratch, verify_argv},
-};
+pub(super) use self::{land::settle, select::branch_now};
+use self::{report::Row, scope::Outside, select::Chosen, verify::Verifier};
 use super::{
+    check::verify_argv,
     resolve::{self, How},
-    session::{Session, git, refuse_in_worker},
+    session::{Session, git, label, refuse_in_worker},
     settings::Settings,
+    spawn::{Who, check_resolver},
 };
 use crate::{
     failure::{Exit, Failure},
@@ -38,7 +32,7 @@ use crate::{
         Place, Repo,
         merge::{self, Candidate, MergeError, MergePlan, Order, Recovered, Seal, Style, Target},
     },
-    job::parse_duration,
+    job::{JobId, parse_duration},
     ui,
 };
 
@@ -115,6 +109,19 @@ pub struct MergeArgs {
     /// Give each job that conflicts to a new writer, which resolves it (see `cx resolve`)
     #[arg(long, conflicts_with = "dry_run")]
     resolve: bool,
+
+    /// With --resolve: the role to give to those writers
+    #[arg(short = 't', long, value_name = "AGENT", requires = "resolve", add = super::completions::agent())]
+    agent: Option<String>,
+
+    /// With --resolve: what does the work
+    #[arg(short, long, value_name = "BACKEND", requires = "resolve", add = super::completions::backend())]
+    backend: Option<String>,
+
+    /// With --resolve: the model, by the name the backend knows it by
+    #[arg(long, value_name = "MODEL", requires = "resolve")]
+    model: Option<String>,
+
     /// What becomes of a job's changes outside of its --scope: drop, keep, or refuse (as it is by default)
     ///
     /// refuse holds the job back and names its files. drop lands it without them,
@@ -152,32 +159,54 @@ impl MergeArgs {
             _ => Style::Merge,
         }
     }
+
+    /// Who resolves what conflicts.
+    fn resolver(&self) -> Who<'_> {
+        Who {
+            agent: self.agent.as_deref(),
+            backend: self.backend.as_deref(),
+            model: self.model.as_deref(),
+            command: &[],
+        }
+    }
 }
 
 /// Runs the verb.
 pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
     refuse_in_worker("merge")?;
+    merge(args, &[])
+}
+
+/// The same; `given_up` are not going to be merged once the one job is.
+pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failure> {
     let session = Session::open()?;
     let place = session.repository("merge")?;
-    recover(&session, place)?;
+    let settled = recover(&session, place)?;
     if args.undo {
         return undo::run(args, &session, place);
     }
     let jobs = select::wanted(&session, args)?;
     let repo = Repo::open(place);
     if jobs.is_empty() {
-        ui::note("nothing to merge: no finished writer has unmerged commits");
+        if !settled {
+            ui::note("nothing to merge: no finished writer has unmerged commits");
+        }
         if args.json {
             let target = Target::find(&repo, args.into.as_deref()).map_err(failure)?;
             report::report(args, &[], &[], &target, &target.tip, &[])?;
         }
-        return Ok(Exit::Failed);
+        // What was asked for has happened, if only just now.
+        return Ok(if settled { Exit::Success } else { Exit::Failed });
     }
     let target = Target::find(&repo, args.into.as_deref()).map_err(failure)?;
     let chosen = select::chosen(&repo, &target, args, jobs)?;
     let (mut chosen, mut held) = scope::gate(&repo, &target, args.outside, chosen)?;
     let candidates: Vec<Candidate> = chosen.iter().map(|one| one.candidate.clone()).collect();
-    let check = Check::wanted(&session, args)?;
+    let check = verify::wanted(&session, args)?;
+    if args.resolve {
+        check_resolver(&session, args.resolver())
+            .map_err(|failure| Failure { message: unmerged(&failure.message), ..failure })?;
+    }
     let order = if args.in_order { Order::AsGiven } else { Order::Most };
     let plan = merge::plan(&repo, &target.tip, &candidates, args.style(), order).map_err(git)?;
     // Here is the place for gates: each takes the plan and holds back more.
@@ -209,10 +238,12 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
         .map(|(one, entry)| report::row(one, &entry.verdict))
         .collect();
     if !args.dry_run {
+        let events = land::events(&session, &repo, &target, &plan, &chosen, given_up)?;
         if plan.lands_something() {
-            land::land(&session, place, &target, &plan)?;
+            land::land(&session, place, &target, &plan, events)?;
+        } else {
+            land::append(&session, &events)?;
         }
-        land::mark(&session, &repo, &target, &plan, &chosen)?;
         if plan.lands_something() && !args.no_hooks {
             land::post_merge(&target, args.style());
         }
@@ -248,7 +279,7 @@ fn give_away(
         if !row.is_resolvable() {
             continue;
         }
-        let how = How { verify: verify.clone(), ..How::default() };
+        let how = How { who: args.resolver(), verify: verify.clone() };
         match resolve::start(session, repo, &one.job, &target.branch, &plan.result, how) {
             Ok(started) => row.resolver = Some(started.into()),
             Err(failure) => {
@@ -282,8 +313,9 @@ fn seal(
     merge::seal(repo, plan, candidates, &how).map_err(failure)
 }
 
-/// Finishes or takes back a merge that was cut short.
-fn recover(session: &Session, place: &Place) -> Result<(), Failure> {
+/// Finishes or takes back a merge that was cut short. Says whether jobs turned
+/// out to be merged by that.
+fn recover(session: &Session, place: &Place) -> Result<bool, Failure> {
     match merge::recover(place, session.store.dir()).map_err(failure)? {
         None => {}
         Some(Recovered::Finished { branch }) => {
@@ -293,7 +325,20 @@ fn recover(session: &Session, place: &Place) -> Result<(), Failure> {
             ui::note(format_args!("took back an earlier merge into {branch} that was cut short"));
         }
     }
-    Ok(())
+    let settled = settle(session, place)?;
+    for job in &settled {
+        let into = job.merged.as_ref().map_or("", |merged| &merged.into);
+        ui::note(format_args!(
+            "{} was merged into {into} by a merge that was cut short",
+            label(job)
+        ));
+    }
+    Ok(!settled.is_empty())
+}
+
+/// A resolver that cannot be started, said before anything has happened.
+fn unmerged(message: &str) -> String {
+    format!("{}; nothing was merged", message.trim_end_matches("; nothing was started"))
 }
 
 fn failure(error: MergeError) -> Failure {

@@ -5,10 +5,9 @@ use serde::Serialize;
 use super::{
     Chosen, MergeArgs,
     scope::{Found, Outside},
-    verify::Try,
 };
 use crate::{
-    commands::{session::label, spawn::Launched, view},
+    commands::{check::Try, session::label, spawn::Launched, view},
     failure::Failure,
     git::{
         Oid,

@@ -9,7 +9,7 @@ mod plan;
 mod resolver;
 mod task;
 
-pub(super) use resolver::{Resolver, resolver};
+pub(super) use resolver::{Resolver, Who, check_resolver, resolver};
 
 use std::{
     ffi::{OsStr, OsString},

@@ -8,7 +8,7 @@ use super::{
     task::Task,
 };
 use crate::{
-    agent::{self, Agent, ContextPack, Folders, PromptParts},
+    agent::{self, Agent, ContextPack, Lookup, PromptParts, Resolved},
     backend,
     commands::{
         session::{Session, git, label, store},
@@ -98,10 +98,10 @@ impl Plan {
         let checkout = session.place.as_ref().and_then(|place| place.checkout.clone());
         let config = &settings.config;
         let agent = match &variant.agent {
-            Some(name) => Some(find_agent(name, session, checkout.as_deref())?),
+            Some(name) => Some(find_agent(name, session)?),
             None => None,
         };
-        let agent = agent.as_ref();
+        let agent = agent.as_ref().map(|found| &found.agent);
         let backend = choose_backend(variant.backend.as_deref(), agent, config.backend)?;
         let mode = match (args.read, args.write) {
             (true, _) => Mode::Reader,
@@ -180,6 +180,7 @@ impl Plan {
                 agent: variant.agent.clone(),
                 model,
                 run: session.run.clone(),
+                task: None,
                 group: None,
                 cwd: utf8(&session.cwd)?,
                 checkout: checkout.as_deref().map(utf8).transpose()?,
@@ -211,12 +212,12 @@ impl Plan {
         session: &Session,
         settings: &Settings,
     ) -> Result<BackendKind, Failure> {
-        let checkout = session.place.as_ref().and_then(|place| place.checkout.clone());
-        let agent = match &args.agent {
-            Some(name) => Some(find_agent(name, session, checkout.as_deref())?),
+        let found = match &args.agent {
+            Some(name) => Some(find_agent(name, session)?),
             None => None,
         };
-        choose_backend(args.backend.as_deref(), agent.as_ref(), settings.config.backend)
+        let agent = found.as_ref().map(|found| &found.agent);
+        choose_backend(args.backend.as_deref(), agent, settings.config.backend)
     }
 
     /// Makes it a resolver, which stands at the top of its worktree.
@@ -358,14 +359,14 @@ fn readable(session: &Session, base: &(String, String), specs: &[String]) -> Res
     })
 }
 
-fn find_agent(name: &str, session: &Session, checkout: Option<&Path>) -> Result<Agent, Failure> {
-    let folders = Folders { checkout, config_home: &session.roots.config_home };
-    let agent = agent::find(name, &folders)
+fn find_agent(name: &str, session: &Session) -> Result<Resolved, Failure> {
+    let lookup = Lookup { places: session.places(None), aliases: &[], stock_aliases: false };
+    let found = agent::resolve(name, &lookup)
         .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
-    if agent.needs_trust() {
+    if found.agent.needs_trust() {
         Settings::require_trusted_agent(session, name)?;
     }
-    Ok(agent)
+    Ok(found)
 }
 
 /// What the worker reads. A script is never dressed up.

@@ -27,7 +27,7 @@ pub use matrix::{Clash, Matrix, Pair};
 pub use meet::{Collision, Effort, collisions};
 pub use plan::plan;
 pub use recover::{Recovered, is_pending, recover};
-pub use resolve::{conflicts_of, markers_left, stand};
+pub use resolve::{Undecided, conflicts_of, markers_left, stand, undecided_still};
 pub use seal::{Seal, clear, seal};
 
 use super::{CommitMessage, GitError, Oid};

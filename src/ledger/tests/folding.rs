@@ -160,7 +160,7 @@ fn pruning_forgets_only_what_is_closed_and_old() {
         (8, ended(Outcome::Succeeded)),
         (8, Event::Collected),
     ]));
-    state.prune(2);
+    state.prune(2, 2);
     let left: Vec<u64> = state.jobs.keys().map(|id| id.0).collect();
     assert_eq!((left, state.next), (vec![4, 5, 6, 7, 8], 9));
 }
