@@ -128,40 +128,6 @@ pub enum Color {
     Never,
 }
 
-/// The verbs; each says itself what it does.
-#[expect(missing_docs, reason = "the doc comment of a variant would replace the help of its verb")]
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    Spawn(Box<commands::spawn::SpawnArgs>),
-    Run(Box<commands::run::RunArgs>),
-    Jobs(commands::jobs::JobsArgs),
-    Wait(commands::wait::WaitArgs),
-    Collect(commands::collect::CollectArgs),
-    Merge(commands::merge::MergeArgs),
-    Apply(commands::apply::ApplyArgs),
-    Compare(commands::compare::CompareArgs),
-    Pick(commands::pick::PickArgs),
-    Conflicts(commands::conflicts::ConflictsArgs),
-    Resolve(commands::resolve::ResolveArgs),
-    Push(commands::push::PushArgs),
-    Logs(commands::logs::LogsArgs),
-    Diff(commands::diff::DiffArgs),
-    Show(commands::show::ShowArgs),
-    Cd(commands::cd::CdArgs),
-    Path(commands::path::PathArgs),
-    Prompt(commands::prompt::PromptArgs),
-    Fg(commands::fg::FgArgs),
-    Kill(commands::kill::KillArgs),
-    Clean(commands::clean::CleanArgs),
-    Agents(commands::agents::AgentsArgs),
-    Events(commands::events::EventsArgs),
-    Trust(commands::trust::TrustArgs),
-    Doctor(commands::doctor::DoctorArgs),
-    Init(commands::init::InitArgs),
-    Completions(commands::completions::CompletionsArgs),
-    Man(commands::man::ManArgs),
-    #[command(name = "__generate", hide = true)]
-    Generate(commands::generate::GenerateArgs),
 /// Makes [`Command`], and [`describe`] for one verb of it.
 macro_rules! verbs {
     ($($(#[$hidden:meta])? $name:literal => $verb:ident($args:ty),)*) => {
@@ -187,6 +153,7 @@ macro_rules! verbs {
 
 verbs! {
     "spawn" => Spawn(Box<commands::spawn::SpawnArgs>),
+    "run" => Run(Box<commands::run::RunArgs>),
     "jobs" => Jobs(commands::jobs::JobsArgs),
     "wait" => Wait(commands::wait::WaitArgs),
     "collect" => Collect(commands::collect::CollectArgs),

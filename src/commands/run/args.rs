@@ -48,6 +48,14 @@ pub struct RunArgs {
     #[arg(long, value_name = "LENS,LENS")]
     pub(super) lenses: Option<String>,
 
+    /// An alias for this run, with what is laid over its agent; may be repeated
+    #[arg(long = "alias", value_name = "NAME=AGENT[:KEY=VALUE,...]")]
+    pub(super) aliases: Vec<String>,
+
+    /// A bundle of agents
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) agents_dir: Option<PathBuf>,
+
     /// The backend of tasks that do not say: codex or sh
     #[arg(short, long, value_name = "BACKEND", add = crate::commands::completions::backend())]
     pub(super) backend: Option<String>,

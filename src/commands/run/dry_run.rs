@@ -1,6 +1,6 @@
 //! `cx run --dry-run`: what would run, after what, and under which limits.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, num::NonZeroU64};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ struct OfAlias<'a> {
     alias: Option<&'a str>,
     agent_id: Option<&'a str>,
     /// How many of them may run at once; none is no limit of its own.
-    limit: Option<u64>,
+    limit: Option<NonZeroU64>,
     tasks: Vec<String>,
 }
 
@@ -44,8 +44,9 @@ fn as_json(loaded: &Loaded) -> Value {
         let alias = task.alias.as_deref();
         let at = aliases.iter().position(|of| of.alias == alias).unwrap_or_else(|| {
             let agent = alias.and_then(|alias| loaded.agents.get(alias));
-            let agent_id = agent.map(|agent| agent.name.as_str());
-            aliases.push(OfAlias { alias, agent_id, limit: None, tasks: Vec::new() });
+            let agent_id = agent.map(|resolved| resolved.agent.name.as_str());
+            let limit = agent.and_then(|resolved| resolved.limit);
+            aliases.push(OfAlias { alias, agent_id, limit, tasks: Vec::new() });
             aliases.len() - 1
         });
         if let Some(of) = aliases.get_mut(at) {
@@ -105,7 +106,7 @@ fn prompts(plan: &Plan, task: &Task) -> Vec<String> {
 /// What the task may do, where anybody says.
 fn mode(loaded: &Loaded, task: &Task) -> Mode {
     let agent = task.alias.as_ref().and_then(|alias| loaded.agents.get(alias));
-    task.mode.or(agent.map(|agent| agent.mode)).unwrap_or(Mode::Reader)
+    task.mode.or(agent.map(|resolved| resolved.agent.mode)).unwrap_or(Mode::Reader)
 }
 
 fn as_text(loaded: &Loaded) -> Vec<String> {
@@ -142,7 +143,7 @@ fn as_text(loaded: &Loaded) -> Vec<String> {
                 table.row(vec![
                     wave,
                     id,
-                    task.alias.clone().unwrap_or_else(|| "-".to_owned()),
+                    role(loaded, task),
                     mode(loaded, task).to_string(),
                     after(task),
                     ui::cut(&ui::clean(&prompt), 120),
@@ -168,6 +169,20 @@ fn as_text(loaded: &Loaded) -> Vec<String> {
     }
     lines.push(foot);
     lines
+}
+
+/// The alias, and the agent where that is called otherwise.
+fn role(loaded: &Loaded, task: &Task) -> String {
+    let Some(alias) = &task.alias else { return "-".to_owned() };
+    let Some(resolved) = loaded.agents.get(alias) else { return alias.clone() };
+    let mut text = alias.clone();
+    if resolved.agent.name != *alias && resolved.agent.qualified != *alias {
+        text = format!("{text} = {}", resolved.agent.name);
+    }
+    if let Some(limit) = resolved.limit {
+        text = format!("{text} (max {limit})");
+    }
+    text
 }
 
 /// What a task waits for, and on which condition it runs.

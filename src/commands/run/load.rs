@@ -10,7 +10,7 @@ use std::{
 
 use super::args::RunArgs;
 use crate::{
-    agent::{self, Agent, Folders},
+    agent::{self, Alias, AliasError, Lookup, Resolved},
     commands::session::Session,
     failure::Failure,
     job::BackendKind,
@@ -30,7 +30,7 @@ pub(super) struct Loaded {
     /// The file as it was named, or the pattern.
     pub(super) source: String,
     /// What each alias of the plan stands for.
-    pub(super) agents: BTreeMap<String, Agent>,
+    pub(super) agents: BTreeMap<String, Resolved>,
 }
 
 /// Reads, binds and checks the plan that the command line names.
@@ -64,11 +64,12 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
     })?;
     apply(&mut plan, args)?;
 
+    let aliases = aliases(&plan, args, &source)?;
+    let places = session.places(args.agents_dir.as_deref());
+    let lookup = Lookup { places, aliases: &aliases, stock_aliases: true };
     let agents = RefCell::new(BTreeMap::new());
-    let checkout = session.place.as_ref().and_then(|place| place.checkout.as_deref());
-    let folders = Folders { checkout, config_home: &session.roots.config_home };
     let known = |name: &str| {
-        let agent = agent::find(name, &folders).map_err(|error| match error.hint() {
+        let agent = agent::resolve(name, &lookup).map_err(|error| match error.hint() {
             Some(hint) => format!("{error} ({hint})"),
             None => error.to_string(),
         })?;
@@ -77,6 +78,14 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
     };
     let graph = check(&plan, &known).map_err(|problems| refusal(&source, &problems))?;
     Ok(Loaded { plan, graph, source, agents: agents.into_inner() })
+}
+
+/// The aliases of the command line, then those of the plan: the nearest first.
+fn aliases(plan: &Plan, args: &RunArgs, source: &str) -> Result<Vec<Alias>, Failure> {
+    let bad = |e: AliasError| Failure::usage(e.to_string()).maybe_hint(e.hint());
+    let said = args.aliases.iter().map(|word| Alias::parse(word));
+    let own = plan.aliases.iter().map(|(name, value)| Alias::from_value(name, value, source));
+    said.chain(own).collect::<Result<_, _>>().map_err(bad)
 }
 
 /// The pattern of this name, or an error that names those that there are.
