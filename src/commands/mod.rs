@@ -25,6 +25,7 @@ pub mod pick;
 pub mod prompt;
 pub mod push;
 pub mod resolve;
+pub mod run;
 pub mod segment;
 mod session;
 mod settings;
@@ -52,6 +53,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
     }
     match &cli.command {
         Command::Spawn(args) => spawn::run(args),
+        Command::Run(args) => run::run(args),
         Command::Jobs(args) => jobs::run(args),
         Command::Wait(args) => wait::run(args),
         Command::Collect(args) => collect::run(args),
