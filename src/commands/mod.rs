@@ -25,6 +25,7 @@ pub mod pick;
 pub mod prompt;
 pub mod push;
 pub mod resolve;
+pub mod route;
 pub mod segment;
 mod session;
 mod settings;
@@ -72,6 +73,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Kill(args) => kill::run(args),
         Command::Clean(args) => clean::run(args),
         Command::Agents(args) => agents::run(args),
+        Command::Route(args) => route::run(args),
         Command::Events(args) => events::run(args),
         Command::Trust(args) => trust::run(args),
         Command::Doctor(args) => doctor::run(args),
