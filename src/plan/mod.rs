@@ -7,6 +7,8 @@
 //!
 //! Pure values: nothing here writes, so a crash leaves nothing.
 
+mod literal;
+pub mod propose;
 mod schedule;
 mod when;
 
