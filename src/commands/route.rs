@@ -55,7 +55,6 @@ Examples:
   cx route \"Document the openapi endpoint\"
   cx route --files src/api/*.ts --json | jq -r '.routes[].agent'";
 
-#[expect(dead_code, reason = "for cx run, which comes next")]
 /// What was asked.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Asked {
@@ -287,7 +286,6 @@ pub(super) fn plan(
     Ok(plan)
 }
 
-#[expect(dead_code, reason = "for cx run, which comes next")]
 /// An id made from some words that no other task has.
 fn free(ids: &mut BTreeSet<String>, words: &str) -> String {
     let id = slug(words).untaken(|name| ids.contains(name)).to_string();

@@ -8,10 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Member, Proposal};
-use crate::{
-    job::{Mode, slug},
-    plan::{Plan, Task},
-};
+use crate::{job::Mode, plan::Task};
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -184,11 +181,7 @@ pub fn tasks(
     if listed.len() > max {
         problems.push(format!("too_many_tasks:{}", listed.len()));
     }
-    let mut proposal = Proposal {
-        goal: goal.trim().to_owned(),
-        plan: Plan { name: slug(goal).to_string(), ..Plan::default() },
-        ..Proposal::default()
-    };
+    let mut proposal = Proposal::new(goal);
     for item in listed {
         let Some(object) = item.as_object() else {
             problems.push("not_a_task".to_owned());
@@ -199,7 +192,7 @@ pub fn tasks(
             Some(Value::Number(number)) => number.to_string(),
             _ => String::new(),
         };
-        let (id, agent) = (text("id"), text("agent"));
+        let (id, agent) = (named(&text("id")), text("agent"));
         let prompt = object.get("prompt").and_then(Value::as_str).unwrap_or_default();
         if prompt.trim().is_empty() {
             problems.push(format!("empty_prompt:{id}"));
@@ -232,6 +225,12 @@ pub fn tasks(
     if problems.is_empty() { Ok(proposal) } else { Err(problems) }
 }
 
+/// An id as a task can have it: models like to count, and a number is a job's.
+fn named(id: &str) -> String {
+    let counts = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+    if counts { format!("task-{id}") } else { id.to_owned() }
+}
+
 /// Ids that a task needs: a list, or one alone; each once.
 pub(in crate::plan) fn needs(value: Option<&Value>) -> Vec<String> {
     let mut ids: Vec<String> = Vec::new();
@@ -245,7 +244,7 @@ pub(in crate::plan) fn needs(value: Option<&Value>) -> Vec<String> {
         Some(value) => one(value).into_iter().collect(),
         None => Vec::new(),
     };
-    for id in listed.into_iter().filter(|id| !id.is_empty()) {
+    for id in listed.into_iter().filter(|id| !id.is_empty()).map(|id| named(&id)) {
         if !ids.contains(&id) {
             ids.push(id);
         }
@@ -337,13 +336,13 @@ mod tests {
         ]});
         let proposal = tasks(&answer.to_string(), "The goal", &team(), 3).expect("reads");
         let [a, b, c] = proposal.plan.tasks.as_slice() else { panic!("{proposal:?}") };
-        assert_eq!((a.prompt.as_str(), a.argv.len()), ("{{text_1}}", 0));
+        assert_eq!((a.prompt.as_str(), a.argv.len()), ("{{text_2}}", 0));
         assert_eq!(
             (b.id.as_str(), b.needs.clone(), b.mode),
-            ("2", vec!["a".into()], Some(Mode::Reader))
+            ("task-2", vec!["a".into()], Some(Mode::Reader))
         );
         assert_eq!((c.id.as_str(), c.alias.as_deref(), c.needs.len()), ("", None, 1));
-        assert_eq!(proposal.why["2"], "two lines");
+        assert_eq!(proposal.why["task-2"], "two lines");
         assert_eq!(proposal.why["a"], "w");
     }
 

@@ -1,7 +1,5 @@
 //! The rule of thumb that makes tasks of a goal.
 
-use std::collections::BTreeSet;
-
 use super::{
     Member, Proposal,
     split::steps,
@@ -9,7 +7,7 @@ use super::{
 };
 use crate::{
     job::{Mode, slug},
-    plan::{Plan, Task},
+    plan::Task,
 };
 
 /// What comes after what writes, also where the goal has them side by side.
@@ -17,107 +15,104 @@ const LATER: [&str; 3] = ["tester", "reviewer", "verifier"];
 
 /// Makes a plan of a goal: a task for each of its pieces, each after those of the
 /// step before, and a review at the end where something is written and the goal
-/// does not end in one. `suggest` says which of the team a text calls for, the
-/// best first, and why. Empty where the goal says nothing.
+/// does not end in one. Who looks at what others have written is a writer too, so
+/// that it stands on their work. `suggest` says which of the team a text calls
+/// for, the best first, and why. Empty where the goal says nothing.
 pub fn decompose(
     goal: &str,
     team: &[Member],
     suggest: &dyn Fn(&str) -> Vec<(usize, String)>,
 ) -> Proposal {
     let goal = goal.trim();
-    let mut proposal = Proposal {
-        goal: goal.to_owned(),
-        plan: Plan { name: slug(goal).to_string(), ..Plan::default() },
-        ..Proposal::default()
-    };
+    let mut maker = Maker { proposal: Proposal::new(goal), works: Vec::new(), team, suggest };
     let steps = steps(goal);
     let alone = steps.iter().map(Vec::len).sum::<usize>() == 1;
-    let mut ids = BTreeSet::new();
-    let mut before: Vec<String> = Vec::new();
-    let mut wanted: Vec<Work> = Vec::new();
-    for (phase, pieces) in steps.iter().enumerate() {
-        let works: Vec<Work> = pieces.iter().map(|piece| work(piece)).collect();
-        let first = proposal.plan.tasks.len();
-        for (piece, work) in pieces.iter().zip(&works) {
-            let (agent, mode, why) = pick(piece, work, team, suggest);
+    let mut before: Vec<usize> = Vec::new();
+    for pieces in &steps {
+        let first = maker.works.len();
+        for piece in pieces {
+            let work = work(piece);
             let later = LATER.contains(&work.role);
             // What is written in this step by those that come before it.
-            let beside = proposal.plan.tasks.get(first..).unwrap_or_default();
-            let beside = beside.iter().zip(&works).filter(|(_, other)| {
-                later && other.mode == Mode::Writer && !LATER.contains(&other.role)
-            });
-            let beside: Vec<String> = beside.map(|(task, _)| task.id.clone()).collect();
+            let beside: Vec<usize> = (first..maker.works.len())
+                .filter(|at| later && maker.writes(*at) && !LATER.contains(&maker.works[*at].role))
+                .collect();
             let needs = if beside.is_empty() { before.clone() } else { beside };
-            let text = if alone { goal.to_owned() } else { in_whole(piece, goal) };
-            let id = slug(piece).untaken(|name| ids.contains(name)).to_string();
-            ids.insert(id.clone());
-            proposal.why.insert(id.clone(), why);
-            let prompt = proposal.plan.literal(&text);
-            proposal.plan.tasks.push(Task {
-                id,
-                alias: agent,
-                prompt,
-                answers: needs.clone(),
-                needs,
-                mode,
-                phase,
-                ..Task::default()
-            });
+            let prompt = if alone {
+                "{{goal}}".to_owned()
+            } else {
+                format!(
+                    "{}\n\nThis is one part of the goal below. Others do the rest.\n\n\
+                     GOAL:\n{{{{goal}}}}",
+                    maker.proposal.plan.literal(piece)
+                )
+            };
+            maker.add(piece, piece, work, &needs, prompt);
         }
-        let own = proposal.plan.tasks.get(first..).unwrap_or_default();
-        before = own.iter().map(|task| task.id.clone()).collect();
-        wanted.extend(works);
+        before = (first..maker.works.len()).collect();
     }
-    close(&mut proposal, &wanted, team, &mut ids, steps.len());
-    proposal
-}
-
-/// Adds the review at the end, where it is missing.
-fn close(
-    proposal: &mut Proposal,
-    wanted: &[Work],
-    team: &[Member],
-    ids: &mut BTreeSet<String>,
-    phase: usize,
-) {
+    let writers: Vec<usize> = (0..maker.works.len()).filter(|at| maker.writes(*at)).collect();
     let is_looked_at =
-        wanted.last().is_some_and(|work| ["reviewer", "verifier"].contains(&work.role));
-    if is_looked_at || !wanted.iter().any(|work| work.mode == Mode::Writer) {
-        return;
+        maker.works.last().is_some_and(|work| ["reviewer", "verifier"].contains(&work.role));
+    if !is_looked_at && !writers.is_empty() {
+        let reviewer =
+            Work { role: "reviewer", mode: Mode::Reader, verb: Some("review".to_owned()) };
+        let prompt = "Review what was done for the goal below: what is missing, what is wrong, \
+                      what breaks something else. The worst first.\n\nGOAL:\n{{goal}}";
+        maker.add("review", "", reviewer, &writers, prompt.to_owned());
     }
-    let reviewer = Work { role: "reviewer", mode: Mode::Reader, verb: None };
-    let (alias, mode, _) = pick("", &reviewer, team, &|_| Vec::new());
-    let needs: Vec<String> = proposal
-        .plan
-        .tasks
-        .iter()
-        .zip(wanted)
-        .filter(|(_, work)| work.mode == Mode::Writer)
-        .map(|(task, _)| task.id.clone())
-        .collect();
-    let text = format!(
-        "Review what was done for the goal below: what is missing, what is wrong, what breaks \
-         something else. The worst first.\n\nGoal:\n{}",
-        proposal.goal
-    );
-    let prompt = proposal.plan.literal(&text);
-    let id = slug("review").untaken(|name| ids.contains(name)).to_string();
-    proposal.why.insert(id.clone(), "what others have written is reviewed in the end".to_owned());
-    proposal.plan.tasks.push(Task {
-        id,
-        alias,
-        prompt,
-        answers: needs.clone(),
-        needs,
-        mode,
-        phase,
-        ..Task::default()
-    });
+    maker.proposal
 }
 
-/// The piece, and the goal that it is a part of.
-fn in_whole(piece: &str, goal: &str) -> String {
-    format!("{piece}\n\nThis is one part of the goal below. Others do the rest.\n\nGoal:\n{goal}")
+/// A proposal in the making.
+struct Maker<'a> {
+    proposal: Proposal,
+    /// For each task, what it asks for.
+    works: Vec<Work>,
+    team: &'a [Member],
+    suggest: &'a dyn Fn(&str) -> Vec<(usize, String)>,
+}
+
+impl Maker<'_> {
+    /// Whether a task changes files, or stands on the work of one that does.
+    fn writes(&self, at: usize) -> bool {
+        self.works.get(at).is_some_and(|work| work.mode == Mode::Writer)
+    }
+
+    fn add(&mut self, title: &str, piece: &str, work: Work, needs: &[usize], mut prompt: String) {
+        let (agent, mut mode, mut why) = pick(piece, &work, self.team, self.suggest);
+        let tasks = &self.proposal.plan.tasks;
+        let ids: Vec<String> =
+            needs.iter().filter_map(|at| Some(tasks.get(*at)?.id.clone())).collect();
+        let id = slug(title).untaken(|name| tasks.iter().any(|task| task.id == name)).to_string();
+        if work.mode == Mode::Reader
+            && needs.iter().any(|at| stands_on_work(tasks, *at, &self.works))
+        {
+            mode = Some(Mode::Writer);
+            why.push_str("; a writer, so that it stands on the work of what it needs");
+            prompt.push_str(
+                "\n\nYou stand on a tree with the work of those before you. Do not change any file \
+                 that git knows.",
+            );
+        }
+        self.proposal.why.insert(id.clone(), why);
+        self.proposal.plan.tasks.push(Task {
+            id,
+            alias: agent,
+            prompt,
+            answers: ids.clone(),
+            needs: ids,
+            mode,
+            ..Task::default()
+        });
+        self.works.push(work);
+    }
+}
+
+/// Whether a task has a tree that is not the checkout's.
+fn stands_on_work(tasks: &[Task], at: usize, works: &[Work]) -> bool {
+    works.get(at).is_some_and(|work| work.mode == Mode::Writer)
+        || tasks.get(at).is_some_and(|task| task.mode == Some(Mode::Writer))
 }
 
 /// The agent for a piece, the mode where the agent's own is another, and why.
@@ -183,9 +178,9 @@ mod tests {
     }
 
     fn outline(goal: &str) -> Vec<String> {
-        let suggest = |text: &str| match text.contains("server") {
-            true => vec![(0, "wrong mode".to_owned()), (8, "keyword 'server'".to_owned())],
-            false => Vec::new(),
+        let suggest = |text: &str| {
+            let found = [(0, "wrong mode".to_owned()), (8, "keyword 'server'".to_owned())];
+            if text.contains("server") { found.to_vec() } else { Vec::new() }
         };
         let proposal = decompose(goal, &team(), &suggest);
         assert_eq!(proposal.why.len(), proposal.plan.tasks.len());
@@ -233,8 +228,8 @@ mod tests {
     fn one_piece_is_the_goal_as_it_is() {
         let proposal = decompose(" How does {{it}} work? ", &team(), &|_| Vec::new());
         assert_eq!(proposal.plan.tasks.len(), 1, "a reader's answer needs no review");
-        assert_eq!(proposal.plan.tasks[0].prompt, "{{text_1}}");
-        assert_eq!(proposal.plan.vars["text_1"], "How does {{it}} work?");
+        assert_eq!(proposal.plan.tasks[0].prompt, "{{goal}}");
+        assert_eq!(proposal.plan.vars["goal"], "How does {{it}} work?");
         assert_eq!(proposal.plan.tasks[0].alias.as_deref(), Some("researcher"));
     }
 
@@ -257,6 +252,8 @@ mod tests {
         let ids: Vec<&str> = proposal.plan.tasks.iter().map(|task| task.id.as_str()).collect();
         assert_eq!(ids, ["fix-it", "fix-it-2", "review", "review-it"]);
         assert_eq!(proposal.plan.tasks[0].mode, Some(Mode::Writer));
-        assert_eq!(proposal.plan.tasks[3].mode, None);
+        // It looks at what was written, and so stands where it was.
+        assert_eq!(proposal.plan.tasks[3].mode, Some(Mode::Writer));
+        assert!(proposal.plan.tasks[3].prompt.ends_with("git knows."));
     }
 }

@@ -10,7 +10,7 @@
 //! Pure values: nothing here starts anything, so a crash leaves nothing.
 
 mod exchange;
-
+mod file;
 mod heuristic;
 mod split;
 mod work;
@@ -22,7 +22,7 @@ pub use work::{ROLES, Work, work};
 use std::collections::BTreeMap;
 
 use super::Plan;
-use crate::job::Mode;
+use crate::job::{Mode, slug};
 
 /// An agent that tasks can be given to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,4 +46,14 @@ pub struct Proposal {
     pub plan: Plan,
     /// Why a task has its agent, by the task's id.
     pub why: BTreeMap<String, String>,
+}
+
+impl Proposal {
+    /// An empty one, named after its goal.
+    fn new(goal: &str) -> Self {
+        let goal = goal.trim().to_owned();
+        let mut plan = Plan { name: slug(&goal).to_string(), ..Plan::default() };
+        plan.vars.insert("goal".to_owned(), goal.clone());
+        Self { goal, plan, why: BTreeMap::new() }
+    }
 }

@@ -242,11 +242,12 @@ pub fn work(text: &str) -> Work {
 fn made(object: &[String]) -> &'static str {
     let end = object.iter().position(|word| PREPOSITIONS.contains(&word.as_str()));
     let head = object.get(..end.unwrap_or(object.len())).and_then(<[String]>::last);
-    match head.map_or("", String::as_str) {
+    let head = head.map_or("", String::as_str);
+    match head {
         "test" | "tests" | "coverage" | "testcase" | "testcases" | "benchmarks" => "tester",
         "doc" | "docs" | "documentation" | "docstring" | "docstrings" | "guide" | "manual"
         | "readme" | "changelog" | "tutorial" => "docs",
-        word if word.ends_with(".md") || word.ends_with(".rst") => "docs",
+        _ if matches!(head.rsplit_once('.'), Some((_, "md" | "rst"))) => "docs",
         _ => "coder",
     }
 }
