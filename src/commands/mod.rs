@@ -22,6 +22,7 @@ pub mod man;
 pub mod merge;
 pub mod path;
 pub mod pick;
+pub mod plan;
 pub mod prompt;
 pub mod push;
 pub mod resolve;
@@ -73,6 +74,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Kill(args) => kill::run(args),
         Command::Clean(args) => clean::run(args),
         Command::Agents(args) => agents::run(args),
+        Command::Plan(args) => plan::run(args),
         Command::Route(args) => route::run(args),
         Command::Events(args) => events::run(args),
         Command::Trust(args) => trust::run(args),

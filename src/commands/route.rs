@@ -131,7 +131,6 @@ impl<'a> Directory<'a> {
         Self { agents, names, router, bad }
     }
 
-    #[expect(dead_code, reason = "for cx run, which comes next")]
     /// The agents with the names that reach them, by name.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &'a Agent)> {
         self.names.iter().map(String::as_str).zip(self.agents.iter().copied())
@@ -351,6 +350,6 @@ fn place_of(source: &Source, trigger: &str) -> (String, u64) {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
-fn unknown(error: crate::agent::AgentError) -> Failure {
+pub(super) fn unknown(error: crate::agent::AgentError) -> Failure {
     Failure::usage(error.to_string()).maybe_hint(error.hint())
 }

@@ -49,6 +49,15 @@ fn lines<S: serde::Serializer>(agents: &&[Member], serializer: S) -> Result<S::O
 }
 
 impl Ask {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Agents => "agents",
+            Self::Tasks => "tasks",
+            Self::Revision => "revision",
+        }
+    }
+
     /// The JSON schema of the answer, as strict as services want it.
     pub fn schema(self) -> Value {
         let object = |fields: Value| {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde_json::{Map, Value, json};
+
 use super::Proposal;
 
 impl Proposal {
@@ -40,6 +42,42 @@ impl Proposal {
             let _ = writeln!(text, "prompt = {}", block(&task.prompt));
         }
         text
+    }
+
+    /// The same plan in JSON, which `cx run -f` takes too. The reasons are its
+    /// description. It ends in a newline.
+    pub fn to_json(&self) -> String {
+        let tasks = self.plan.tasks.iter().map(|task| {
+            let mut said = Map::new();
+            said.insert("id".to_owned(), task.id.as_str().into());
+            if let Some(agent) = &task.alias {
+                said.insert("agent".to_owned(), agent.as_str().into());
+            }
+            if let Some(mode) = task.mode {
+                said.insert("mode".to_owned(), mode.to_string().into());
+            }
+            said.insert("needs".to_owned(), task.needs.clone().into());
+            said.insert("prompt".to_owned(), task.prompt.as_str().into());
+            Value::Object(said)
+        });
+        let reasons = self.plan.tasks.iter().filter_map(|task| {
+            self.why.get(&task.id).map(|why| format!("{}: {}", task.id, comment(why)))
+        });
+        let vars: Map<String, Value> = self
+            .plan
+            .vars
+            .iter()
+            .filter(|(name, _)| *name != "goal")
+            .map(|(name, value)| (name.clone(), value.as_str().into()))
+            .collect();
+        let plan = json!({
+            "name": self.plan.name,
+            "description": reasons.collect::<Vec<_>>().join("\n"),
+            "goal": self.goal,
+            "vars": vars,
+            "tasks": tasks.collect::<Vec<_>>(),
+        });
+        format!("{plan:#}\n")
     }
 }
 
