@@ -153,6 +153,7 @@ macro_rules! verbs {
 
 verbs! {
     "spawn" => Spawn(Box<commands::spawn::SpawnArgs>),
+    "run" => Run(Box<commands::run::RunArgs>),
     "jobs" => Jobs(commands::jobs::JobsArgs),
     "wait" => Wait(commands::wait::WaitArgs),
     "collect" => Collect(commands::collect::CollectArgs),

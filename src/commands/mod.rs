@@ -27,6 +27,7 @@ pub mod prompt;
 pub mod push;
 pub mod resolve;
 pub mod route;
+pub mod run;
 pub mod segment;
 mod session;
 mod settings;
@@ -54,6 +55,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
     }
     match &cli.command {
         Command::Spawn(args) => spawn::run(args),
+        Command::Run(args) => run::run(args),
         Command::Jobs(args) => jobs::run(args),
         Command::Wait(args) => wait::run(args),
         Command::Collect(args) => collect::run(args),
