@@ -8,6 +8,8 @@
 //!
 //! Pure values: nothing here writes, so a crash leaves nothing.
 
+mod literal;
+pub mod propose;
 mod arguments;
 mod check;
 mod pattern;
