@@ -164,7 +164,8 @@ impl Planning<'_> {
             problem: None,
             state: None,
         };
-        selector.ask(self.session, self.settings, request, &|answer| propose::members(answer, &all))
+        selector
+            .ask(self.session, self.settings, &request, &|answer| propose::members(answer, &all))
     }
 
     /// Those that the goal calls for, and the built-in roles.
@@ -218,7 +219,7 @@ impl Planning<'_> {
             problem: None,
             state: None,
         };
-        decomposer.ask(self.session, self.settings, request, &|answer| {
+        decomposer.ask(self.session, self.settings, &request, &|answer| {
             propose::tasks(answer, goal, team, self.max).and_then(checked)
         })
     }
