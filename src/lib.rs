@@ -20,8 +20,6 @@ pub mod ui;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use clap::Parser;
-
 use commands::{completions, segment};
 use process::{leash, start};
 
@@ -39,7 +37,7 @@ pub fn main(args: &[OsString]) -> ExitCode {
         _ => {}
     }
     completions::answer();
-    let cli = match cli::Cli::try_parse_from(args) {
+    let cli = match cli::parse(args) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version come this way too, on stdout and with 0.

@@ -20,7 +20,7 @@ pub(super) fn text(name: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use crate::agent::{Folders, Source, find};
+    use crate::agent::{Places, Source, find};
     use crate::job::Mode;
 
     use super::*;
@@ -28,7 +28,13 @@ mod tests {
     #[test]
     fn nine_roles_each_whole_and_in_shape() {
         let nowhere = tempfile::tempdir().expect("folder");
-        let folders = Folders { checkout: None, config_home: nowhere.path() };
+        let folders = Places {
+            checkout: None,
+            config_home: nowhere.path(),
+            home: nowhere.path(),
+            agents_dir: None,
+            codex_agents_dir: None,
+        };
         let writers = ["coder", "docs", "implementer", "tester"];
         for (name, text) in ALL {
             let agent = find(name, &folders).expect(name);

@@ -1,25 +1,49 @@
 //! Agents: the roles that a job can be given, and the prompt made from one.
 //!
-//! An agent is one file: what a job may do (front matter) and how it goes about
-//! it (body). Those in `agents/` are part of the binary; a repository's own lie
-//! in `.cx/agents/`, a person's own in `~/.config/cx/agents/`. The first of the
-//! three that has a file of the name wins.
+//! An agent is one file: what a job may do and how it goes about it. cx's own are
+//! Markdown with front matter: those in `agents/` are part of the binary, a
+//! repository's lie in `.cx/agents/`, a person's in `~/.config/cx/agents/`; the
+//! first of the three that has a file of the name wins. Those of other tools are
+//! read where they lie: Claude Code's, Codex's, and one bundle ([`Places`]).
 //!
-//! Looking one up opens at most two files and parses one; nothing is read when
-//! no agent is asked for. Nothing here writes, so a crash leaves nothing.
+//! An [`Alias`] is a second name for an agent with something laid over it.
+//! [`resolve`] goes from a name to what a job is given; [`Catalog`] has all there
+//! are.
+//!
+//! Looking up one of cx's own opens at most two files and parses one; nothing is
+//! read when no agent is asked for. Nothing here writes, so a crash leaves nothing.
 
+mod alias;
 mod builtin;
+mod catalog;
 mod context;
+mod definition;
+mod error;
+mod foreign;
 mod format;
 mod lookup;
+mod places;
 mod prompt;
+mod registry;
+mod resolve;
+pub mod route;
+pub mod tools;
+mod triggers;
 
+pub use alias::{Alias, AliasError, STOCK_ALIASES, merge};
+pub use catalog::{Catalog, Entry};
 pub use context::ContextPack;
-pub use lookup::{Folders, Listed, definition, find, list, names};
+pub use error::AgentError;
+pub use lookup::{candidates, definition, find, names};
+pub use places::Places;
 pub use prompt::{PREAMBLE, PromptParts};
+pub use registry::Flaw;
+pub use resolve::{Lookup, Resolved, alias as alias_of, resolve};
+pub use tools::Tools;
+pub use triggers::{Priority, RegexTrigger, Triggers};
 
 use std::fmt;
-use std::io;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,12 +52,19 @@ use crate::job::{BackendKind, Mode};
 /// A role that a job can be given.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Agent {
-    /// The name of its file, without `.md`.
+    /// Its id: the name of its file, or what the file calls it.
     pub name: String,
+    /// The name that is its own even where two have the same id: `cx/reviewer`,
+    /// `claude/reviewer`, `codex/reviewer`, `analysis/code-review/code-analyzer`,
+    /// and `./planner` for a file at the top of a bundle.
+    pub qualified: String,
     /// One line, for listings and for choosing among agents.
     pub description: String,
-    /// What its jobs may do to files; a reader where the file says nothing.
+    /// What its jobs may do to files; a reader where nothing says that it writes.
     pub mode: Mode,
+    /// By which word of the definition it has that mode; none where it is a reader
+    /// because nothing says that it may write.
+    pub mode_reason: Option<String>,
     /// The backend its jobs run on, where the file names one.
     pub backend: Option<BackendKind>,
     /// The model, in the backend's own words.
@@ -44,16 +75,63 @@ pub struct Agent {
     pub silence: Option<Duration>,
     /// Pathspecs that its jobs may touch, as `--scope` takes them.
     pub scope: Vec<String>,
+    /// The tools that it may use.
+    pub tools: Tools,
+    /// How many of its jobs may run at once (`max_parallel_tasks`).
+    pub limit: Option<NonZeroU64>,
+    /// How often a failed task is tried again, in a plan.
+    pub retries: Option<u32>,
+    /// How much it decides by itself, from 0 to 1.
+    pub autonomy: Option<f64>,
+    /// What runs before and after its jobs, where the person wants it.
+    pub hooks: Hooks,
+    /// The words around a task (`prompt.user_template`), not filled in.
+    pub template: Option<String>,
+    /// What a task has to be about for it to be chosen.
+    pub triggers: Triggers,
+    /// Whom it would share its memory with. Nothing reads it yet.
+    pub sharing: Sharing,
     /// Where it was found.
     pub source: Source,
-    /// The role in words: everything after the front matter, without empty lines
-    /// around it.
+    /// The role in words, without empty lines around it.
     pub body: String,
-    /// Keys of the front matter that this cx does not honour, in their order.
+    /// Keys of the definition that this cx does not honour, in their order.
     pub extra: Vec<ExtraKey>,
 }
 
 impl Agent {
+    /// An agent of which nothing is known but its name and where it lies.
+    fn empty(name: &str, qualified: String, source: Source) -> Self {
+        Self {
+            name: name.to_owned(),
+            qualified,
+            description: String::new(),
+            mode: Mode::Reader,
+            mode_reason: None,
+            backend: None,
+            model: None,
+            timeout: None,
+            silence: None,
+            scope: Vec::new(),
+            tools: Tools::default(),
+            limit: None,
+            retries: None,
+            autonomy: None,
+            hooks: Hooks::default(),
+            template: None,
+            triggers: Triggers::default(),
+            sharing: Sharing::default(),
+            source,
+            body: String::new(),
+            extra: Vec::new(),
+        }
+    }
+
+    /// Why it has the mode that it has; reads after "because".
+    pub fn why_mode(&self) -> &str {
+        self.mode_reason.as_deref().unwrap_or("nothing in its definition says that it may write")
+    }
+
     /// Whether its jobs would run, as a program, what stands in a repository's
     /// own file: an agent of the repository on the `sh` backend. That is for
     /// `cx trust` to decide.
@@ -62,13 +140,50 @@ impl Agent {
     }
 }
 
+/// Shell commands around an agent's jobs. They run only where the person asks for
+/// it, and from a repository's file only after `cx trust`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hooks {
+    /// Before the worker; one that fails keeps it from starting.
+    pub pre_task: Vec<String>,
+    /// After a worker that succeeded.
+    pub post_task: Vec<String>,
+    /// After one that did not.
+    pub failure: Vec<String>,
+}
+
+impl Hooks {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.named().iter().all(|(_, commands)| commands.is_empty())
+    }
+
+    /// The lists with their keys: `hooks.pre_task`, ...
+    pub fn named(&self) -> [(&'static str, &[String]); 3] {
+        [
+            ("hooks.pre_task", &self.pre_task),
+            ("hooks.post_task", &self.post_task),
+            ("hooks.failure", &self.failure),
+        ]
+    }
+}
+
+/// Whom an agent would share its memory with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sharing {
+    /// Ids of agents.
+    pub share_with: Vec<String>,
+    /// What is left out.
+    pub redact: Vec<String>,
+}
+
 /// A key that a definition has and this cx does not honour. It is kept so that
 /// commands can name it, and later ones honour it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExtraKey {
-    /// The key, as it is written.
+    /// The key, as it is written, with the keys around it: `runtime.heartbeat`.
     pub key: String,
-    /// Its line in the file, from 1.
+    /// Its line in the file, from 1; 0 where an alias says it.
     pub line: u64,
     /// What it says.
     pub value: serde_json::Value,
@@ -83,14 +198,41 @@ pub enum Source {
     User(PathBuf),
     /// Part of cx.
     BuiltIn,
+    /// A file of a bundle.
+    Bundle(PathBuf),
+    /// A subagent of Claude Code.
+    Claude(PathBuf),
+    /// An agent of Codex.
+    Codex(PathBuf),
 }
 
 impl Source {
     /// The file, unless the agent is part of cx.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Repository(path) | Self::User(path) => Some(path),
+            Self::Repository(path)
+            | Self::User(path)
+            | Self::Bundle(path)
+            | Self::Claude(path)
+            | Self::Codex(path) => Some(path),
             Self::BuiltIn => None,
+        }
+    }
+
+    /// Whether it is one of cx's own three places, of which the first wins.
+    pub fn is_own(&self) -> bool {
+        matches!(self, Self::Repository(_) | Self::User(_) | Self::BuiltIn)
+    }
+
+    /// One word for listings.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Repository(_) => "repository",
+            Self::User(_) => "user",
+            Self::BuiltIn => "built-in",
+            Self::Bundle(_) => "bundle",
+            Self::Claude(_) => "claude",
+            Self::Codex(_) => "codex",
         }
     }
 }
@@ -100,63 +242,6 @@ impl fmt::Display for Source {
         match self.path() {
             Some(path) => path.display().fmt(f),
             None => f.write_str("built-in"),
-        }
-    }
-}
-
-/// Why an agent cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum AgentError {
-    /// There is none of that name.
-    #[error("there is no agent '{name}'")]
-    Unknown {
-        /// As it was asked for.
-        name: String,
-        /// Names that are nearly the same, the nearest first.
-        nearest: Vec<String>,
-    },
-    /// The name could not be a file's.
-    #[error(
-        "'{0}' cannot be an agent's name: letters, digits, '.', '_' and '-' only, beginning with a letter or digit"
-    )]
-    BadName(String),
-    /// The file is there and cannot be read.
-    #[error("cannot read the agent {}: {error}", path.display())]
-    Unreadable {
-        /// The file, or the folder.
-        path: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// The file does not say what an agent is.
-    #[error("{place}:{line}: {problem}")]
-    Invalid {
-        /// The file.
-        place: Source,
-        /// The line, from 1.
-        line: u64,
-        /// What is wrong there.
-        problem: String,
-    },
-}
-
-impl AgentError {
-    /// What helps, where this module knows it.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Unknown { nearest, .. } => {
-                let quoted: Vec<String> = nearest.iter().map(|name| format!("'{name}'")).collect();
-                Some(match quoted.as_slice() {
-                    [] => "`cx agents list` shows all".to_owned(),
-                    _ => {
-                        format!("did you mean {}? `cx agents list` shows all", quoted.join(" or "))
-                    }
-                })
-            }
-            Self::Invalid { place: Source::Repository(_) | Source::User(_), .. } => {
-                Some("`cx agents show coder` prints one that works".to_owned())
-            }
-            Self::BadName(_) | Self::Unreadable { .. } | Self::Invalid { .. } => None,
         }
     }
 }

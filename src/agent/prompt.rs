@@ -156,13 +156,23 @@ fn end_line(prompt: &mut Vec<u8>) {
 mod tests {
     use proptest::prelude::*;
 
-    use crate::agent::{Folders, find};
+    use crate::agent::{Places, find};
 
     use super::*;
 
     fn built_in(name: &str) -> Agent {
         let nowhere = tempfile::tempdir().expect("folder");
-        find(name, &Folders { checkout: None, config_home: nowhere.path() }).expect(name)
+        find(
+            name,
+            &Places {
+                checkout: None,
+                config_home: nowhere.path(),
+                home: nowhere.path(),
+                agents_dir: None,
+                codex_agents_dir: None,
+            },
+        )
+        .expect(name)
     }
 
     #[test]

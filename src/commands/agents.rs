@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::session::Session;
 use crate::{
-    agent::{self, AgentError, Folders},
+    agent::{self, AgentError, Catalog, Places},
     failure::{Exit, Failure},
     ui::{self, Align, Table},
 };
@@ -61,8 +61,7 @@ struct Row {
 /// Runs the verb.
 pub fn run(args: &AgentsArgs) -> Result<Exit, Failure> {
     let session = Session::open()?;
-    let checkout = session.place.as_ref().and_then(|place| place.checkout.as_deref());
-    let folders = Folders { checkout, config_home: &session.roots.config_home };
+    let folders = session.places(None);
     match &args.command {
         None => list(&folders, args.json),
         Some(AgentsCommand::List { json }) => list(&folders, *json),
@@ -95,10 +94,11 @@ pub fn run(args: &AgentsArgs) -> Result<Exit, Failure> {
     }
 }
 
-fn list(folders: &Folders<'_>, json: bool) -> Result<Exit, Failure> {
-    let listed = agent::list(folders).map_err(failure)?;
+fn list(folders: &Places<'_>, json: bool) -> Result<Exit, Failure> {
+    let listed = Catalog::load(folders).map_err(failure)?;
     let rows: Vec<Row> = listed
-        .into_iter()
+        .entries()
+        .iter()
         .map(|listed| {
             let agent = listed.agent.as_ref().ok();
             Row {
@@ -108,9 +108,9 @@ fn list(folders: &Folders<'_>, json: bool) -> Result<Exit, Failure> {
                     .map(|agent| agent.extra.iter().map(|extra| extra.key.clone()).collect())
                     .unwrap_or_default(),
                 error: listed.agent.as_ref().err().map(ToString::to_string),
-                name: listed.name,
+                name: listed.name.clone(),
                 source: listed.source.to_string(),
-                shadowed_by: listed.shadowed_by.map(|source| source.to_string()),
+                shadowed_by: listed.shadowed_by.as_ref().map(ToString::to_string),
             }
         })
         .collect();

@@ -14,7 +14,7 @@ use clap_complete::{
 
 use super::{session::Session, view};
 use crate::{
-    agent::{Folders, names},
+    agent::names,
     cli::Cli,
     failure::{Exit, Failure},
     git::Repo,
@@ -220,8 +220,7 @@ pub fn agent() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         let names = || {
             let session = Session::open().ok()?;
-            let checkout = session.place.as_ref().and_then(|place| place.checkout.as_deref());
-            names(&Folders { checkout, config_home: &session.roots.config_home }).ok()
+            names(&session.places(None)).ok()
         };
         names().unwrap_or_default().into_iter().map(CompletionCandidate::new).collect()
     })

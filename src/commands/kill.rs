@@ -53,7 +53,7 @@ pub fn run(args: &KillArgs) -> Result<Exit, Failure> {
         let state = session.state()?;
         state.jobs.into_values().filter(|job| job.is_live() && session.in_run(job)).collect()
     } else {
-        session.jobs(&args.jobs)?
+        session.jobs_or_groups(&args.jobs)?
     };
     let (live, over): (Vec<_>, Vec<_>) = jobs.into_iter().partition(Job::is_live);
     for job in &over {

@@ -20,7 +20,8 @@ use crate::{
 
 /// Print what a job's worker has put out
 ///
-/// For codex its events as readable lines; `--raw` gives them as they came.
+/// For codex its events as readable lines, with the last lines that each command
+/// put out; `--raw` gives them as they came.
 #[derive(Debug, Args)]
 pub struct LogsArgs {
     /// Go on as more comes, until the job ends

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     failure::{Exit, Failure},
-    job::Mode,
+    job::{JobId, Mode},
     ledger::{Event, Job, NotPicked},
     ui,
 };
@@ -59,7 +59,8 @@ pub fn run(args: &PickArgs) -> Result<Exit, Failure> {
     let session = Session::open()?;
     let job = session.job(&args.merge.jobs)?;
     let others = others(&session, &job)?;
-    let exit = merge::run(&args.merge)?;
+    let all: Vec<JobId> = others.iter().filter(|job| job.merged.is_none()).map(|j| j.job).collect();
+    let exit = merge::merge(&args.merge, &all)?;
     if exit != Exit::Success || args.merge.dry_run {
         return Ok(exit);
     }
@@ -67,11 +68,17 @@ pub fn run(args: &PickArgs) -> Result<Exit, Failure> {
         ui::note(format_args!("{} has landed nothing, so none was picked", label(&job)));
         return Ok(Exit::Failed);
     }
-    let picked = Event::NotPicked(NotPicked { picked: job.job });
     let given_up: Vec<&Job> = others.iter().filter(|other| other.merged.is_none()).collect();
-    if !given_up.is_empty() {
-        let ids: Vec<_> = given_up.iter().map(|other| other.job).collect();
-        session.store.append_all(&ids, &picked).map_err(store)?;
+    // One that was merged before is picked only now.
+    let mut open = Vec::new();
+    for other in &given_up {
+        if session.fresh(other.job)?.not_picked.is_none() {
+            open.push(other.job);
+        }
+    }
+    if !open.is_empty() {
+        let picked = Event::NotPicked(NotPicked { picked: job.job });
+        session.store.append_all(&open, &picked).map_err(store)?;
     }
     for other in given_up {
         ui::note(format_args!(

@@ -34,8 +34,7 @@ struct RunView<'a> {
     name: &'a str,
     status: &'a str,
     live: bool,
-    form: &'a str,
-    source: Option<&'a str>,
+    source: &'a str,
     tasks: u64,
     succeeded: Option<u64>,
     failed: Option<u64>,
@@ -95,8 +94,7 @@ fn view<'a>(session: &Session, run: &'a Run, live: bool) -> RunView<'a> {
         name: &run.spec.name,
         status: status(run, live),
         live,
-        form: &run.spec.form,
-        source: run.spec.source.as_deref(),
+        source: &run.spec.source,
         tasks: run.spec.tasks,
         succeeded: ended.map(|ended| ended.succeeded),
         failed: ended.map(|ended| ended.failed),
@@ -127,6 +125,7 @@ fn table(runs: &[(&Run, bool)]) -> Vec<String> {
             ui::short(std::time::Duration::try_from(took).unwrap_or_default()),
             ui::plural(run.spec.tasks, "task"),
             ui::clock(run.started_at),
+            run.spec.source.clone(),
             run.ended.as_ref().and_then(|ended| ended.reason.clone()).unwrap_or_default(),
         ]);
         let good = run.ended.as_ref().is_some_and(|ended| ended.outcome.as_str() == "succeeded");
@@ -139,5 +138,5 @@ fn table(runs: &[(&Run, bool)]) -> Vec<String> {
             },
         );
     }
-    table.lines(ui::is_terminal().then(ui::columns), &[5, 0])
+    table.lines(ui::is_terminal().then(ui::columns), &[6, 5])
 }

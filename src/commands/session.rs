@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    agent::Places,
     config::Roots,
     failure::{Exit, Failure},
     git::{GitError, Place},
@@ -31,6 +32,8 @@ pub(super) struct Session {
     pub(super) roots: Roots,
     /// `CX_RUN`: narrows what "all jobs" means.
     pub(super) run: Option<String>,
+    /// `CODEX_AGENTS_DIR`: the bundle of agents that others use too.
+    codex_agents_dir: Option<PathBuf>,
     /// Lost jobs that could not be recovered, and were named once.
     warned: RefCell<BTreeSet<JobId>>,
 }
@@ -73,7 +76,20 @@ impl Session {
         };
         let run = env::var("CX_RUN").ok().filter(|run| !run.is_empty());
         let warned = RefCell::default();
-        Ok(Self { cwd, place, store: Store::new(dir), roots, run, warned })
+        let codex_agents_dir =
+            env::var_os("CODEX_AGENTS_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+        Ok(Self { cwd, place, store: Store::new(dir), roots, run, codex_agents_dir, warned })
+    }
+
+    /// Where agents lie; `agents_dir` is what `--agents-dir` says.
+    pub(super) fn places<'a>(&'a self, agents_dir: Option<&'a Path>) -> Places<'a> {
+        Places {
+            checkout: self.place.as_ref().and_then(|place| place.checkout.as_deref()),
+            config_home: &self.roots.config_home,
+            home: &self.roots.home,
+            agents_dir,
+            codex_agents_dir: self.codex_agents_dir.as_deref(),
+        }
     }
 
     /// The repository, or an error that says what `verb` needs it for.
@@ -175,9 +191,10 @@ impl Session {
                         all =
                             Some(self.store.history().map_err(store)?.jobs.into_values().collect());
                     }
-                    resolve(word, all.as_deref().unwrap_or_default()).map_err(spec)?.clone()
+                    let all = all.as_deref().unwrap_or_default();
+                    resolve(word, all).map_err(|error| unresolved(error, word, all))?.clone()
                 }
-                Err(error) => return Err(spec(error)),
+                Err(error) => return Err(unresolved(error, word, &known)),
             };
             before = Some((word, job.spec.name.to_string()));
             if !found.iter().any(|seen| seen.job == job.job) {
@@ -185,6 +202,31 @@ impl Session {
             }
         }
         Ok(found)
+    }
+
+    /// The same, where the name of a group stands for all of its jobs: `auth` for
+    /// `auth-1` to `auth-3`, unless there is a job of that name.
+    pub(super) fn jobs_or_groups(&self, words: &[String]) -> Result<Vec<Job>, Failure> {
+        let mut wide = Vec::new();
+        for word in words {
+            match self.group(word)? {
+                Some(group) => wide.extend(group.iter().map(|job| job.job.to_string())),
+                None => wide.push(word.clone()),
+            }
+        }
+        self.jobs(&wide)
+    }
+
+    /// The newest group whose jobs are named `word-1`, `word-2`, ..., unless some
+    /// job is named `word` itself.
+    pub(super) fn group(&self, word: &str) -> Result<Option<Vec<Job>>, Failure> {
+        let known: Vec<Job> = self.state()?.jobs.into_values().collect();
+        let group = group_in(word, &known);
+        if group.is_some() || !matches!(resolve(word, &known), Err(SpecError::NoSuchJob(_))) {
+            return Ok(group);
+        }
+        let all: Vec<Job> = self.store.history().map_err(store)?.jobs.into_values().collect();
+        Ok(group_in(word, &all))
     }
 
     /// The one job that `words` name. What `cx spawn` prints may come as two
@@ -284,6 +326,32 @@ pub(super) fn spec(error: SpecError) -> Failure {
         SpecError::Ambiguous { .. } => Exit::Usage,
     };
     Failure::new(exit, error.to_string()).hint("`cx jobs -a` lists all jobs of this repository")
+}
+
+/// The same, where the word may be the name of a group.
+fn unresolved(error: SpecError, word: &str, jobs: &[Job]) -> Failure {
+    let failure = spec(error);
+    let Some(group) = group_in(word, jobs) else { return failure };
+    let first = group.first().map_or("", |job| job.spec.name.as_str());
+    let word = word.strip_prefix('%').unwrap_or(word);
+    failure.hint(format!(
+        "it is a group: `cx compare {word}` puts it side by side, `cx pick {first}` merges one of it"
+    ))
+}
+
+/// The newest group whose jobs are named `word-1`, `word-2`, ..., unless some job
+/// is named `word` itself. `jobs` are in ascending order.
+fn group_in(word: &str, jobs: &[Job]) -> Option<Vec<Job>> {
+    let word = word.strip_prefix('%').unwrap_or(word);
+    if jobs.iter().any(|job| job.spec.name.as_str() == word) {
+        return None;
+    }
+    let is_member = |job: &&Job| {
+        let number = job.spec.name.as_str().strip_prefix(word).and_then(|r| r.strip_prefix('-'));
+        job.spec.group.is_some() && number.is_some_and(|number| number.parse::<u32>().is_ok())
+    };
+    let group = jobs.iter().rev().find(is_member)?.spec.group.clone();
+    Some(jobs.iter().filter(|job| job.spec.group == group).cloned().collect())
 }
 
 fn lock_failure(path: &Path, error: &io::Error) -> Failure {

@@ -9,7 +9,7 @@ use super::{
     settings::{claim, load},
 };
 use crate::{
-    agent::{Folders, find, names},
+    agent::{find, names},
     config::{Claim, Trust, TrustError},
     failure::{Exit, Failure},
     ui,
@@ -76,7 +76,7 @@ pub(super) fn agent_claims(session: &Session, common: &Path) -> Result<Vec<Claim
     if fs::metadata(root.join(".cx/agents")).is_err() {
         return Ok(Vec::new());
     }
-    let folders = Folders { checkout, config_home: &session.roots.config_home };
+    let folders = session.places(None);
     let mut claims = Vec::new();
     for name in names(&folders).map_err(|e| Failure::usage(e.to_string()))? {
         if find(&name, &folders).is_ok_and(|agent| agent.needs_trust()) {

@@ -71,7 +71,7 @@ pub fn run(args: &WaitArgs) -> Result<Exit, Failure> {
             |job: &Job| (job.is_live() || !job.collected && !job.files_gone) && session.in_run(job);
         state.jobs.into_values().filter(wanted).collect()
     } else {
-        session.jobs(&args.jobs)?
+        session.jobs_or_groups(&args.jobs)?
     };
     if jobs.is_empty() {
         ui::note("no jobs to wait for");

@@ -15,18 +15,22 @@
 mod check;
 mod event;
 mod fold;
+mod landing;
 mod log;
+mod promise;
 mod run;
 mod segment;
 mod snapshot;
 mod store;
 
 pub use event::{
-    Batch, Cleaned, Event, Exited, KillRequested, Merged, NotPicked, Note, Record, Resolves,
-    Running, Spawned, Started, TaskOf, Tree, Unmerged, VERSION, Waiting, Worktree, decode,
+    Based, Event, Exited, KillRequested, Note, Record, Resolves, Running, Spawned, Started, TaskOf,
+    Tree, VERSION, Waiting, Worktree, decode, glance,
 };
 pub use fold::{Job, Phase, State};
+pub use landing::{Batch, Cleaned, Merged, NotPicked, Unmerged};
 pub use log::{Appender, FollowedState, Follower};
+pub use promise::Promise;
 pub use run::{
     NO_JOB, Run, RunEnded, RunOutcome, RunRevised, RunRunning, RunStarted, RunStopping, TaskSkipped,
 };

@@ -1,12 +1,18 @@
 //! What is different for a job that resolves another one's conflict: the merge
 //! stands in its worktree before it starts, and its success is looked at twice.
 
-use std::path::Path;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::{Supervisor, SupervisorError, finish::Finisher, prepare};
 use crate::{
-    backend::{Verdict, program},
-    git::{self, GitError, Oid, Place, merge},
+    backend::{Answer, Verdict, program},
+    git::{
+        self, GitError, Oid, Place,
+        merge::{self, Undecided},
+    },
     job::{Outcome, WorkerExit},
     ledger::{Exited, Resolves, Tree},
     process::crash,
@@ -19,9 +25,9 @@ pub(super) fn commit(text: &str) -> Result<Oid, GitError> {
 
 impl Supervisor {
     /// Has the conflict stand in the fresh worktree.
-    pub(super) fn stand(&self, place: &Place, tree: &Tree) -> Result<(), GitError> {
+    pub(super) fn stand(&mut self, place: &Place, tree: &Tree) -> Result<(), GitError> {
         let Some(resolves) = &self.spec.resolves else { return Ok(()) };
-        merge::stand(place, Path::new(&tree.path), &commit(&resolves.tip)?)?;
+        self.undecided = merge::stand(place, Path::new(&tree.path), &commit(&resolves.tip)?)?;
         crash::point("conflict-stands");
         Ok(())
     }
@@ -78,29 +84,81 @@ fn fail(exited: &mut Exited, outcome: Outcome, reason: String) {
 }
 
 impl Finisher<'_> {
-    /// A success that left markers behind is none.
-    pub(super) fn refuse_markers(&self, verdict: &mut Verdict) {
+    /// A success that left markers behind, or decided nothing about a path that
+    /// has none, is none. `undecided` is how such paths stood at first.
+    pub(super) fn refuse_unresolved(&self, verdict: &mut Verdict, undecided: &[Undecided]) {
         let (Some(resolves), Some(tree)) = (&self.spec.resolves, &self.spec.tree) else { return };
         if !verdict.outcome.is_success() {
             return;
         }
-        let left = || -> Result<Vec<std::path::PathBuf>, GitError> {
-            let path = Path::new(&tree.path);
+        let path = Path::new(&tree.path);
+        let left = || -> Result<Option<String>, GitError> {
             let place = Place::discover(Path::new(
                 self.spec.checkout.as_deref().unwrap_or(&self.spec.cwd),
             ))?
             .ok_or_else(|| git::GitError::NotAWorktree(path.to_owned()))?;
-            merge::markers_left(&place, path, &commit(&tree.base)?, &commit(&resolves.tip)?)
+            let (base, tip) = (commit(&tree.base)?, commit(&resolves.tip)?);
+            let left = merge::markers_left(&place, path, &base, &tip)?;
+            if !left.is_empty() {
+                return Ok(Some(format!("conflict markers were left in {}", names(&left))));
+            }
+            let mut still = merge::undecided_still(&place, path, undecided)?;
+            if !still.is_empty() {
+                let kept = kept(&self.answer(verdict));
+                still.retain(|path| !kept.contains(path));
+            }
+            Ok((!still.is_empty()).then(|| {
+                format!(
+                    "unresolved: {} stood in conflict and was neither changed nor kept by a line \
+                     `KEEP: PATH` in the answer",
+                    names(&still)
+                )
+            }))
         };
         let reason = match left() {
-            Ok(left) if left.is_empty() => return,
-            Ok(left) => {
-                let names: Vec<String> = left.iter().map(|p| p.display().to_string()).collect();
-                format!("conflict markers were left in {}", names.join(", "))
-            }
+            Ok(None) => return,
+            Ok(Some(reason)) => reason,
             Err(error) => format!("whether the conflict is resolved is not known: {error}"),
         };
         verdict.outcome = Outcome::Failed;
         verdict.reason = Some(reason);
+    }
+
+    /// What the worker said in the end.
+    fn answer(&self, verdict: &Verdict) -> String {
+        match &verdict.answer {
+            Answer::Text(text) => text.clone(),
+            Answer::Stdout => {
+                let bytes = fs::read(self.files.stdout()).unwrap_or_default();
+                String::from_utf8_lossy(&bytes).into_owned()
+            }
+            Answer::None => String::new(),
+        }
+    }
+}
+
+fn names(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// The paths that an answer says are to stay as they are: `KEEP: PATH`, each in a
+/// line of its own, as an item of a list or in backquotes if the model likes.
+fn kept(answer: &str) -> Vec<PathBuf> {
+    let path = |line: &str| {
+        let line = line.trim_matches([' ', '\t', '\r', '*', '-', '`']);
+        let path = line.strip_prefix("KEEP:")?.trim_matches([' ', '\t', '*', '`']);
+        Some(PathBuf::from(path))
+    };
+    answer.lines().filter_map(path).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_an_answer_keeps() {
+        let said = "Done.\nKEEP: a b.txt\n- `KEEP: src/c`\n* **KEEP:** `d`\r\nI KEEP: e\nkeep: f";
+        assert_eq!(kept(said), ["a b.txt", "src/c", "d"].map(PathBuf::from));
     }
 }

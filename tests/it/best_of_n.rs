@@ -135,3 +135,86 @@ fn compare_says_where_they_differ() {
     );
     sandbox.cx(["compare", "a-1"]).refused(2, "nothing to compare one job with");
 }
+
+#[test]
+fn compare_runs_the_check_on_what_each_would_bring() {
+    let sandbox = Sandbox::new();
+    let script = "echo $CX_NAME > answer; test $CX_NAME != auth-2 || echo x > bad";
+    sandbox.spawn_sh(["-n", "auth", "-N", "3", script]);
+    sandbox.cx(["wait", "auth"]).ok();
+    // News of the target is there; what collides with it is checked by itself.
+    sandbox.write("news", "yes\n");
+    sandbox.git(["add", "news"]);
+    sandbox.git(["commit", "--quiet", "--message=news"]);
+    sandbox.writer("other", "echo other > answer");
+    sandbox.cx(["wait"]).ok();
+    let before = sandbox.git(["rev-parse", "main"]);
+    let check = "cat answer; test -e news && test ! -e bad";
+    let json = sandbox.cx(["compare", "auth", "--json", "--verify", check]).ok().json();
+    let result = |at: usize| {
+        let verify = &json["jobs"][at]["verify"];
+        (
+            verify["result"].as_str().unwrap().to_owned(),
+            verify["on"].clone(),
+            verify["code"].clone(),
+        )
+    };
+    assert_eq!(json["jobs"].as_array().unwrap().len(), 3);
+    assert_eq!(result(0), ("green".to_owned(), "merged".into(), 0.into()));
+    assert_eq!(result(1), ("red".to_owned(), "merged".into(), 1.into()));
+    let log = json["jobs"][1]["verify"]["log"].as_str().unwrap();
+    assert_eq!(std::fs::read_to_string(log).unwrap(), "auth-2\n");
+    assert_eq!(sandbox.git(["rev-parse", "main"]), before);
+    assert_eq!(sandbox.git(["status", "--porcelain"]), "");
+    sandbox.cx(["pick", "auth-1"]).ok();
+    let said = sandbox.cx(["compare", "auth-2", "other", "--verify", check]).ok().stdout();
+    // Neither merges any more: both change `answer`.
+    assert!(said.contains("red (1), by itself"), "{said}");
+    let logs = sandbox.repo().join(".git/cx/verify/2");
+    assert!(said.contains(&format!("      {}/2.log (other)\n", logs.display())), "{said}");
+    sandbox.cx(["clean"]);
+    assert!(!sandbox.root().join("repo.cx/.verify").exists());
+}
+
+#[test]
+fn a_check_without_a_value_is_the_configured_one() {
+    let sandbox = Sandbox::new();
+    group(&sandbox);
+    let refused =
+        sandbox.cx(["compare", "auth", "--verify"]).refused(2, "--verify needs a command");
+    assert!(refused.stderr().contains("nothing was compared"), "{refused}");
+    sandbox.cx(["compare", "auth", "--verify", ""]).refused(2, "nothing was compared");
+    let refused = sandbox.cx(["compare", "--verify", "auth-1", "auth-2", "auth-3"]);
+    refused.refused(2, "'auth-1' is a job, and was taken for the command of --verify");
+    sandbox.write(".git/info/exclude", ".cx/\n");
+    sandbox.write(".cx/config.toml", "[merge]\nverify = \"test $(cat answer) = auth-3\"\n");
+    let refused = sandbox.cx(["compare", "auth", "--verify"]).refused(1, "is not trusted");
+    assert!(refused.stderr().ends_with("remembers that you trust it\n"), "{refused}");
+    sandbox.cx(["trust"]).ok();
+    let json = sandbox.cx(["compare", "auth", "--json", "--verify"]).ok().json();
+    let results: Vec<_> = (0..3).map(|at| json["jobs"][at]["verify"]["result"].clone()).collect();
+    assert_eq!(results, ["red", "red", "green"]);
+    // Looking runs nothing that was not asked for.
+    let json = sandbox.cx(["compare", "auth", "--json"]).ok().json();
+    assert!(json["jobs"][0]["verify"].is_null());
+}
+
+#[test]
+fn the_name_of_a_group_stands_for_its_jobs() {
+    let sandbox = Sandbox::new();
+    group(&sandbox);
+    let said = sandbox.cx(["compare", "auth"]).ok().stdout();
+    assert!(said.contains("answer (auth-1, auth-2, auth-3)"), "{said}");
+    for verb in ["pick", "merge", "show"] {
+        let refused = sandbox.cx([verb, "auth"]).refused(2, "'auth' could be any of auth-1, ");
+        assert!(refused.stderr().contains("it is a group: `cx compare auth`"), "{refused}");
+    }
+    let collected = sandbox.cx(["collect", "auth", "--format", "{name}"]).ok().stdout();
+    assert_eq!(collected.matches("auth-").count(), 3, "{collected}");
+    // A job of that name is meant first, and a later group before an earlier one.
+    sandbox.spawn_sh(["-n", "b", "-N", "2", "echo $CX_NAME > b"]);
+    sandbox.cx(["wait", "b"]).ok();
+    assert!(sandbox.cx(["compare", "b"]).ok().stdout().contains("b (b-1, b-2)"));
+    sandbox.written("auth", "echo alone > answer");
+    sandbox.cx(["compare", "auth"]).refused(2, "nothing to compare one job with");
+}

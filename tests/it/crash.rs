@@ -37,6 +37,9 @@ const AFTER_WORKER: [(&str, bool); 6] = [
 /// Points in the supervisor of a resolver.
 const RESOLVER: [&str; 2] = ["conflict-stands", "verified"];
 
+/// Points in a supervisor whose job starts from the work of others.
+const NEEDS: [&str; 2] = ["gathered", "based"];
+
 /// Points in a supervisor that waits for its turn.
 const QUEUE: [&str; 3] = ["waiting", "queued", "admitted"];
 
@@ -53,13 +56,15 @@ const RECOVERY: [&str; 8] = [
 ];
 
 /// Points in `cx merge`, and whether the merge has happened.
-const MERGE: [(&str, bool); 6] = [
+const MERGE: [(&str, bool); 8] = [
+    ("merge-promised", false),
     ("merge-journal", false),
     ("merge-locked", false),
     ("merge-files", false),
     ("merge-moved", true),
     ("merge-index", true),
     ("landed", true),
+    ("merge-marked", true),
 ];
 
 /// Points in `cx merge --undo`, besides those of a landing; tried in `landing.rs`.
@@ -83,6 +88,7 @@ fn every_crash_point_is_in_a_table() {
             &BEFORE_WORKER[..],
             &WITH_WORKER,
             &RESOLVER,
+            &NEEDS,
             &QUEUE,
             &RECOVERY,
             &UNDO,
@@ -287,6 +293,31 @@ fn a_supervisor_is_killed_in_the_queue() {
     }
 }
 
+/// The branch is made at a commit that nobody but the job's supervisor knows.
+#[test]
+fn a_supervisor_is_killed_that_starts_from_the_work_of_others() {
+    for at in NEEDS.iter().chain(&BEFORE_WORKER[2..]) {
+        for mode in ["-w", "-r"] {
+            let sandbox = Sandbox::new();
+            sandbox.written("auth", "echo auth > auth");
+            sandbox.written("docs", "echo docs > docs");
+            let needs = ["-n", "both", "--after", "auth", "--after", "docs", "cat auth docs"];
+            let spawn = ["spawn", "-b", "sh", mode].into_iter().chain(needs);
+            crashing(&sandbox, at, spawn).ok();
+            sandbox.cx(["wait", "both"]).code(1);
+            assert_eq!(sandbox.job("both")["status"], "lost", "{at}");
+            assert!(!is_there(&sandbox, "cx/both"), "{at}");
+            assert!(!sandbox.root().join("repo.cx/both").exists(), "{at}");
+            // Its name is free again, and nothing of the needs is lost.
+            sandbox.spawn_sh([mode].into_iter().chain(needs));
+            sandbox.cx(["wait", "4"]).ok();
+            let said = sandbox.cx(["collect", "4", "--format", "{message}"]).ok().stdout();
+            assert_eq!(said, "auth\ndocs\n", "{at}");
+            understood(&sandbox, at);
+        }
+    }
+}
+
 #[test]
 fn a_recovery_is_killed() {
     for lost_at in ["worktree-made", "running"] {
@@ -326,20 +357,124 @@ fn a_merge_is_killed() {
         sandbox.write("mine", "not for git\n");
         sandbox.write(".git/info/exclude", "/mine\n");
         crashing(&sandbox, at, ["merge"]).signal(9);
-        let merged = sandbox.cx(["merge"]).ok();
+        // What the ledger knows needs no other merge.
+        let merged = sandbox.cx(["merge"]).code(i32::from(at == "merge-marked"));
         let said = merged.stderr();
-        let index = if landed { "finished an earlier merge" } else { "took back an earlier merge" };
-        assert!(said.contains(index) || at == "landed", "{at}: {merged}");
+        let index = match at {
+            "merge-promised" => "",
+            "landed" => "[1] auth was merged into main by a merge that was cut short",
+            "merge-marked" => "nothing to merge",
+            _ if landed => "finished an earlier merge",
+            _ => "took back an earlier merge",
+        };
+        assert!(said.contains(index), "{at}: {merged}");
         for (name, content) in [("new", "merged\n"), ("d/x", "x\n"), ("two", "two\n")] {
             assert_eq!(sandbox.read(name), content, "{at}");
         }
         assert_eq!(sandbox.read("mine"), "not for git\n");
         assert_eq!(sandbox.job("auth")["merged_into"], "main", "{at}");
         sandbox.cx(["merge"]).code(1);
+        // It is a merge of cx, that can be taken back as any other.
+        sandbox.cx(["merge", "--undo"]).ok();
+        assert!(!sandbox.repo().join("new").exists(), "{at}");
+        sandbox.cx(["merge"]).ok();
+        assert_eq!(fs::read_dir(sandbox.repo().join(".git/cx/promises")).unwrap().count(), 0);
         understood(&sandbox, at);
         // Git itself is not held up by anything.
         sandbox.git(["commit", "--quiet", "--allow-empty", "--message=by hand"]);
         sandbox.git(["gc", "--quiet"]);
+    }
+}
+
+/// The others are given up in the same moment in which the one is merged, whoever
+/// finds out that it is.
+#[test]
+fn a_pick_is_killed() {
+    for (at, landed) in MERGE {
+        for next in ["pick", "clean", "merge"] {
+            let sandbox = Sandbox::new();
+            // A clean takes no locks of a merge away.
+            sandbox.expect_leftovers();
+            sandbox.spawn_sh(["-n", "auth", "-N", "3", "echo $CX_NAME > answer"]);
+            sandbox.cx(["wait"]).ok();
+            sandbox.cx(["collect"]).ok();
+            crashing(&sandbox, at, ["pick", "auth-2"]).signal(9);
+            let ctx = format!("{at}, then {next}");
+            match next {
+                "pick" => sandbox.cx(["pick", "auth-2"]).ok(),
+                "merge" if !landed => sandbox.cx(["merge", "auth-2"]).ok(),
+                next => sandbox.cx([next]),
+            };
+            let given_up = landed || next == "pick";
+            for other in ["auth-1", "auth-3"] {
+                let not_picked = &sandbox.job(other)["not_picked"];
+                assert_eq!(*not_picked == 2, given_up, "{ctx}: {other}: {not_picked}");
+            }
+            if given_up {
+                assert_eq!(sandbox.read("answer"), "auth-2\n", "{ctx}");
+                sandbox.cx(["clean"]).ok();
+                assert_eq!(sandbox.git(["branch", "--list", "cx/*"]), "", "{ctx}");
+                sandbox.git(["rev-parse", "refs/cx/trash/auth-1-1", "refs/cx/trash/auth-3-3"]);
+            } else {
+                sandbox.cx(["clean"]).ok();
+                assert!(is_there(&sandbox, "cx/auth-1"), "{ctx}: its work is nowhere else");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_merge_that_was_killed_is_taken_back_at_once() {
+    for (at, landed) in MERGE {
+        let sandbox = Sandbox::new();
+        sandbox.written("auth", "echo work > work");
+        let before = sandbox.git(["rev-parse", "main"]);
+        crashing(&sandbox, at, ["merge"]).signal(9);
+        let undone = sandbox.cx(["merge", "--undo"]);
+        if landed {
+            let undone = undone.ok();
+            assert!(undone.stdout().contains("took back the merge of auth"), "{at}: {undone}");
+        } else {
+            undone.code(1);
+        }
+        assert_eq!(sandbox.git(["rev-parse", "main"]), before, "{at}");
+        assert!(!sandbox.repo().join("work").exists(), "{at}");
+        sandbox.cx(["merge"]).ok();
+        assert_eq!(sandbox.read("work"), "work\n", "{at}");
+        understood(&sandbox, at);
+    }
+}
+
+/// Jobs that were never started are lost, those that were go on, and what there
+/// is of the group can be picked from.
+#[test]
+fn a_spawn_of_a_group_is_killed_half_way() {
+    for at in ["draft", "settled", "spawned", "supervisor-started"] {
+        let sandbox = Sandbox::new();
+        let script = "echo $CX_NAME > answer";
+        crashing(&sandbox, at, ["spawn", "-b", "sh", "-n", "auth", "-N", "3", script]).signal(9);
+        sandbox.cx(["wait"]);
+        let jobs = sandbox.cx(["jobs", "-a", "--json"]).ok().json();
+        let jobs = jobs.as_array().unwrap();
+        let groups: BTreeSet<String> = jobs.iter().map(|job| job["group"].to_string()).collect();
+        assert!(groups.len() <= 1 && !groups.contains("null"), "{at}: {groups:?}");
+        let well: Vec<&str> = jobs
+            .iter()
+            .filter(|job| job["status"] == "succeeded")
+            .map(|job| job["name"].as_str().unwrap())
+            .collect();
+        for job in jobs {
+            assert!(job["status"] == "lost" || job["status"] == "succeeded", "{at}: {job}");
+        }
+        assert_eq!(well.is_empty(), at != "supervisor-started", "{at}: {jobs:?}");
+        if let [one, ..] = well.as_slice() {
+            sandbox.cx(["pick", one]).ok();
+            assert_eq!(sandbox.read("answer"), format!("{one}\n"));
+        }
+        understood(&sandbox, at);
+        // The names are free again, or taken by what there is.
+        sandbox.spawn_sh(["-n", "again", "-N", "2", "true"]);
+        sandbox.cx(["wait", "again"]).ok();
     }
 }
 

@@ -136,3 +136,72 @@ fn what_does_not_conflict_is_not_given_to_anybody() {
     sandbox.cx(["resolve", "b", "--verify", ""]).refused(2, "--verify is empty");
     assert_eq!(sandbox.lines(["jobs", "-a"]).iter().filter(|l| l.contains("resolve")).count(), 0);
 }
+
+/// A job that changes what the target has removed, a binary file, and a link.
+fn without_markers() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.sh("echo one > gone; printf 'one\\0' > bin; ln -s one link; git add -A; git commit -qm base").ok();
+    sandbox.writer("a", "git rm -q gone; printf 'a\\0' > bin; ln -sf a link");
+    sandbox.writer("b", "echo b > gone; printf 'b\\0' > bin; ln -sf b link; echo b > b");
+    sandbox.cx(["wait"]).ok();
+    sandbox.cx(["merge", "a"]).ok();
+    sandbox
+}
+
+#[test]
+fn what_has_no_markers_has_to_be_decided_too() {
+    let sandbox = without_markers();
+    let why = |job| sandbox.until(job, "exited")["reason"].as_str().unwrap().to_owned();
+    // Doing nothing, or only a part of it, resolves nothing.
+    assert_eq!(resolve(&sandbox, &[], "ls; git status --porcelain"), 1);
+    assert!(why(3).starts_with("unresolved: bin, "), "{}", why(3));
+    assert!(why(3).contains(", gone, link"), "{}", why(3));
+    let links = "rm -f link link~*; ln -s both link";
+    assert_eq!(resolve(&sandbox, &[], &format!("printf 'both\\0' > bin; {links}")), 1);
+    assert!(why(4).starts_with("unresolved: gone stood in conflict"), "{}", why(4));
+    let main = sandbox.git(["rev-parse", "main"]);
+    sandbox.cx(["merge", "b"]).code(1);
+    assert_eq!(sandbox.git(["rev-parse", "main"]), main);
+    // A decision is a change, or a word in the answer.
+    let decided = format!("echo 'KEEP: bin'; rm gone; {links}");
+    assert_eq!(resolve(&sandbox, &[], &decided), 0);
+    sandbox.cx(["merge"]).ok();
+    assert!(!sandbox.repo().join("gone").exists());
+    assert_eq!(sandbox.read("bin"), "a\0");
+    assert_eq!(std::fs::read_link(sandbox.repo().join("link")).unwrap().to_str(), Some("both"));
+    assert_eq!(sandbox.read("b"), "b\n");
+    assert_eq!(sandbox.git(["status", "--porcelain"]), "");
+}
+
+#[test]
+fn adding_a_path_decides_it() {
+    let sandbox = without_markers();
+    assert_eq!(resolve(&sandbox, &[], "rm -f link~*; git add -A"), 0);
+    sandbox.cx(["merge"]).ok();
+    assert_eq!(sandbox.read("gone"), "b\n");
+}
+
+#[test]
+fn who_resolves_what_a_merge_holds_back_can_be_said() {
+    let sandbox = Sandbox::new();
+    sandbox.script_tool("codex", "printf '%s\\n' \"$@\" > \"$CX_TEST_SEEN\"; exit 3");
+    let seen = sandbox.root().join("seen");
+    sandbox.writer("a", "echo from-a > README.md");
+    sandbox.writer("b", "echo from-b > README.md");
+    sandbox.cx(["wait"]).ok();
+    // Bad input stops everything, also the merge.
+    let before = sandbox.git(["rev-parse", "main"]);
+    sandbox.cx(["merge", "--resolve", "-t", "ghost"]).refused(2, "; nothing was merged");
+    sandbox.cx(["merge", "--resolve", "-b", "sh"]).refused(2, "; nothing was merged");
+    sandbox.cx(["merge", "-t", "coder"]).code(2);
+    assert_eq!(sandbox.git(["rev-parse", "main"]), before);
+    let who = ["-t", "coder", "-b", "codex", "--model", "gpt-9"];
+    let mut command =
+        sandbox.cx_command(["merge", "--in-order", "--resolve"].into_iter().chain(who));
+    command.env("CX_TEST_SEEN", &seen);
+    sandbox.run(command).code(1);
+    sandbox.cx(["wait", "b-resolve"]);
+    let spawned = sandbox.until(3, "spawned");
+    assert_eq!((&spawned["agent"], &spawned["model"]), (&"coder".into(), &"gpt-9".into()));
+    assert!(std::fs::read_to_string(&seen).unwrap().contains("gpt-9"));
+}

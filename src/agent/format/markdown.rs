@@ -10,15 +10,8 @@
 //!
 //! Keys that are not known are kept, with their lines.
 
-use std::fmt;
-
-use serde::Deserialize;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
-use serde_json::Value;
-use serde_saphyr::Spanned;
-
-use crate::agent::{Agent, AgentError, ExtraKey, Source};
-use crate::job::{BackendKind, Mode, parse_duration};
+use crate::agent::definition::{Node, Problem, apply, line_of, yaml};
+use crate::agent::{Agent, AgentError, Source};
 
 /// Reads an agent.
 ///
@@ -29,108 +22,65 @@ pub(in crate::agent) fn parse(
     bytes: &[u8],
     source: Source,
 ) -> Result<Agent, AgentError> {
-    match read(name, bytes) {
-        Ok(agent) => Ok(Agent { source, ..agent }),
-        Err((line, problem)) => Err(AgentError::Invalid { place: source, line, problem }),
-    }
+    let agent = Agent::empty(name, format!("cx/{name}"), source.clone());
+    read(agent, bytes).map_err(|(line, problem)| AgentError::Invalid {
+        place: source,
+        line,
+        problem,
+    })
 }
 
-/// A line of the file, from 1, and what is wrong there.
-type Problem = (u64, String);
+fn read(mut agent: Agent, bytes: &[u8]) -> Result<Agent, Problem> {
+    let (front, body) = parts(bytes)?;
+    if let Some((line, _)) = front.get("name") {
+        let given = front.text("name").ok_or_else(|| wrong_name(line))?;
+        if given != agent.name {
+            let name = &agent.name;
+            return Err((
+                line + 1,
+                format!("'name' is '{given}', but the file's name is '{name}'"),
+            ));
+        }
+    }
+    apply(&mut agent, &front, &["name"], 1)?;
+    body.clone_into(&mut agent.body);
+    finish(agent, bytes)
+}
 
-fn read(name: &str, bytes: &[u8]) -> Result<Agent, Problem> {
+/// Front matter, whose first line is the file's second one, and body.
+pub(super) fn parts(bytes: &[u8]) -> Result<(Node, &str), Problem> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
         (line_of(before), "is not valid UTF-8".to_owned())
     })?;
-    let (yaml, body) = split(text)?;
-    // The front matter begins in the file's second line.
-    let in_file = |location: serde_saphyr::Location| location.line() + 1;
-    let front: Front = serde_saphyr::from_str(yaml).map_err(|error| {
-        let error = error.without_snippet();
-        (error.location().map_or(2, in_file), problem_of(error))
-    })?;
-
-    let mut agent = Agent {
-        name: name.to_owned(),
-        description: String::new(),
-        mode: Mode::Reader,
-        backend: None,
-        model: None,
-        timeout: None,
-        silence: None,
-        scope: Vec::new(),
-        source: Source::BuiltIn,
-        body: body.trim_matches(['\r', '\n']).trim_end().to_owned(),
-        extra: Vec::new(),
+    let (front, body) = split(text)?;
+    let front = match yaml(front) {
+        Ok(front @ Node::Map(_)) => Ok(front),
+        Ok(node) if node.value().is_null() => Ok(Node::Map(Vec::new())),
+        Ok(_) => Err((1, "it has to be keys with values".to_owned())),
+        Err(problem) => Err(problem),
     };
-    for (key, line, value) in front.0 {
-        let line = line + 1;
-        set(&mut agent, &key, line, value).map_err(|problem| (line, problem))?;
-    }
+    let front = front.map_err(|(line, problem)| {
+        (line + 1, format!("the front matter is no valid YAML: {problem}"))
+    })?;
+    Ok((front, body.trim_matches(['\r', '\n']).trim_end()))
+}
+
+/// Refuses an agent that says too little.
+pub(super) fn finish(agent: Agent, bytes: &[u8]) -> Result<Agent, Problem> {
     if agent.description.is_empty() {
         return Err((1, "'description' is missing in the front matter".to_owned()));
     }
     if agent.body.is_empty() {
-        return Err((
-            line_of(text.trim_end().as_bytes()),
-            "there is no text after the front matter".to_owned(),
-        ));
+        let last = line_of(bytes.trim_ascii_end());
+        return Err((last, "there is no text after the front matter".to_owned()));
     }
     Ok(agent)
 }
 
-/// Takes over what one key of the front matter says.
-fn set(agent: &mut Agent, key: &str, line: u64, value: Value) -> Result<(), String> {
-    let text = || text_of(&value).ok_or_else(|| format!("'{key}' has to be a word or a line"));
-    let duration = || {
-        let word = text()?;
-        parse_duration(&word).map_err(|error| format!("'{key}' is '{word}', which {error}"))
-    };
-    match key {
-        "name" => {
-            let (given, name) = (text()?, &agent.name);
-            if given != *name {
-                return Err(format!("'name' is '{given}', but the file's name is '{name}'"));
-            }
-        }
-        "description" => agent.description = text()?,
-        "mode" => {
-            agent.mode = match text()?.as_str() {
-                "reader" => Mode::Reader,
-                "writer" => Mode::Writer,
-                word => return Err(format!("'mode' is '{word}': write reader or writer")),
-            }
-        }
-        "backend" => {
-            let word = text()?;
-            let known = BackendKind::ALL.map(BackendKind::as_str).join(" or ");
-            let kind =
-                word.parse().map_err(|()| format!("'backend' is '{word}': write {known}"))?;
-            agent.backend = Some(kind);
-        }
-        "model" => {
-            // It becomes an argument, and must not pass for another option.
-            let model = text()?;
-            if model.starts_with('-') {
-                return Err(format!("'model' is '{model}', which is no name of a model"));
-            }
-            agent.model = Some(model);
-        }
-        "timeout" => agent.timeout = Some(duration()?),
-        "silence" => agent.silence = Some(duration()?),
-        "scope" => {
-            let one = std::slice::from_ref(&value);
-            let all = value.as_array().map_or(one, Vec::as_slice);
-            agent.scope = all
-                .iter()
-                .map(text_of)
-                .collect::<Option<_>>()
-                .ok_or_else(|| "'scope' has to be a pathspec or a list of them".to_owned())?;
-        }
-        _ => agent.extra.push(ExtraKey { key: key.to_owned(), line, value }),
-    }
-    Ok(())
+/// `line` is one of the front matter.
+pub(super) fn wrong_name(line: u64) -> Problem {
+    (line + 1, "'name' has to be a word or a line".to_owned())
 }
 
 /// The front matter without its fences, and what comes after it.
@@ -153,65 +103,12 @@ fn split(text: &str) -> Result<(&str, &str), Problem> {
     Err((1, "the front matter is not closed by a line '---'".to_owned()))
 }
 
-/// The number of the line that begins or goes on after `before`.
-fn line_of(before: &[u8]) -> u64 {
-    before.iter().fold(1, |line, byte| line + u64::from(*byte == b'\n'))
-}
-
-/// What the YAML reader says, in one line.
-fn problem_of(error: &serde_saphyr::Error) -> String {
-    let text = error.to_string();
-    let first = text.lines().next().unwrap_or_default();
-    // The place is said once, in front, as the line in the file.
-    let bare = first.split(" at line ").next().unwrap_or(first);
-    format!("the front matter is no valid YAML: {}", bare.trim_start_matches("error: "))
-}
-
-/// The front matter: key, line in the YAML (from 1) and value, in their order.
-struct Front(Vec<(String, u64, Value)>);
-
-impl<'de> Deserialize<'de> for Front {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs;
-
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Front;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("keys with values")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Front, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(key) = map.next_key::<Spanned<String>>()? {
-                    let value: Value = map.next_value()?;
-                    pairs.push((key.value, key.referenced.line(), value));
-                }
-                Ok(Front(pairs))
-            }
-
-            fn visit_unit<E: de::Error>(self) -> Result<Front, E> {
-                Ok(Front(Vec::new()))
-            }
-        }
-
-        deserializer.deserialize_any(Pairs)
-    }
-}
-
-/// What a scalar says, as text. Empty is not said at all.
-fn text_of(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) if text.trim().is_empty() => None,
-        Value::String(text) => Some(text.trim().to_owned()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use crate::agent::ExtraKey;
+    use crate::job::{BackendKind, Mode};
 
     use super::*;
 
@@ -251,16 +148,16 @@ mod tests {
     #[test]
     fn unknown_keys_are_kept_with_line_and_value() {
         let agent = parse_text(
-            "---\n# a comment\ndescription: d\ntools: [read, grep]\n\nlimits:\n  max: 3\n---\nLook.",
+            "---\n# a comment\ndescription: d\ncolors: [red, green]\n\nlimits:\n  max: 3\n---\nLook.",
         )
         .expect("reads");
         assert_eq!(
             agent.extra,
             [
                 ExtraKey {
-                    key: "tools".into(),
+                    key: "colors".into(),
                     line: 4,
-                    value: serde_json::json!(["read", "grep"])
+                    value: serde_json::json!(["red", "green"])
                 },
                 ExtraKey { key: "limits".into(), line: 6, value: serde_json::json!({"max": 3}) },
             ]

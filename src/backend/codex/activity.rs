@@ -65,7 +65,7 @@ fn relative<'a>(path: &'a str, root: Option<&Path>) -> &'a str {
 
 /// What codex runs, without the shell around it: `/bin/bash -lc 'cargo test'`
 /// gives `cargo test`. Of several lines the first.
-fn script(command: &str) -> String {
+pub(super) fn script(command: &str) -> String {
     let inner = command
         .split_once(" -lc ")
         .or_else(|| command.split_once(" -c "))

@@ -2,10 +2,18 @@
 
 use std::path::Path;
 
+use anstream::adapter::strip_str;
+
 use super::{
     activity,
     event::{self, Event, Stage},
 };
+
+/// How many lines of a command's output are shown: the last ones.
+const OUTPUT_LINES: usize = 10;
+
+/// Longest line of it, in characters.
+const LINE_MAX: usize = 300;
 
 /// What a line of output says, or nothing where it says nothing to a person.
 /// Messages keep their lines; everything else is one line.
@@ -15,21 +23,80 @@ pub(in super::super) fn render(line: &[u8], root: Option<&Path>) -> Option<Strin
         return (!text.is_empty()).then(|| format!("? {text}"));
     };
     let event = Event::of(&value);
+    if let Event::CommandEnded { output: said, exit, .. } = &event {
+        let ended = match exit {
+            Some(0) => None,
+            Some(code) => Some(format!("· exit {code}")),
+            None => Some("· could not be run".to_owned()),
+        };
+        let shown = output(said).into_iter().chain(ended).collect::<Vec<_>>().join("\n");
+        return (!shown.is_empty()).then_some(shown);
+    }
     let (mark, text) = match &event {
         Event::Message(message) => return Some(message.trim_end().to_owned()),
-        // Of what begins and ends, the end is told; of a command the beginning, and
-        // an end that is not well.
+        // Of what begins and ends, the end is told; of a command the beginning, its
+        // output, and an end that is not well.
         Event::TurnStarted
         | Event::Thread(_)
         | Event::Thinking
         | Event::Edit { stage: Stage::Started, .. }
         | Event::Search { stage: Stage::Started, .. }
-        | Event::Tool { stage: Stage::Started, .. }
-        | Event::CommandEnded { exit: Some(0), .. } => return None,
-        Event::CommandStarted { .. } => ('$', activity::sentence(&event, root)?),
+        | Event::Tool { stage: Stage::Started, .. } => return None,
+        Event::CommandStarted { command } => ('$', activity::script(command)),
         Event::Error(_) | Event::TurnFailed(_) => ('!', activity::sentence(&event, root)?),
         _ => ('·', activity::sentence(&event, root)?),
     };
-    let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = one_line(&text);
     (!text.is_empty()).then(|| format!("{mark} {text}"))
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The last lines that a command put out, indented; how many there were before.
+fn output(said: &str) -> Option<String> {
+    let plain = strip_str(said).to_string();
+    // Of what was written over with a carriage return, the last stays.
+    let last = |line| str::trim_end_matches(line, '\r').rsplit('\r').next().unwrap_or_default();
+    let plain_chars = |c: &char| *c == '\t' || !c.is_control();
+    let lines: Vec<String> = plain
+        .trim_end()
+        .lines()
+        .map(|line| last(line).chars().filter(plain_chars).take(LINE_MAX).collect())
+        .collect();
+    let cut = lines.len().saturating_sub(OUTPUT_LINES);
+    let before = (cut > 0).then(|| format!("  ({cut} more lines; --raw has them)"));
+    let shown: Vec<String> = before
+        .into_iter()
+        .chain(lines.iter().skip(cut).map(|line| format!("  {line}").trim_end().to_owned()))
+        .collect();
+    (!shown.is_empty()).then(|| shown.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(output: &str, code: i64) -> Option<String> {
+        let item = serde_json::json!({
+            "type": "item.completed",
+            "item": {"type": "command_execution", "command": "bash -lc make", "exit_code": code,
+                     "aggregated_output": output, "status": "completed"},
+        });
+        render(item.to_string().as_bytes(), None)
+    }
+
+    #[test]
+    fn what_a_command_put_out_stands_below_it() {
+        assert_eq!(ended("", 0), None);
+        assert_eq!(ended("ok\n\n", 0).as_deref(), Some("  ok"));
+        assert_eq!(
+            ended("10%\r50%\r\n\u{1b}[31mno\u{1b}[0m\n", 2).as_deref(),
+            Some("  50%\n  no\n· exit 2")
+        );
+        let many = (1..=12).map(|n| n.to_string()).collect::<Vec<_>>().join("\n");
+        let shown = ended(&many, 0).expect("lines");
+        assert!(shown.starts_with("  (2 more lines; --raw has them)\n  3\n"), "{shown}");
+    }
 }

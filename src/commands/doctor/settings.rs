@@ -2,7 +2,7 @@
 
 use super::Findings;
 use crate::{
-    agent::{Folders, list},
+    agent::Catalog,
     commands::{
         session::Session,
         settings::{Settings, claim, load},
@@ -50,11 +50,9 @@ fn configuration(session: &Session, findings: &mut Findings) -> Result<(), Failu
 }
 
 fn agents(session: &Session, findings: &mut Findings) {
-    let checkout = session.place.as_ref().and_then(|place| place.checkout.as_deref());
-    let folders = Folders { checkout, config_home: &session.roots.config_home };
-    match list(&folders) {
-        Ok(listed) => {
-            for error in listed.iter().filter_map(|listed| listed.agent.as_ref().err()) {
+    match Catalog::load(&session.places(None)) {
+        Ok(catalog) => {
+            for error in catalog.entries().iter().filter_map(|entry| entry.agent.as_ref().err()) {
                 let mend = error.hint().unwrap_or_else(|| "correct the file, or remove it".into());
                 findings.problem("agents", error.to_string(), mend);
             }

@@ -1,55 +1,124 @@
 //! From a plan to the branch, and to the ledger.
 
-use super::{Chosen, failure};
+use std::collections::BTreeSet;
+
+use super::{Chosen, along::Along, failure};
 use crate::{
     commands::session::{Session, git, store},
     failure::Failure,
     git::{
         Oid, Place, Repo,
-        merge::{self, Landing, MergePlan, Step, Style, Target, Verdict},
+        merge::{self, Entry, Landing, MergePlan, Step, Style, Target, Verdict},
     },
     job::JobId,
-    ledger::{Batch, Event, Merged},
+    ledger::{Batch, Event, Job, Merged, NotPicked, Promise},
     process::crash,
     ui,
 };
 
-/// Moves the target, and the checkout that has it, to the plan's result.
+/// Moves the target, and the checkout that has it, to the plan's result, and
+/// writes into the ledger what that means.
 pub(super) fn land(
     session: &Session,
     place: &Place,
     target: &Target,
     plan: &MergePlan,
+    events: Vec<(JobId, Event)>,
 ) -> Result<(), Failure> {
+    let promise = promise(session, &target.branch, &plan.result, events)?;
+    crash::point("merge-promised");
     let landed: Vec<&str> = plan.landed.iter().map(|at| plan.entries[*at].key.as_str()).collect();
-    merge::land(&Landing {
+    let landed = merge::land(&Landing {
         place,
         target,
         result: &plan.result,
         state: session.store.dir(),
         why: &format!("cx merge: {}", landed.join(", ")),
         at: &|step| crash::point(step_name(step)),
-    })
-    .map_err(failure)?;
+    });
+    if let Err(error) = landed {
+        // Where the branch has moved all the same, the next command says so.
+        if !holds(place, &promise.condition)? {
+            promise.withdraw().map_err(store)?;
+        }
+        return Err(failure(error));
+    }
     crash::point("landed");
-    Ok(())
+    append(session, &promise.events)?;
+    crash::point("merge-marked");
+    promise.withdraw().map_err(store)
 }
 
-/// Writes into the ledger what became of the jobs, in one piece.
-pub(super) fn mark(
+/// Events that hold as soon, and as long, as `branch` holds `commit`.
+pub(super) fn promise(
+    session: &Session,
+    branch: &str,
+    commit: &Oid,
+    events: Vec<(JobId, Event)>,
+) -> Result<Promise, Failure> {
+    session.store.promise(format!("{branch} {commit}"), events).map_err(store)
+}
+
+/// Writes into the ledger what a merge, or the undoing of one, has not come to
+/// say because it was killed. Gives the jobs that are merged, as it turns out.
+pub(in crate::commands) fn settle(session: &Session, place: &Place) -> Result<Vec<Job>, Failure> {
+    let mut settled = Vec::new();
+    for promise in session.store.orphaned_promises().map_err(store)? {
+        if holds(place, &promise.condition)? {
+            let jobs = session.history()?.jobs;
+            let mut missing = promise.events.clone();
+            missing.retain(|(id, event)| {
+                jobs.get(id).is_some_and(|job| match event {
+                    Event::Merged(merged) => job.merged.as_ref() != Some(merged),
+                    Event::NotPicked(other) => job.not_picked != Some(other.picked),
+                    _ => false,
+                })
+            });
+            append(session, &missing)?;
+            for (id, event) in &missing {
+                if matches!(event, Event::Merged(_)) {
+                    settled.push(session.fresh(*id)?);
+                }
+            }
+        }
+        promise.withdraw().map_err(store)?;
+    }
+    Ok(settled)
+}
+
+/// Whether a branch holds a commit: `BRANCH COMMIT`.
+pub(super) fn holds(place: &Place, condition: &str) -> Result<bool, Failure> {
+    let Some((branch, commit)) = condition.rsplit_once(' ') else { return Ok(false) };
+    let Ok(commit) = Oid::new(commit) else { return Ok(false) };
+    let repo = Repo::open(place);
+    match repo.branch_tip(branch).map_err(git)? {
+        // An undone merge may have been pruned since.
+        Some(tip) if repo.resolve_commit(commit.as_str()).is_ok() => {
+            repo.is_ancestor(&commit, &tip).map_err(git)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// What becomes of the jobs once the plan has landed. `given_up` are not going
+/// to be merged when one of them is.
+pub(super) fn events(
     session: &Session,
     repo: &Repo,
     target: &Target,
     plan: &MergePlan,
     chosen: &[Chosen],
-) -> Result<(), Failure> {
+    given_up: &[JobId],
+) -> Result<Vec<(JobId, Event)>, Failure> {
     let batch = Batch {
         before: target.tip.to_string(),
         after: plan.result.to_string(),
         made: target.is_new,
     };
     let mut events: Vec<(JobId, Event)> = Vec::new();
+    let came_with: BTreeSet<JobId> = came_along(plan, chosen).map(|along| along.job.job).collect();
     for (one, entry) in chosen.iter().zip(&plan.entries) {
+        let along = one.along.iter().filter(|along| came_with.contains(&along.job.job));
         let tip = &one.candidate.tip;
         let into = target.branch.clone();
         let merged = match &entry.verdict {
@@ -61,6 +130,7 @@ pub(super) fn mark(
                 batch: Some(batch.clone()),
             },
             // By hand, or by a merge that was killed before it could say so.
+            Verdict::AlreadyContained if came_with.contains(&one.job.job) => continue,
             Verdict::AlreadyContained if one.job.is_unmerged() && is_in(repo, target, one)? => {
                 let tip = tip.to_string();
                 Merged { into, commit: tip.clone(), tip, dropped: Vec::new(), batch: None }
@@ -75,10 +145,30 @@ pub(super) fn mark(
             },
             _ => continue,
         };
+        for along in along.filter(|_| merged.batch.is_some()) {
+            let tip = along.tip.to_string();
+            let merged = Merged { tip, dropped: Vec::new(), ..merged.clone() };
+            events.push((along.job.job, Event::Merged(merged)));
+        }
         events.push((one.job.job, Event::Merged(merged)));
+        let not_picked = Event::NotPicked(NotPicked { picked: one.job.job });
         resolved(session, repo, one, &batch, &mut events)?;
+        events.extend(given_up.iter().map(|other| (*other, not_picked.clone())));
     }
-    append(session, &events)
+    Ok(events)
+}
+
+/// The jobs that are in the target by the branch of one that came after them,
+/// and not by their own.
+fn came_along<'a>(plan: &'a MergePlan, chosen: &'a [Chosen]) -> impl Iterator<Item = &'a Along> {
+    let all = chosen.iter().zip(&plan.entries);
+    let landed = move |(one, entry): (&'a Chosen, &'a Entry)| {
+        matches!(entry.verdict, Verdict::Landed { .. }).then_some(one)
+    };
+    let by_itself = all.clone().filter_map(landed).map(|one| one.job.job).collect::<Vec<_>>();
+    all.filter_map(landed)
+        .flat_map(|one| &one.along)
+        .filter(move |along| !by_itself.contains(&along.job.job))
 }
 
 /// A resolver's branch holds the job that it resolved, which has landed with it.

@@ -5,6 +5,7 @@
 //! editor, signatures), `land` them, write that into the ledger, `report`.
 //! Until it lands nothing but objects has changed.
 
+mod along;
 mod bisect;
 mod land;
 mod report;
@@ -17,28 +18,24 @@ use std::time::Duration;
 
 use clap::Args;
 
-use self::{
-    report::Row,
-    scope::Outside,
-    select::Chosen,
-    verify::{Check, Verifier},
-};
-pub(super) use self::{
-    select::branch_now,
-    verify::{scratch, verify_argv},
-};
+pub(super) use self::{land::settle, select::branch_now};
+use self::{report::Row, scope::Outside, select::Chosen, verify::Verifier};
 use super::{
+    check::verify_argv,
     resolve::{self, How},
-    session::{Session, git, refuse_in_worker},
+    session::{Session, git, label, refuse_in_worker},
     settings::Settings,
+    spawn::{Who, check_resolver},
 };
 use crate::{
     failure::{Exit, Failure},
     git::{
         Place, Repo,
-        merge::{self, Candidate, MergeError, MergePlan, Order, Recovered, Seal, Style, Target},
+        merge::{
+            self, Candidate, MergeError, MergePlan, Order, Recovered, Seal, Style, Target, Wishes,
+        },
     },
-    job::parse_duration,
+    job::{JobId, parse_duration},
     ui,
 };
 
@@ -75,6 +72,10 @@ pub struct MergeArgs {
     /// A merge commit also where the branch could simply move forward
     #[arg(long, group = "style")]
     no_ff: bool,
+
+    /// Move the branch forward where that will do, also where git is configured otherwise (merge.ff)
+    #[arg(long, group = "style")]
+    ff: bool,
 
     /// Only move the branch forward; hold back what would need a merge
     #[arg(long, group = "style")]
@@ -119,6 +120,19 @@ pub struct MergeArgs {
     /// Give each job that conflicts to a new writer, which resolves it (see `cx resolve`)
     #[arg(long, conflicts_with = "dry_run")]
     resolve: bool,
+
+    /// With --resolve: the role to give to those writers
+    #[arg(short = 't', long, value_name = "AGENT", requires = "resolve", add = super::completions::agent())]
+    agent: Option<String>,
+
+    /// With --resolve: what does the work
+    #[arg(short, long, value_name = "BACKEND", requires = "resolve", add = super::completions::backend())]
+    backend: Option<String>,
+
+    /// With --resolve: the model, by the name the backend knows it by
+    #[arg(long, value_name = "MODEL", requires = "resolve")]
+    model: Option<String>,
+
     /// What becomes of a job's changes outside of its --scope: drop, keep, or refuse (as it is by default)
     ///
     /// refuse holds the job back and names its files. drop lands it without them,
@@ -147,13 +161,25 @@ pub struct MergeArgs {
 }
 
 impl MergeArgs {
-    fn style(&self) -> Style {
-        match (self.squash, self.rebase, self.no_ff, self.ff_only) {
+    /// What the command line says, or git's configuration.
+    fn style(&self, wishes: &Wishes) -> Style {
+        match (self.squash, self.rebase, self.no_ff, self.ff_only, self.ff) {
             (true, ..) => Style::Squash,
             (_, true, ..) => Style::Rebase,
-            (_, _, true, _) => Style::NoFf,
-            (.., true) => Style::FfOnly,
-            _ => Style::Merge,
+            (_, _, true, ..) => Style::NoFf,
+            (_, _, _, true, _) => Style::FfOnly,
+            (.., true) => Style::Merge,
+            _ => wishes.style.unwrap_or_default(),
+        }
+    }
+
+    /// Who resolves what conflicts.
+    fn resolver(&self) -> Who<'_> {
+        Who {
+            agent: self.agent.as_deref(),
+            backend: self.backend.as_deref(),
+            model: self.model.as_deref(),
+            command: &[],
         }
     }
 }
@@ -161,34 +187,56 @@ impl MergeArgs {
 /// Runs the verb.
 pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
     refuse_in_worker("merge")?;
+    merge(args, &[])
+}
+
+/// The same; `given_up` are not going to be merged once the one job is.
+pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failure> {
     let session = Session::open()?.narrowed(args.run.as_deref())?;
     let place = session.repository("merge")?;
-    recover(&session, place)?;
+    let settled = recover(&session, place)?;
     if args.undo {
         return undo::run(args, &session, place);
     }
     let jobs = select::wanted(&session, args)?;
     let repo = Repo::open(place);
     if jobs.is_empty() {
-        ui::note("nothing to merge: no finished writer has unmerged commits");
+        if !settled {
+            ui::note("nothing to merge: no finished writer has unmerged commits");
+        }
         if args.json {
             let target = Target::find(&repo, args.into.as_deref()).map_err(failure)?;
             report::report(args, &[], &[], &target, &target.tip, &[])?;
         }
-        return Ok(Exit::Failed);
+        // What was asked for has happened, if only just now.
+        return Ok(if settled { Exit::Success } else { Exit::Failed });
     }
     let target = Target::find(&repo, args.into.as_deref()).map_err(failure)?;
-    let chosen = select::chosen(&repo, &target, args, jobs)?;
-    let (mut chosen, mut held) = scope::gate(&repo, &target, args.outside, chosen)?;
+    let mut wishes = Wishes::read(place, &target.branch).map_err(failure)?;
+    let style = args.style(&wishes);
+    wishes.style = Some(style);
+    let chosen = select::chosen(&session, &repo, &target, args, style, jobs)?;
+    let (chosen, mut held) = scope::gate(&repo, &target, args.outside, chosen)?;
+    let (mut chosen, mut unsigned) = signed(place, &wishes, chosen)?;
     let candidates: Vec<Candidate> = chosen.iter().map(|one| one.candidate.clone()).collect();
-    let check = Check::wanted(&session, args)?;
+    let check = verify::wanted(&session, args)?;
+    if args.resolve {
+        check_resolver(&session, args.resolver())
+            .map_err(|failure| Failure { message: unmerged(&failure.message), ..failure })?;
+    }
     let order = if args.in_order { Order::AsGiven } else { Order::Most };
-    let plan = merge::plan(&repo, &target.tip, &candidates, args.style(), order).map_err(git)?;
+    let plan = merge::plan(&repo, &target.tip, &candidates, style, order).map_err(git)?;
     // Here is the place for gates: each takes the plan and holds back more.
     let mut verifier = match check {
-        Some(check) if plan.lands_something() => {
-            Some(Verifier::new(&session, &repo, &target, &candidates, args, check)?)
-        }
+        Some(check) if plan.lands_something() => Some(Verifier::new(
+            &session,
+            &repo,
+            &target,
+            &candidates,
+            style,
+            args.verify_each,
+            check,
+        )?),
         _ => None,
     };
     let plan = match &mut verifier {
@@ -198,7 +246,7 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
     let plan = if args.dry_run || !plan.lands_something() {
         plan
     } else {
-        seal(&session, &repo, &target, &plan, &candidates, args)?
+        seal(&session, &repo, &target, &plan, &candidates, &wishes, args)?
     };
     if let Some(verifier) = &mut verifier {
         verifier.confirm(&plan)?;
@@ -212,23 +260,29 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
         .zip(&plan.entries)
         .map(|(one, entry)| report::row(one, &entry.verdict))
         .collect();
+    report::say_along(&chosen, &mut rows);
     if !args.dry_run {
+        let events = land::events(&session, &repo, &target, &plan, &chosen, given_up)?;
         if plan.lands_something() {
-            land::land(&session, place, &target, &plan)?;
+            land::land(&session, place, &target, &plan, events)?;
+        } else {
+            land::append(&session, &events)?;
         }
-        land::mark(&session, &repo, &target, &plan, &chosen)?;
         if plan.lands_something() && !args.no_hooks {
-            land::post_merge(&target, args.style());
+            land::post_merge(&target, style);
         }
     }
     if args.resolve {
         give_away(&session, &repo, &target, &plan, &chosen, args, &mut rows)?;
     }
-    rows.extend(held.iter().map(report::held));
+    rows.extend(held.iter().map(|one| report::held(one, "outside-scope")));
     chosen.append(&mut held);
+    rows.extend(unsigned.iter().map(|one| report::held(one, "unsigned")));
+    chosen.append(&mut unsigned);
     report::report(args, &chosen, &rows, &target, &plan.result, tries)?;
-    let held =
-        rows.iter().any(|row| !matches!(row.result, "merged" | "already-merged" | "no-changes"));
+    let held = rows.iter().any(|row| {
+        !matches!(row.result, "merged" | "merged-along" | "already-merged" | "no-changes")
+    });
     Ok(if held { Exit::Failed } else { Exit::Success })
 }
 
@@ -252,7 +306,7 @@ fn give_away(
         if !row.is_resolvable() {
             continue;
         }
-        let how = How { verify: verify.clone(), ..How::default() };
+        let how = How { who: args.resolver(), verify: verify.clone() };
         match resolve::start(session, repo, &one.job, &target.branch, &plan.result, how) {
             Ok(started) => row.resolver = Some(started.into()),
             Err(failure) => {
@@ -266,6 +320,24 @@ fn give_away(
     Ok(())
 }
 
+/// Parts those whose last commit is signed, where git asks for that, from those
+/// that are held back.
+fn signed(
+    place: &Place,
+    wishes: &Wishes,
+    chosen: Vec<Chosen>,
+) -> Result<(Vec<Chosen>, Vec<Chosen>), Failure> {
+    if !wishes.verify_signatures {
+        return Ok((chosen, Vec::new()));
+    }
+    let (mut pass, mut held) = (Vec::new(), Vec::new());
+    for one in chosen {
+        let is_signed = merge::is_signed(place, &one.candidate.tip).map_err(git)?;
+        if is_signed { pass.push(one) } else { held.push(one) }
+    }
+    Ok((pass, held))
+}
+
 /// The commits for good.
 fn seal(
     session: &Session,
@@ -273,21 +345,24 @@ fn seal(
     target: &Target,
     plan: &MergePlan,
     candidates: &[Candidate],
+    wishes: &Wishes,
     args: &MergeArgs,
 ) -> Result<MergePlan, Failure> {
     let how = Seal {
-        style: args.style(),
+        style: wishes.style.unwrap_or_default(),
+        wishes,
         target,
         state: session.store.dir(),
         worktree_lock: &session.store.worktree_lock(),
-        hooks: !args.no_hooks,
+        hooks: !args.no_hooks && !wishes.no_verify,
         edit: args.edit,
     };
     merge::seal(repo, plan, candidates, &how).map_err(failure)
 }
 
-/// Finishes or takes back a merge that was cut short.
-fn recover(session: &Session, place: &Place) -> Result<(), Failure> {
+/// Finishes or takes back a merge that was cut short. Says whether jobs turned
+/// out to be merged by that.
+fn recover(session: &Session, place: &Place) -> Result<bool, Failure> {
     match merge::recover(place, session.store.dir()).map_err(failure)? {
         None => {}
         Some(Recovered::Finished { branch }) => {
@@ -297,7 +372,20 @@ fn recover(session: &Session, place: &Place) -> Result<(), Failure> {
             ui::note(format_args!("took back an earlier merge into {branch} that was cut short"));
         }
     }
-    Ok(())
+    let settled = settle(session, place)?;
+    for job in &settled {
+        let into = job.merged.as_ref().map_or("", |merged| &merged.into);
+        ui::note(format_args!(
+            "{} was merged into {into} by a merge that was cut short",
+            label(job)
+        ));
+    }
+    Ok(!settled.is_empty())
+}
+
+/// A resolver that cannot be started, said before anything has happened.
+fn unmerged(message: &str) -> String {
+    format!("{}; nothing was merged", message.trim_end_matches("; nothing was started"))
 }
 
 fn failure(error: MergeError) -> Failure {

@@ -2,14 +2,15 @@
 //!
 //! The ledger says first that the jobs are unmerged, then the branch goes back.
 //! Killed in between, the jobs look unmerged while their work is in the branch:
-//! the next merge finds it there and says so. The other way round they would be
-//! taken for merged, and `cx clean` would remove work that is nowhere else.
+//! the next merge, or undo, finds that promised and has them merged again. The
+//! other way round they would be taken for merged, and `cx clean` would remove work
+//! that is nowhere else.
 
 use serde::Serialize;
 
 use super::{MergeArgs, failed, failure, land};
 use crate::{
-    commands::session::{Session, git},
+    commands::session::{Session, git, store},
     failure::{Exit, Failure},
     git::{
         GitError, Oid, Place, Repo,
@@ -17,7 +18,7 @@ use crate::{
         refs,
     },
     job::JobId,
-    ledger::{Batch, Event, Job, Merged, Unmerged},
+    ledger::{Batch, Event, Job, Merged, NotPicked, Unmerged},
     process::crash,
     ui,
 };
@@ -57,17 +58,34 @@ pub(super) fn run(args: &MergeArgs, session: &Session, place: &Place) -> Result<
     if !args.dry_run {
         let unmerged = Event::Unmerged(Unmerged { from: target.branch.clone() });
         let events: Vec<_> = jobs.iter().map(|(job, _)| (job.job, unmerged.clone())).collect();
+        let promise = land::promise(session, &target.branch, &target.tip, again(&all, &jobs))?;
         land::append(session, &events)?;
         crash::point("undo-marked");
         if let Err(failure) = back(session, place, &target, &before, batch.made) {
-            let again =
-                jobs.iter().map(|(job, merged)| (job.job, Event::Merged((*merged).clone())));
-            land::append(session, &again.collect::<Vec<_>>())?;
+            if land::holds(place, &promise.condition)? {
+                land::append(session, &promise.events)?;
+            }
+            promise.withdraw().map_err(store)?;
             return Err(failure);
         }
+        promise.withdraw().map_err(store)?;
     }
     report(args, &target, &before, batch, &rows)?;
     Ok(Exit::Success)
+}
+
+/// What holds again where the merge is not taken back after all.
+fn again(all: &[Job], jobs: &[(&Job, &Merged)]) -> Vec<(JobId, Event)> {
+    let mut events: Vec<_> =
+        jobs.iter().map(|(job, merged)| (job.job, Event::Merged((*merged).clone()))).collect();
+    for other in all {
+        if let Some(picked) = other.not_picked
+            && jobs.iter().any(|(job, _)| job.job == picked)
+        {
+            events.push((other.job, Event::NotPicked(NotPicked { picked })));
+        }
+    }
+    events
 }
 
 /// The merge that ended where the target is now, and its jobs.
@@ -86,11 +104,24 @@ fn last<'a>(all: &'a [Job], target: &Target) -> Option<(&'a Batch, Vec<(&'a Job,
 
 fn nothing(all: &[Job], target: &Target) -> Failure {
     let branch = &target.branch;
-    let into = all.iter().filter_map(|job| job.merged.as_ref()).filter(|m| m.into == *branch);
+    let into = || {
+        all.iter().filter_map(|job| Some((job, job.merged.as_ref().filter(|m| m.into == *branch)?)))
+    };
     let mut after: Vec<&str> =
-        into.filter_map(|m| Some(m.batch.as_ref()?.after.as_str())).collect();
+        into().filter_map(|(_, m)| Some(m.batch.as_ref()?.after.as_str())).collect();
     after.dedup();
     let Some(last) = after.last().filter(|_| !target.is_new) else {
+        let names: Vec<&str> = into().map(|(job, _)| job.spec.name.as_str()).collect();
+        if !names.is_empty() && !target.is_new {
+            return Failure::new(
+                Exit::Failed,
+                format!(
+                    "what {branch} holds of {} was not merged by cx; nothing was taken back",
+                    names.join(", ")
+                ),
+            )
+            .hint(format!("git log --merges {branch} shows who did; git revert takes it back"));
+        }
         return Failure::new(
             Exit::Failed,
             format!("no merge into {branch} is known that could be taken back"),
@@ -110,8 +141,7 @@ fn not_back(error: MergeError) -> Failure {
 /// Keeps the commits of a job whose branch does not hold them any more.
 fn keep(repo: &Repo, job: &Job, merged: &Merged) -> Result<Option<String>, Failure> {
     let tip = Oid::new(&merged.tip).map_err(|e| Failure::internal(e.to_string()))?;
-    let branch = job.spec.tree.as_ref().map(|tree| tree.branch.as_str());
-    if let Some(branch) = branch
+    if let Some((_, branch)) = job.spec.branch()
         && let Some(now) = repo.branch_tip(branch).map_err(git)?
         && repo.is_ancestor(&tip, &now).map_err(git)?
     {

@@ -7,10 +7,11 @@ use std::ffi::OsString;
 use clap::{Args, ValueHint};
 
 use super::{
-    merge::{branch_now, verify_argv},
+    check::verify_argv,
+    merge::branch_now,
     session::{Session, git, label, refuse_in_worker},
     settings::Settings,
-    spawn::{Launched, Resolver, resolver},
+    spawn::{Launched, Resolver, Who, resolver},
 };
 use crate::{
     failure::{Exit, Failure},
@@ -38,6 +39,10 @@ pub struct ResolveArgs {
     /// What does the work: codex or sh
     #[arg(short, long, value_name = "BACKEND", add = super::completions::backend())]
     backend: Option<String>,
+
+    /// The model, by the name the backend knows it by
+    #[arg(short, long, value_name = "MODEL")]
+    model: Option<String>,
 
     /// Merge into this branch
     #[arg(long, value_name = "BRANCH", add = super::completions::branch())]
@@ -74,12 +79,13 @@ pub fn run(args: &ResolveArgs) -> Result<Exit, Failure> {
     } else {
         verify_argv(&Settings::load(&session)?, args.verify.as_deref())?
     };
-    let how = How {
+    let who = Who {
         agent: args.agent.as_deref(),
         backend: args.backend.as_deref(),
-        verify,
-        command: args.command.clone(),
+        model: args.model.as_deref(),
+        command: &args.command,
     };
+    let how = How { who, verify };
     let started = start(&session, &repo, &job, &target.branch, &target.tip, how)?;
     let mut out = ui::out();
     out.line(format_args!("[{}] {}", started.id.0, started.spec.name))?;
@@ -88,13 +94,10 @@ pub fn run(args: &ResolveArgs) -> Result<Exit, Failure> {
 }
 
 /// By whom, and how it is checked.
-#[derive(Default)]
 pub(super) struct How<'a> {
-    pub(super) agent: Option<&'a str>,
-    pub(super) backend: Option<&'a str>,
+    pub(super) who: Who<'a>,
     /// What has to succeed on the result.
     pub(super) verify: Vec<String>,
-    pub(super) command: Vec<OsString>,
 }
 
 /// Starts a writer that merges `job` into `branch`, which is at `base`.
@@ -108,7 +111,7 @@ pub(super) fn start(
 ) -> Result<Launched, Failure> {
     let failed = |why: String| Failure::new(Exit::Failed, format!("{why}; nothing was started"));
     let name = &job.spec.name;
-    if job.spec.tree.is_none() {
+    if job.spec.branch().is_none() {
         return Err(failed(format!("{} is a reader and has nothing to merge", label(job))));
     }
     if job.is_live() {
@@ -142,14 +145,12 @@ pub(super) fn start(
     resolver(
         session,
         Resolver {
-            agent: how.agent,
-            backend: how.backend,
+            who: how.who,
             base,
             resolves: Resolves { job: job.job, tip: tip.to_string(), verify: how.verify },
             name: format!("{name}-resolve"),
             title: format!("Merge {name} into {branch} and resolve the conflict"),
             prompt,
-            command: how.command,
         },
     )
 }

@@ -54,7 +54,10 @@ impl Sides<'_> {
         }
         text.push_str(
             "\nThe result must do what both sides wanted. Edit the files until no conflict marker is \
-             left in any of them; remove or keep a file where one side removed it, as fits both. \
+             left in any of them. Some may have no markers: a file that one side removed, a binary \
+             file, a link, a file that git has moved aside to PATH~SIDE. Decide about each of those \
+             too: edit it, replace it, or delete it. Where it has to stay just as it lies there, say \
+             so in your final answer, in a line of its own: `KEEP: PATH`. \
              Change nothing that the merge does not need. You need not commit: what lies in the \
              worktree is committed as the merge.\n",
         );

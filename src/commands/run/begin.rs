@@ -21,6 +21,7 @@ use super::{
     stored::{Options, Stored},
 };
 use crate::{
+    agent::Resolved,
     commands::{
         session::{Session, store},
         settings::Settings,
@@ -38,11 +39,11 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) plan: Plan,
-    /// How it was written: `task-map`, `pipeline`, ...
-    pub(super) form: String,
     /// Where it was read.
-    pub(super) source: Option<String>,
+    pub(super) source: String,
     pub(super) options: Options,
+    /// What its aliases stand for.
+    pub(super) agents: BTreeMap<String, Resolved>,
 }
 
 /// How the run is begun.
@@ -59,9 +60,7 @@ pub(super) fn begin(
     prepared: Prepared,
     manner: Manner,
 ) -> Result<Exit, Failure> {
-    let Prepared { plan, form, source, options } = prepared;
-    let mut stored = Stored::new(plan, options, session.cwd.clone());
-    (stored.form, stored.source) = (form, source);
+    let mut stored = Stored::new(prepared, session.cwd.clone());
     check(session, settings, &mut stored)?;
     settings.notes.iter().for_each(ui::warn);
     let (id, files, lock) = claim(session, &stored)?;
@@ -79,7 +78,7 @@ pub(super) fn check(
     stored: &mut Stored,
 ) -> Result<(), Failure> {
     let schedule = Schedule::new(&stored.plan);
-    let mut spawner = Spawner::new(session, settings, None);
+    let mut spawner = Spawner::new(session, settings, stored.names()?, None);
     let mut wrong: BTreeMap<String, (Failure, Vec<String>)> = BTreeMap::new();
     let mut head = None;
     for at in schedule.tasks().chain(schedule.groups()).collect::<Vec<TaskIx>>() {
@@ -140,7 +139,7 @@ fn rehearse(
     let spec = spawner.check(&work)?;
     let filling = Filling { run: "", stored, schedule, answer: &|_| None };
     let told = filling.rehearse(at, spec.backend).map_err(Failure::usage)?;
-    (work.prompt, work.argv) = (told.prompt, told.argv);
+    (work.prompt, work.argv, work.scope) = (told.prompt, told.argv, told.scope);
     spawner.check(&work)?;
     if spec.mode == Mode::Writer && task.base.is_none() && head.is_none() {
         *head = Some(spawner.head()?);
@@ -167,11 +166,10 @@ fn claim(session: &Session, stored: &Stored) -> Result<(String, RunFiles, File),
         let event = Event::RunStarted(RunStarted {
             run: id.to_string(),
             name: stored.plan.name.clone(),
-            form: stored.form.clone(),
             source: stored.source.clone(),
             tasks: stored.plan.tasks.len() as u64,
-            jobs: Some(stored.options.jobs().get()),
-            max_jobs: stored.options.max_jobs.or(stored.plan.max_jobs).map(u64::from),
+            jobs: Some(stored.jobs().get()),
+            max_jobs: stored.max_jobs().map(u64::from),
             revision: stored.revision,
         });
         session.store.append(NO_JOB, &event).map_err(store)?;

@@ -47,7 +47,7 @@ pub(super) fn end(
     let mine = |job: &&Job| job.spec.run.as_deref() == Some(over.run.as_str());
     let unmerged = over.state.jobs.values().filter(mine).filter(|job| job.is_unmerged());
     let unmerged: Vec<&Job> = unmerged.filter(|job| job.succeeded()).collect();
-    if stored.options.merge && outcome == RunOutcome::Succeeded && !unmerged.is_empty() {
+    if stored.plan.merge && outcome == RunOutcome::Succeeded && !unmerged.is_empty() {
         let merged = merge(&unmerged, stored, saying.json)?;
         summary.merge = merged.said;
         if !merged.whole {
@@ -114,8 +114,7 @@ struct Merged {
 /// `cx merge` as a program of its own: it has its own way with Ctrl-C.
 fn merge(jobs: &[&Job], stored: &Stored, json: bool) -> Result<Merged, Failure> {
     let mut args: Vec<String> = vec!["merge".to_owned()];
-    let verify = stored.options.verify.as_ref().or(stored.plan.verify.as_ref());
-    if let Some(verify) = verify {
+    if let Some(verify) = &stored.plan.verify {
         args.extend(["--verify".to_owned(), verify.clone()]);
     }
     if json {

@@ -30,6 +30,7 @@ pub(super) struct Filling<'a> {
 pub(super) struct Told {
     pub(super) prompt: String,
     pub(super) argv: Vec<String>,
+    pub(super) scope: Vec<String>,
 }
 
 impl Filling<'_> {
@@ -37,7 +38,7 @@ impl Filling<'_> {
     /// a sentence about the task.
     pub(super) fn tell(&self, at: TaskIx, backend: BackendKind) -> Result<Told, String> {
         let task = self.schedule.task(at);
-        let left = RefCell::new(self.stored.options.answer_bytes() * FULL_ANSWERS);
+        let left = RefCell::new(self.stored.answer_bytes() * FULL_ANSWERS);
         let shown = RefCell::new(Vec::new());
         let value = |name: &str| -> Option<Cow<'_, str>> {
             match name.strip_prefix("results.") {
@@ -51,17 +52,21 @@ impl Filling<'_> {
         };
         let fill =
             |text: &str| Template::parse(text).render(&value).map_err(|unset| unset.to_string());
-        let argv = task.argv.iter().map(|word| fill(word)).collect::<Result<Vec<_>, _>>()?;
+        let all = |texts: &[String]| -> Result<Vec<String>, String> {
+            texts.iter().map(|text| fill(text)).collect()
+        };
+        let argv: Vec<String> = all(&task.argv)?;
+        let scope = all(&task.scope)?;
         let mut prompt = fill(&task.prompt)?;
         if argv.is_empty() && backend != BackendKind::Sh {
-            Self::dress(task, &mut prompt);
+            Self::dress(task, &all(&task.files)?, &mut prompt);
             let shown = shown.into_inner();
             for id in task.answers.iter().filter(|id| !shown.contains(id)) {
                 let Some(need) = self.schedule.find(id) else { continue };
                 self.append(need, &mut prompt, &mut left.borrow_mut());
             }
         }
-        Ok(Told { prompt, argv })
+        Ok(Told { prompt, argv, scope })
     }
 
     /// Fills in a task's text before anything has ended, to see that every name
@@ -82,8 +87,11 @@ impl Filling<'_> {
         };
         let fill =
             |text: &str| Template::parse(text).render(&value).map_err(|unset| unset.to_string());
-        let argv = task.argv.iter().map(|word| fill(word)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Told { prompt: fill(&task.prompt)?, argv })
+        let all = |texts: &[String]| -> Result<Vec<String>, String> {
+            texts.iter().map(|text| fill(text)).collect()
+        };
+        all(&task.files)?;
+        Ok(Told { prompt: fill(&task.prompt)?, argv: all(&task.argv)?, scope: all(&task.scope)? })
     }
 
     fn no_answers_in_script(task: &Task) -> Result<(), String> {
@@ -102,28 +110,33 @@ impl Filling<'_> {
 
     /// A value that is no answer.
     fn plain(&self, at: TaskIx, name: &str) -> Option<String> {
-        if name == "item" {
-            return self.schedule.item(at).map(str::to_owned);
-        }
-        if let Some(value) = self.stored.var(name) {
-            return Some(value.to_owned());
-        }
         let task = self.schedule.task(at);
+        if name == "item"
+            && let Some(item) = self.schedule.item(at)
+        {
+            return Some(item.to_owned());
+        }
+        if let Some(value) = self.stored.plan.vars.get(name) {
+            return Some(value.clone());
+        }
         match name {
             "session_id" | "run" => Some(self.run.to_owned()),
             "worker_id" => Some(task.id.clone()),
             "worker_name" => Some(task.alias.as_ref().unwrap_or(&task.id).clone()),
+            "task_keywords" => Some(keywords(&task.prompt)),
+            "files" if !task.files.is_empty() => Some(task.files.join(", ")),
             _ => None,
         }
     }
 
     /// What the plan says about the task besides its text.
-    fn dress(task: &Task, prompt: &mut String) {
+    fn dress(task: &Task, files: &[String], prompt: &mut String) {
         if let Some(kind) = &task.kind {
             let _ = write!(prompt, "\n\nKind of task: {kind}");
         }
-        if !task.files.is_empty() {
-            let _ = write!(prompt, "\n\nFiles: {}", task.files.join(", "));
+        let told = Template::parse(&task.prompt).names().any(|(name, _)| name == "files");
+        if !files.is_empty() && !told {
+            let _ = write!(prompt, "\n\nFiles: {}", files.join(", "));
         }
     }
 
@@ -159,7 +172,7 @@ impl Filling<'_> {
     }
 
     fn cut(&self, answer: &Answer, left: &mut usize) -> String {
-        let room = self.stored.options.answer_bytes().min(*left);
+        let room = self.stored.answer_bytes().min(*left);
         let text = answer.text.trim_end();
         let whole = answer.bytes <= answer.text.len() as u64;
         if whole && text.len() <= room {
@@ -175,4 +188,17 @@ impl Filling<'_> {
         let line = if shown.is_empty() || shown.ends_with('\n') { "" } else { "\n" };
         format!("{shown}{line}[cut after {end} of {} bytes; all of it is in {path}]", answer.bytes)
     }
+}
+
+/// The long words of a text that are no templates, each once, at most ten.
+fn keywords(text: &str) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split(|c: char| !c.is_alphanumeric() && !matches!(c, '{' | '}' | '-' | '_')) {
+        let word = word.to_lowercase();
+        if word.chars().count() > 4 && !word.contains(['{', '}']) && !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    words.truncate(10);
+    words.join(", ")
 }

@@ -129,14 +129,14 @@ impl<'a> Runner<'a> {
         session.look(&mut followed)?;
         let how = if resumed { Failed::Afresh } else { Failed::TryAgain };
         let book = Book::replay(id, stored, followed.state(), how, &|job| text(session, job));
-        let deadline = stored.options.timeout.or(stored.plan.timeout).and_then(deadline_in);
+        let deadline = stored.plan.timeout.and_then(deadline_in);
         let mut runner = Self {
             session,
             id,
             stored,
             book,
             followed,
-            spawner: Spawner::new(session, settings, stored.base.clone()),
+            spawner: Spawner::new(session, settings, stored.names()?, stored.base.clone()),
             vigil,
             front,
             ready: Vec::new(),
@@ -242,8 +242,7 @@ impl<'a> Runner<'a> {
     fn fail(&mut self, at: TaskIx) -> Result<(), Failure> {
         let step = self.book.schedule.on_end(at, End::Failed);
         self.follow(step)?;
-        let fail_fast = self.stored.options.fail_fast || self.stored.plan.fail_fast;
-        if fail_fast && self.stop.is_none() {
+        if self.stored.plan.fail_fast && self.stop.is_none() {
             self.stop(Stop::FailFast)?;
         }
         Ok(())

@@ -8,13 +8,17 @@ use std::{
     fs,
     num::{NonZeroU32, NonZeroU64},
     path::PathBuf,
-    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
+use super::{args::RunArgs, begin::Prepared, load::aliases};
 use crate::{
-    commands::session::store,
+    agent::Resolved,
+    commands::{
+        session::{Session, store},
+        spawn::Names,
+    },
     failure::Failure,
     ledger::RunFiles,
     plan::{Plan, Task},
@@ -28,38 +32,47 @@ const JOBS: NonZeroU64 = NonZeroU64::new(8).expect("8 is not 0");
 /// How many bytes of one answer another task gets to see where nobody says.
 const ANSWER_BYTES: NonZeroU32 = NonZeroU32::new(32 * 1024).expect("32 KiB is not 0");
 
-/// How a plan is run.
+/// What the command line says about the run that the plan has not taken in.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Options {
     /// The most jobs of the run that may live at once.
-    pub(super) jobs: Option<NonZeroU64>,
+    jobs: Option<NonZeroU64>,
     /// The most jobs of the repository that may run at once.
-    pub(super) max_jobs: Option<NonZeroU64>,
+    max_jobs: Option<NonZeroU64>,
     /// How often a task is tried again that does not say so itself.
-    pub(super) retries: u32,
-    /// Start nothing more after the first failure that is final.
-    pub(super) fail_fast: bool,
-    /// Limit of the whole run.
-    pub(super) timeout: Option<Duration>,
+    retries: Option<u32>,
     /// How much of one answer another task gets to see.
-    pub(super) answer_bytes: Option<NonZeroU32>,
-    /// Merge the writers' work once all has succeeded.
-    pub(super) merge: bool,
-    /// What has to succeed on the result.
-    pub(super) verify: Option<String>,
-    /// Values over the plan's own.
-    pub(super) vars: BTreeMap<String, String>,
+    answer_bytes: Option<NonZeroU32>,
+    /// `--alias`, as it was typed.
+    aliases: Vec<String>,
+    /// `--agents-dir`, absolute.
+    agents_dir: Option<PathBuf>,
 }
 
 impl Options {
-    pub(super) fn jobs(&self) -> NonZeroU64 {
-        self.jobs.unwrap_or(JOBS)
+    pub(super) fn said(args: &RunArgs, session: &Session) -> Self {
+        Self {
+            jobs: args.jobs,
+            max_jobs: args.max_jobs,
+            retries: args.retries,
+            answer_bytes: args.answer_bytes,
+            aliases: args.aliases.clone(),
+            agents_dir: args.agents_dir.as_ref().map(|dir| session.cwd.join(dir)),
+        }
     }
+}
 
-    pub(super) fn answer_bytes(&self) -> usize {
-        self.answer_bytes.unwrap_or(ANSWER_BYTES).get() as usize
-    }
+/// What an alias of the plan stands for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Role {
+    /// The agent's name.
+    pub(super) agent: String,
+    /// What its limit counts.
+    pub(super) pool: String,
+    /// How many jobs of the pool may run at once.
+    pub(super) limit: Option<NonZeroU64>,
 }
 
 /// A run as it is kept.
@@ -70,21 +83,27 @@ pub(super) struct Stored {
     pub(super) revision: u64,
     /// Where it was started: readers work there.
     pub(super) cwd: PathBuf,
-    /// How the plan was written.
-    pub(super) form: String,
-    /// Where it was read.
-    pub(super) source: Option<String>,
+    /// Where the plan was read: a file, `-`, or a pattern's name.
+    pub(super) source: String,
     /// The commit that all writers start from, where there are any: where HEAD was.
     /// What is committed meanwhile does not make one task differ from another.
     pub(super) base: Option<String>,
+    /// By alias.
+    pub(super) roles: BTreeMap<String, Role>,
     pub(super) options: Options,
     pub(super) plan: Plan,
 }
 
 impl Stored {
-    pub(super) fn new(plan: Plan, options: Options, cwd: PathBuf) -> Self {
-        let (form, source, base) = (String::new(), None, None);
-        Self { version: VERSION, revision: 1, cwd, form, source, base, options, plan }
+    pub(super) fn new(prepared: Prepared, cwd: PathBuf) -> Self {
+        let Prepared { plan, source, options, agents } = prepared;
+        let role = |resolved: Resolved| Role {
+            agent: resolved.agent.name,
+            pool: resolved.pool,
+            limit: resolved.limit,
+        };
+        let roles = agents.into_iter().map(|(alias, resolved)| (alias, role(resolved))).collect();
+        Self { version: VERSION, revision: 1, cwd, source, base: None, roles, options, plan }
     }
 
     pub(super) fn read(files: &RunFiles) -> Result<Self, Failure> {
@@ -107,14 +126,34 @@ impl Stored {
         files.replace(&files.plan(), &bytes).map_err(store)
     }
 
-    /// How often a task may be tried in all.
-    pub(super) fn attempts(&self, task: &Task) -> u32 {
-        task.retries.unwrap_or(self.options.retries).saturating_add(1)
+    /// The most jobs of the run that may live at once.
+    pub(super) fn jobs(&self) -> NonZeroU64 {
+        self.options.jobs.unwrap_or(JOBS)
     }
 
-    /// A value that was given for `{{name}}`.
-    pub(super) fn var(&self, name: &str) -> Option<&str> {
-        let given = self.options.vars.get(name).or_else(|| self.plan.vars.get(name));
-        given.map(String::as_str)
+    /// The most jobs of the repository that may run at once.
+    pub(super) fn max_jobs(&self) -> Option<NonZeroU64> {
+        self.options.max_jobs.or(self.plan.max_jobs)
+    }
+
+    /// How much of one answer another task gets to see.
+    pub(super) fn answer_bytes(&self) -> usize {
+        self.options.answer_bytes.unwrap_or(ANSWER_BYTES).get() as usize
+    }
+
+    /// How often a task may be tried in all.
+    pub(super) fn attempts(&self, task: &Task) -> u32 {
+        task.retries.or(self.options.retries).unwrap_or(0).saturating_add(1)
+    }
+
+    /// What the task's alias stands for.
+    pub(super) fn role(&self, task: &Task) -> Option<&Role> {
+        self.roles.get(task.alias.as_ref()?)
+    }
+
+    /// What names of agents stand for in this run.
+    pub(super) fn names(&self) -> Result<Names, Failure> {
+        let aliases = aliases(&self.plan, &self.options.aliases, &self.source)?;
+        Ok(Names { aliases, agents_dir: self.options.agents_dir.clone(), stock: true })
     }
 }

@@ -147,7 +147,7 @@ impl Source<'_> {
         }
         for (alias, results) in &mut summary.results_by_alias {
             results.settle();
-            let limit = None;
+            let limit = self.stored.roles.get(alias).and_then(|role| role.limit).map(u64::from);
             let agent_id = results.agent_id.clone();
             summary.aliases.push(AliasRow { alias: alias.clone(), agent_id, limit });
         }
@@ -204,11 +204,7 @@ impl Source<'_> {
             backend.map_or("none", |kind| kind.as_str()).to_owned()
         });
         let results = summary.results_by_alias.entry(alias).or_default();
-        results.agent_id = results
-            .agent_id
-            .take()
-            .or_else(|| job.and_then(|job| job.spec.agent.clone()))
-            .or_else(|| task.alias.clone());
+        results.agent_id = self.stored.role(task).map(|role| role.agent.clone());
         let title = job.map_or_else(
             || {
                 let text = task.prompt.lines().find(|line| !line.trim().is_empty());
@@ -234,7 +230,7 @@ impl Source<'_> {
 
     /// Puts the answers in.
     pub(super) fn with_answers(&self, summary: &mut Summary) {
-        let limit = self.stored.options.answer_bytes();
+        let limit = self.stored.answer_bytes();
         let tasks = summary.results_by_alias.values_mut().flat_map(|results| &mut results.tasks);
         for task in tasks {
             let job = task.job.and_then(|id| self.state.jobs.get(&id));

@@ -6,23 +6,40 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{SpawnArgs, plan::path_text, task::Task};
+use super::{SpawnArgs, base::tree_base, task::Task};
 use crate::{
-    agent::{self, Agent, Folders},
-    commands::{
-        session::{Session, git},
-        settings::Settings,
-    },
+    agent::{self, Alias, Lookup, Resolved},
+    commands::{session::Session, settings::Settings},
     failure::Failure,
     git::{
-        Head, Oid, Repo,
+        Oid,
         scope::{self, Scope},
     },
     job::{BackendKind, Mode},
+    ledger::Job,
 };
 
 /// A commit and the folder below the worktree's top.
 type Base = (String, String);
+
+/// What stands for an agent's name, besides the files in their usual places.
+#[derive(Clone, Debug, Default)]
+pub(in crate::commands) struct Names {
+    /// The nearest first.
+    pub(in crate::commands) aliases: Vec<Alias>,
+    /// `--agents-dir`.
+    pub(in crate::commands) agents_dir: Option<PathBuf>,
+    /// Whether the built-in aliases count.
+    pub(in crate::commands) stock: bool,
+}
+
+/// What a job is to do that nobody typed.
+#[derive(Debug)]
+pub(super) struct Given {
+    pub(super) task: Task,
+    /// The jobs that it comes after.
+    pub(super) after: Vec<Job>,
+}
 
 /// What was found, for the time of one command.
 #[derive(Debug, Default)]
@@ -30,24 +47,37 @@ pub(super) struct Checks {
     /// What was read there, for the next job of a group.
     pub(super) stdin: Option<Vec<u8>>,
     /// What the next job is to do, where nobody typed it.
-    pub(super) given: Option<Task>,
+    pub(super) given: Option<Given>,
+    names: Names,
     /// Where writers start that are not told otherwise; HEAD if nothing is said.
-    pub(super) head: Option<String>,
-    agents: HashMap<String, Agent>,
+    head: Option<String>,
+    agents: HashMap<String, Resolved>,
     programs: HashMap<(BackendKind, Option<String>, Mode), PathBuf>,
     bases: HashMap<Option<String>, Base>,
     readable: HashSet<(Base, Vec<String>)>,
 }
 
 impl Checks {
-    pub(super) fn agent(&mut self, name: &str, session: &Session) -> Result<Agent, Failure> {
-        if let Some(agent) = self.agents.get(name) {
-            return Ok(agent.clone());
+    pub(super) fn with(names: Names, head: Option<String>) -> Self {
+        Self { names, head, ..Self::default() }
+    }
+
+    pub(super) fn agent(&mut self, name: &str, session: &Session) -> Result<Resolved, Failure> {
+        if let Some(found) = self.agents.get(name) {
+            return Ok(found.clone());
         }
-        let checkout = session.place.as_ref().and_then(|place| place.checkout.as_deref());
-        let agent = find_agent(name, session, checkout)?;
-        self.agents.insert(name.to_owned(), agent.clone());
-        Ok(agent)
+        let lookup = Lookup {
+            places: session.places(self.names.agents_dir.as_deref()),
+            aliases: &self.names.aliases,
+            stock_aliases: self.names.stock,
+        };
+        let found = agent::resolve(name, &lookup)
+            .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
+        if found.agent.needs_trust() {
+            Settings::require_trusted_agent(session, name)?;
+        }
+        self.agents.insert(name.to_owned(), found.clone());
+        Ok(found)
     }
 
     pub(super) fn program(
@@ -66,18 +96,18 @@ impl Checks {
         Ok(program)
     }
 
-    /// Where a writer starts, its scope found readable there.
+    /// Where a worktree starts; a writer's scope is found readable there.
     pub(super) fn base(
         &mut self,
         args: &SpawnArgs,
         scope: &[String],
-        session: &Session,
+        (session, who): (&Session, &str),
     ) -> Result<Base, Failure> {
         let rev = args.base.as_ref().or(self.head.as_ref());
         let base = if let Some(base) = self.bases.get(&rev.cloned()) {
             base.clone()
         } else {
-            let base = writer_base(rev, session)?;
+            let base = tree_base(rev, session, who)?;
             self.bases.insert(rev.cloned(), base.clone());
             base
         };
@@ -91,10 +121,7 @@ impl Checks {
 }
 
 /// Whether git understands the pathspecs.
-fn readable(session: &Session, base: &(String, String), specs: &[String]) -> Result<(), Failure> {
-    if specs.is_empty() {
-        return Ok(());
-    }
+fn readable(session: &Session, base: &Base, specs: &[String]) -> Result<(), Failure> {
     let place = session.repository("a writer")?;
     let oid = Oid::new(&base.0).map_err(|e| Failure::internal(e.to_string()))?;
     let scope = Scope { prefix: Path::new(&base.1), specs };
@@ -102,36 +129,4 @@ fn readable(session: &Session, base: &(String, String), specs: &[String]) -> Res
         Failure::usage(format!("--scope is no pathspec that git understands: {e}"))
             .hint("`git help glossary` describes pathspecs")
     })
-}
-
-fn find_agent(name: &str, session: &Session, checkout: Option<&Path>) -> Result<Agent, Failure> {
-    let folders = Folders { checkout, config_home: &session.roots.config_home };
-    let agent = agent::find(name, &folders)
-        .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
-    if agent.needs_trust() {
-        Settings::require_trusted_agent(session, name)?;
-    }
-    Ok(agent)
-}
-
-/// The commit that a writer starts from, and its folder below the worktree's top.
-fn writer_base(rev: Option<&String>, session: &Session) -> Result<(String, String), Failure> {
-    let place = session.repository("a writer")?;
-    let repo = Repo::open(place);
-    let oid = match rev {
-        Some(rev) => repo.resolve_commit(rev).map_err(|e| {
-            Failure::usage(e.to_string())
-                .hint("--base takes a branch, a tag or a commit; `git branch -a` lists branches")
-        })?,
-        None => match repo.head().map_err(git)? {
-            Head::Branch { oid, .. } | Head::Detached(oid) => oid,
-            Head::Unborn(name) => {
-                return Err(Failure::usage(format!(
-                    "branch '{name}' has no commits yet, so a writer has nothing to start from"
-                ))
-                .hint("make a first commit: git commit --allow-empty -m start"));
-            }
-        },
-    };
-    Ok((oid.as_str().to_owned(), path_text(&place.prefix)?))
 }

@@ -4,6 +4,7 @@ use std::{fs, io::Read, path::Path, time::Duration};
 
 use super::{
     SpawnArgs,
+    base::{earlier, reader_base},
     checks::Checks,
     group::{self, Variant},
     task::Task,
@@ -20,7 +21,7 @@ use crate::{
         Oid, Place, Repo,
         scope::{self, Scope},
     },
-    job::{BackendKind, JobId, JobName, Mode, slug},
+    job::{BackendKind, JobName, Mode, slug},
     ledger::{Head as LedgerHead, Job, Resolves, Spawned, TaskOf, Tree},
 };
 
@@ -30,7 +31,7 @@ pub(super) struct Plan {
     pub(super) prompt: Vec<u8>,
     /// The name was chosen by the person, and must not be another.
     named: bool,
-    /// Base commit and prefix of a writer.
+    /// Base commit and prefix of a job with a worktree.
     base: Option<(String, String)>,
     pub(super) notes: Vec<String>,
     /// The notes are for the ledger alone.
@@ -104,7 +105,7 @@ impl Plan {
             Some(name) => Some(checks.agent(name, session)?),
             None => None,
         };
-        let agent = agent.as_ref();
+        let agent = agent.as_ref().map(|found| &found.agent);
         let backend = choose_backend(variant.backend.as_deref(), agent, config.backend)?;
         let mode = match (args.read, args.write) {
             (true, _) => Mode::Reader,
@@ -115,9 +116,9 @@ impl Plan {
         if args.is_group() {
             group::require_writer(mode)?;
         }
-        let task = match checks.given.take() {
-            Some(task) => task,
-            None => Task::read(args, backend, &mut checks.stdin)?,
+        let (task, mut after) = match checks.given.take() {
+            Some(given) => (given.task, given.after),
+            None => (Task::read(args, backend, &mut checks.stdin)?, Vec::new()),
         };
         if backend != BackendKind::Sh && !task.argv.is_empty() {
             return Err(Failure::usage("an argv is for the backend sh"));
@@ -142,18 +143,19 @@ impl Plan {
             })?,
             None => default_name(agent, backend, &task),
         };
+        for word in &args.after {
+            after.extend(session.jobs(std::slice::from_ref(word))?.into_iter().next());
+        }
         let base = match mode {
-            Mode::Writer => Some(checks.base(args, &scope, session)?),
+            Mode::Writer => Some(checks.base(args, &scope, (session, "a writer"))?),
             Mode::Reader => {
                 reader_base(args)?;
-                None
+                // To see their work, it has to look at something else than the checkout.
+                let sees = after.iter().find(|job| job.spec.branch().is_some());
+                let who = "a reader after a writer";
+                sees.map(|_| checks.base(args, &[], (session, who))).transpose()?
             }
         };
-        let after = args
-            .after
-            .iter()
-            .map(|word| Ok(session.jobs(std::slice::from_ref(word))?.first().map(|job| job.job)))
-            .collect::<Result<Vec<_>, Failure>>()?;
         let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
         let timeout = args.timeout.or(agent.and_then(|agent| agent.timeout)).or(config.timeout);
         let silence = args
@@ -170,8 +172,7 @@ impl Plan {
         }
         let utf8 = |path: &Path| path_text(path);
         let notes = settings.notes.clone();
-        let setup =
-            if mode == Mode::Writer { settings.setup(args.require_setup)? } else { Vec::new() };
+        let setup = if base.is_some() { settings.setup(args.require_setup)? } else { Vec::new() };
         let max_jobs = args.max_jobs.map(std::num::NonZeroU64::get);
         let max_jobs = max_jobs.or_else(|| config.max_jobs.map(|n| n.get() as u64));
         Ok(Self {
@@ -192,7 +193,7 @@ impl Plan {
                 tree: None,
                 scope,
                 resolves: None,
-                after: after.into_iter().flatten().collect(),
+                after: after.iter().map(|job| job.job).collect(),
                 timeout_ms: timeout.map(millis),
                 silence_ms: silence.map(millis),
                 grace_ms: millis(config.grace),
@@ -218,19 +219,32 @@ impl Plan {
         session: &Session,
         settings: &Settings,
     ) -> Result<BackendKind, Failure> {
-        let agent = match &args.agent {
+        let found = match &args.agent {
             Some(name) => Some(Checks::default().agent(name, session)?),
             None => None,
         };
-        choose_backend(args.backend.as_deref(), agent.as_ref(), settings.config.backend)
+        let agent = found.as_ref().map(|found| &found.agent);
+        choose_backend(args.backend.as_deref(), agent, settings.config.backend)
+    }
+
+    /// Makes it a job whose answer has the shape that the file `schema` describes.
+    pub(super) fn answer(
+        &mut self,
+        name: JobName,
+        title: String,
+        schema: &Path,
+    ) -> Result<(), Failure> {
+        self.spec.name = name;
+        self.spec.title = title;
+        self.spec.extra_args.extend(["--output-schema".to_owned(), path_text(schema)?]);
+        Ok(())
     }
 
     /// Makes it the job of a run's task. Whoever runs it has told its notes once.
-    pub(super) fn belong(&mut self, name: JobName, run: &str, task: TaskOf, after: Vec<JobId>) {
+    pub(super) fn belong(&mut self, name: JobName, run: &str, task: TaskOf) {
         self.spec.name = name;
         self.spec.run = Some(run.to_owned());
         self.spec.task = Some(task);
-        self.spec.after = after;
         self.quiet = true;
     }
 
@@ -261,13 +275,13 @@ impl Plan {
             spec.name = self.free_name(session, head, &|_| Ok(None))?;
             return Ok(spec);
         };
-        let place = session.repository("a writer")?;
+        let place = session.repository("a job with a worktree")?;
         let folder = settings.worktree_folder(place);
         self.refuse_overlap(session)?;
         spec.name = self.free_name(session, head, &|name| occupied(place, settings, name))?;
         spec.tree = Some(Tree {
             path: path_text(&folder.join(spec.name.as_str()))?,
-            branch: format!("cx/{}", spec.name),
+            branch: (spec.mode == Mode::Writer).then(|| format!("cx/{}", spec.name)),
             base: base.clone(),
             prefix: prefix.clone(),
         });
@@ -275,18 +289,21 @@ impl Plan {
     }
 
     /// The live writer that may be at work in its scope, and where. Those of its own
-    /// group do not count: only one of them is picked.
+    /// group do not count: only one of them is picked. Neither do those that are
+    /// over before it starts.
     pub(super) fn overlap(&self, session: &Session) -> Result<Option<(Job, String)>, Failure> {
         let Some((base, prefix)) = &self.base else { return Ok(None) };
-        if self.may_overlap || self.spec.scope.is_empty() {
+        if self.spec.mode == Mode::Reader || self.may_overlap || self.spec.scope.is_empty() {
             return Ok(None);
         }
         let repo = Repo::open(session.repository("a writer")?);
         let base = Oid::new(base).map_err(|e| Failure::internal(e.to_string()))?;
         let mine = Scope { prefix: Path::new(prefix), specs: &self.spec.scope };
         let state = session.store.state().map_err(store)?;
-        for job in state.jobs.into_values().filter(Job::is_live) {
-            let Some(tree) = &job.spec.tree else { continue };
+        let earlier = earlier(&state, &self.spec.after);
+        let others = state.jobs.into_values();
+        for job in others.filter(|job| job.is_live() && !earlier.contains(&job.job)) {
+            let Some((tree, _)) = job.spec.branch() else { continue };
             let theirs = Scope { prefix: Path::new(&tree.prefix), specs: &job.spec.scope };
             if let Some(what) = scope::overlap(repo.place(), &base, mine, theirs).map_err(git)? {
                 return Ok(Some((job, what)));
@@ -424,22 +441,6 @@ fn default_name(agent: Option<&Agent>, backend: BackendKind, task: &Task) -> Job
         _ => task.title(),
     };
     slug(&text)
-}
-
-/// Options of writers are not passed over in silence.
-fn reader_base(args: &SpawnArgs) -> Result<(), Failure> {
-    let given = [
-        (args.base.is_some(), "--base"),
-        (!args.scope.is_empty(), "--scope"),
-        (args.require_setup, "--require-setup"),
-    ];
-    match given.iter().find(|(given, _)| *given) {
-        Some((_, option)) => {
-            Err(Failure::usage(format!("{option} is for writers, and this job would be a reader"))
-                .hint("add --write, or choose an agent that writes"))
-        }
-        None => Ok(()),
-    }
 }
 
 pub(super) fn path_text(path: &Path) -> Result<String, Failure> {

@@ -7,14 +7,18 @@
 use std::{num::NonZeroU64, slice, time::Duration};
 
 use super::{
-    Launched, SpawnArgs, checks::Checks, group::Variant, launch, plan::Plan as CheckedPlan,
+    Launched, SpawnArgs,
+    checks::{Checks, Given, Names},
+    group::Variant,
+    launch,
+    plan::Plan as CheckedPlan,
     task::Task,
 };
 use crate::{
     commands::{session::Session, settings::Settings},
     failure::Failure,
     job::{BackendKind, JobId, JobName, Mode, slug},
-    ledger::{Spawned, TaskOf},
+    ledger::{Job, Spawned, TaskOf},
 };
 
 /// What a task wants of its job.
@@ -33,7 +37,7 @@ pub(in crate::commands) struct Work<'a> {
     /// Reader or writer, where the plan says so.
     pub(in crate::commands) mode: Option<Mode>,
     /// Pathspecs that it may touch, where the plan says so.
-    pub(in crate::commands) scope: &'a [String],
+    pub(in crate::commands) scope: Vec<String>,
     /// Where a writer starts, where the plan says so.
     pub(in crate::commands) base: Option<&'a str>,
     /// Wall-clock limit.
@@ -45,7 +49,7 @@ pub(in crate::commands) struct Work<'a> {
     /// For `sh`: what runs in place of the prompt.
     pub(in crate::commands) argv: Vec<String>,
     /// Jobs that have succeeded, and whose work it builds on.
-    pub(in crate::commands) after: Vec<JobId>,
+    pub(in crate::commands) after: Vec<Job>,
     /// The most jobs of the repository that may run at once, where the run says so.
     pub(in crate::commands) max_jobs: Option<NonZeroU64>,
 }
@@ -79,11 +83,10 @@ impl<'a> Spawner<'a> {
     pub(in crate::commands) fn new(
         session: &'a Session,
         settings: &'a Settings,
+        names: Names,
         head: Option<String>,
     ) -> Self {
-        let mut checks = Checks::default();
-        checks.head = head;
-        Self { session, settings, checks }
+        Self { session, settings, checks: Checks::with(names, head) }
     }
 
     /// Whether a job could be started for this, as far as can be told before its
@@ -94,7 +97,7 @@ impl<'a> Spawner<'a> {
 
     /// The commit that HEAD is at, where a writer can start from it.
     pub(in crate::commands) fn head(&mut self) -> Result<String, Failure> {
-        Ok(self.checks.base(&SpawnArgs::default(), &[], self.session)?.0)
+        Ok(self.checks.base(&SpawnArgs::default(), &[], (self.session, "a writer"))?.0)
     }
 
     /// Starts it.
@@ -110,12 +113,13 @@ impl<'a> Spawner<'a> {
     }
 
     fn plan(&mut self, work: &Work<'_>) -> Result<CheckedPlan, Failure> {
-        self.checks.given = Some(Task::given(&work.prompt, &work.argv));
+        let task = Task::given(&work.prompt, &work.argv);
+        self.checks.given = Some(Given { task, after: work.after.clone() });
         let args = SpawnArgs {
             read: work.mode == Some(Mode::Reader),
             write: work.mode == Some(Mode::Writer),
             base: work.base.map(str::to_owned),
-            scope: work.scope.to_vec(),
+            scope: work.scope.clone(),
             timeout: work.timeout,
             silence: work.silence,
             max_jobs: work.max_jobs,
@@ -131,7 +135,7 @@ impl<'a> Spawner<'a> {
         let id = &work.task.id;
         // `1` is a good id, but would be read as a job's number.
         let name = JobName::new(id).unwrap_or_else(|_| slug(&format!("task {id}")));
-        plan.belong(name, work.run, work.task.clone(), work.after.clone());
+        plan.belong(name, work.run, work.task.clone());
         Ok(plan)
     }
 }

@@ -12,12 +12,23 @@ use crate::{
     ledger::Resolves,
 };
 
-/// What is to be resolved, and by whom.
-pub(in crate::commands) struct Resolver<'a> {
+/// Who resolves; what is not given is as the configuration says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::commands) struct Who<'a> {
     /// The role to give it.
     pub(in crate::commands) agent: Option<&'a str>,
     /// What does the work.
     pub(in crate::commands) backend: Option<&'a str>,
+    /// By which model.
+    pub(in crate::commands) model: Option<&'a str>,
+    /// What `sh` runs.
+    pub(in crate::commands) command: &'a [OsString],
+}
+
+/// What is to be resolved, and by whom.
+pub(in crate::commands) struct Resolver<'a> {
+    /// By whom.
+    pub(in crate::commands) who: Who<'a>,
     /// The commit that is merged into.
     pub(in crate::commands) base: &'a Oid,
     /// The conflict.
@@ -28,8 +39,13 @@ pub(in crate::commands) struct Resolver<'a> {
     pub(in crate::commands) title: String,
     /// What a model is told.
     pub(in crate::commands) prompt: String,
-    /// What `sh` runs.
-    pub(in crate::commands) command: Vec<OsString>,
+}
+
+/// Whether such a resolver could be started, before anything is.
+pub(in crate::commands) fn check_resolver(session: &Session, who: Who<'_>) -> Result<(), Failure> {
+    let settings = Settings::load(session)?;
+    let args = asked(session, &settings, who, "HEAD".to_owned(), "Resolve".to_owned())?;
+    Plan::check_all(&args, session, &settings).map(drop)
 }
 
 /// Starts it.
@@ -38,28 +54,7 @@ pub(in crate::commands) fn resolver(
     what: Resolver<'_>,
 ) -> Result<Launched, Failure> {
     let settings = Settings::load(session)?;
-    let mut args = SpawnArgs {
-        agent: what.agent.map(str::to_owned),
-        backend: what.backend.map(str::to_owned),
-        write: true,
-        base: Some(what.base.to_string()),
-        ..SpawnArgs::default()
-    };
-    // A shell must not run what is written for a model.
-    args.prompt = match Plan::backend(&args, session, &settings)? {
-        BackendKind::Sh if what.command.is_empty() => {
-            return Err(Failure::usage(
-                "the backend sh has to be told how to resolve the conflict",
-            )
-            .hint("cx resolve JOB -b sh -- COMMAND, or choose another backend with -b"));
-        }
-        BackendKind::Sh => what.command,
-        BackendKind::Codex if !what.command.is_empty() => {
-            return Err(Failure::usage("a command is for the backend sh; nothing was started")
-                .hint("leave it out, or add -b sh"));
-        }
-        BackendKind::Codex => vec![what.prompt.into()],
-    };
+    let args = asked(session, &settings, what.who, what.base.to_string(), what.prompt)?;
     let mut plans = Plan::check_all(&args, session, &settings)?;
     for plan in &mut plans {
         plan.resolve(slug(&what.name), what.title.clone(), what.resolves.clone());
@@ -67,4 +62,38 @@ pub(in crate::commands) fn resolver(
     let launched = launch(session, &settings, &mut plans)?.pop();
     let job = launched.ok_or_else(|| Failure::internal("no resolver was started"))?;
     Ok(Launched { id: job.id, spec: job.spec })
+}
+
+/// As it would be asked for on the command line.
+fn asked(
+    session: &Session,
+    settings: &Settings,
+    who: Who<'_>,
+    base: String,
+    prompt: String,
+) -> Result<SpawnArgs, Failure> {
+    let mut args = SpawnArgs {
+        agent: who.agent.map(str::to_owned),
+        backend: who.backend.map(str::to_owned),
+        model: who.model.map(str::to_owned),
+        write: true,
+        base: Some(base),
+        ..SpawnArgs::default()
+    };
+    // A shell must not run what is written for a model.
+    args.prompt = match Plan::backend(&args, session, settings)? {
+        BackendKind::Sh if who.command.is_empty() => {
+            return Err(Failure::usage(
+                "the backend sh has to be told how to resolve the conflict",
+            )
+            .hint("cx resolve JOB -b sh -- COMMAND, or choose another backend with -b"));
+        }
+        BackendKind::Sh => who.command.to_vec(),
+        BackendKind::Codex if !who.command.is_empty() => {
+            return Err(Failure::usage("a command is for the backend sh; nothing was started")
+                .hint("leave it out, or add -b sh"));
+        }
+        BackendKind::Codex => vec![prompt.into()],
+    };
+    Ok(args)
 }

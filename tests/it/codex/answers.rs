@@ -53,7 +53,7 @@ fn the_last_message_is_the_answer() {
     assert_eq!(end(&job), ("succeeded", ""));
     assert_eq!(lab.collect("check", 0)["message"], "It is fine.");
     let log = lab.cx(&["logs", "check"]).ok().stdout();
-    assert_eq!(log, "I look first.\n$ running true\nIt is fine.\n");
+    assert_eq!(log, "I look first.\n$ true\nIt is fine.\n");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod answers;
 mod endings;
 mod failures;
 mod prompts;
+mod resolving;
 mod sandbox;
 mod views;
 mod writers;

@@ -10,7 +10,7 @@ fn jobs_show_what_codex_does_now() {
     lab.on("long", Script::new().shell(&gate.pass()).say("Done."));
     lab.spawn("long", &["a long command"]);
     gate.arrived();
-    lab.doing("long", "running read -r _ < ");
+    lab.doing("long", "$ read -r _ < ", "running read -r _ < ");
     let lists = lab.cx(&["jobs"]).ok().stdout();
     assert!(lists.starts_with("[1]+  running  "), "{lists}");
     assert!(lists.contains("  long  running read -r _ < "), "{lists}");
@@ -32,8 +32,8 @@ fn logs_are_readable() {
     lab.run("log", &["--write", "do several things"], 0);
     assert_eq!(
         lab.cx(&["logs", "log"]).ok().stdout(),
-        "$ running printf 'one\\ntwo\\n'\n· edited src/new.rs\n$ running echo no >&2; exit 3\n\
-         · ran echo no >&2; exit 3 (exit 3)\nAll done.\n\n- one\n- two\n"
+        "$ printf 'one\\ntwo\\n'\n  one\n  two\n· edited src/new.rs\n$ echo no >&2; exit 3\n  no\n\
+         · exit 3\nAll done.\n\n- one\n- two\n"
     );
     let raw = lab.cx(&["logs", "--raw", "log"]).ok();
     let file = std::fs::read(lab.job_file(1, "events.jsonl")).unwrap();
@@ -53,10 +53,10 @@ fn logs_follow_a_worker_to_its_end() {
     lab.spawn("long", &["a long command"]);
     let logs = lab.sandbox.start(lab.sandbox.cx_command(["logs", "-f", "long"]));
     gate.arrived();
-    logs.wait_for_stdout("$ running read -r _");
+    logs.wait_for_stdout("$ read -r _");
     gate.open();
     let shown = logs.finish().ok().stdout();
-    assert!(shown.starts_with("$ running echo first\n$ running read -r _ < "), "{shown}");
+    assert!(shown.starts_with("$ echo first\n  first\n$ read -r _ < "), "{shown}");
     assert!(shown.ends_with("\nDone.\n"), "{shown}");
 }
 
@@ -68,7 +68,7 @@ fn fg_follows_and_gives_the_code() {
     lab.spawn("long", &["a long command"]);
     let fg = lab.sandbox.start(lab.sandbox.cx_command(["fg"]));
     gate.arrived();
-    fg.wait_for_stdout("$ running read -r _");
+    fg.wait_for_stdout("$ read -r _");
     gate.open();
     let output = fg.finish().code(1);
     assert!(output.stderr().contains("[1] long failed: "), "{output}");
@@ -99,9 +99,9 @@ impl Lab {
     /// Waits until `name` is seen to be doing `what`: a command may run before
     /// codex has said so.
     #[track_caller]
-    fn doing(&self, name: &str, what: &str) {
+    fn doing(&self, name: &str, logged: &str, what: &str) {
         let log = self.sandbox.start(self.sandbox.cx_command(["logs", "-f", name]));
-        log.wait_for_stdout(what);
+        log.wait_for_stdout(logged);
         let pid = rustix::process::Pid::from_raw(i32::try_from(log.id()).unwrap()).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
         log.finish().signal(2);

@@ -8,3 +8,4 @@ mod prompts;
 mod queue;
 mod refusals;
 mod setup;
+mod unusual;

@@ -1,6 +1,9 @@
 //! Starting a task: what fits under the limits, and what its job is told.
 
-use std::time::Instant;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use super::{Runner, failed};
 use crate::{
@@ -16,9 +19,8 @@ use crate::{
         view,
     },
     failure::Failure,
-    job::JobId,
-    ledger::{Event, NO_JOB, Note, TaskOf, TaskSkipped},
-    plan::{State, Task, TaskIx},
+    ledger::{Event, Job, NO_JOB, Note, TaskOf, TaskSkipped},
+    plan::{Task, TaskIx},
     process::crash,
 };
 
@@ -28,39 +30,55 @@ impl Runner<'_> {
             return Ok(());
         }
         let now = Instant::now();
-        let due: Vec<TaskIx> = self
-            .again
-            .iter()
-            .filter(|(_, at)| at.is_none_or(|at| at <= now))
-            .map(|(task, _)| *task)
-            .collect();
-        let fresh = self.ready.iter().copied();
-        let wanted: Vec<TaskIx> = due.into_iter().chain(fresh).collect();
+        let due = self.again.iter().filter(|(_, at)| at.is_none_or(|at| at <= now));
+        let mut due: Vec<TaskIx> = due.map(|(task, _)| *task).collect();
+        due.sort_unstable();
+        let wanted: Vec<TaskIx> = due.into_iter().chain(self.ready.iter().copied()).collect();
+        let mut full: BTreeSet<String> = BTreeSet::new();
         for at in wanted {
-            if self.held.contains_key(&at) {
+            if self.stop.is_some() || !self.has_room() {
+                break;
+            }
+            let role = self.stored.role(self.book.schedule.task(at));
+            let pool = role.map(|role| role.pool.clone()).unwrap_or_default();
+            if self.held.contains_key(&at) || full.contains(&pool) {
                 continue;
             }
-            if !self.has_room() || self.stop.is_some() {
-                break;
+            if self.is_pool_full(at) {
+                full.insert(pool);
+                continue;
             }
             self.start(at)?;
         }
         Ok(())
     }
 
-    /// Whether one more job fits under the limits, as of the last look.
+    /// Whether one more job fits under the limits of the run and the repository, as
+    /// of the last look.
     fn has_room(&self) -> bool {
-        if self.live.len() as u64 >= self.stored.options.jobs().get() {
+        if self.live.len() as u64 >= self.stored.jobs().get() {
             return false;
         }
-        let Some(limit) = self.max_jobs() else { return true };
+        let Some(limit) = self.stored.max_jobs() else { return true };
         let live = self.followed.state().jobs.values().filter(|job| job.is_live());
         let others = live.filter(|job| !self.live.contains_key(&job.job)).count();
         ((others + self.live.len()) as u64) < limit.get()
     }
 
-    fn max_jobs(&self) -> Option<std::num::NonZeroU64> {
-        self.stored.options.max_jobs.or(self.stored.plan.max_jobs)
+    /// Whether as many jobs of the task's alias live as may.
+    fn is_pool_full(&self, at: TaskIx) -> bool {
+        let task = self.book.schedule.task(at);
+        let Some(role) = self.stored.role(task) else { return false };
+        let Some(limit) = role.limit else { return false };
+        let is_of_pool = |job: &&Job| {
+            let alias = job.spec.agent.as_ref();
+            alias == task.alias.as_ref()
+                || alias
+                    .and_then(|alias| self.stored.roles.get(alias))
+                    .is_some_and(|other| other.pool == role.pool)
+        };
+        let live = self.followed.state().jobs.values().filter(|job| job.is_live());
+        live.filter(is_of_pool).count() as u64 >= limit.get()
     }
 
     fn start(&mut self, at: TaskIx) -> Result<(), Failure> {
@@ -128,25 +146,38 @@ impl Runner<'_> {
         let told = filling.tell(at, rehearsed.backend).map_err(Failure::usage)?;
         let mut work = work(self.id, self.stored, &task, attempt);
         work.task.item = schedule.item(at).map(str::to_owned);
-        (work.prompt, work.argv) = (told.prompt, told.argv);
+        (work.prompt, work.argv, work.scope) = (told.prompt, told.argv, told.scope);
         work.after = self.stands_on(at);
         self.spawner.start(&work)
     }
 
-    /// The jobs whose work a task builds on: those of its needs that succeeded.
-    fn stands_on(&self, at: TaskIx) -> Vec<JobId> {
-        let schedule = &self.book.schedule;
-        let needs = schedule.needs(at).iter().flat_map(|need| schedule.runs_of(*need));
-        let good = needs.filter(|need| *schedule.state(*need) == State::Succeeded);
-        let mut jobs: Vec<JobId> = good.filter_map(|need| self.book.last_of(need)).collect();
-        jobs.sort_unstable();
-        jobs.dedup();
-        jobs
+    /// The jobs whose work a task builds on: those of its needs that succeeded, and
+    /// the writers whose work its readers have looked at.
+    fn stands_on(&self, at: TaskIx) -> Vec<Job> {
+        let (schedule, state) = (&self.book.schedule, self.followed.state());
+        let mut found = BTreeMap::new();
+        for need in schedule.needs(at).iter().flat_map(|need| schedule.runs_of(*need)) {
+            let mut jobs = self.book.jobs_of(need).iter().filter_map(|id| state.jobs.get(id));
+            let Some(job) = jobs.rfind(|job| job.succeeded()) else { continue };
+            found.insert(job.job, job);
+            if job.spec.branch().is_none() {
+                let behind = job.spec.after.iter().filter_map(|id| state.jobs.get(id));
+                found.extend(
+                    behind.filter(|job| job.spec.branch().is_some()).map(|job| (job.job, job)),
+                );
+            }
+        }
+        found.into_values().cloned().collect()
     }
 }
 
 /// What a task wants of its job, but for what is known only when its turn comes.
-pub(in crate::commands::run) fn work<'t>(run: &'t str, stored: &'t Stored, task: &'t Task, attempt: u32) -> Work<'t> {
+pub(in crate::commands::run) fn work<'t>(
+    run: &'t str,
+    stored: &'t Stored,
+    task: &'t Task,
+    attempt: u32,
+) -> Work<'t> {
     let alias = task.alias.clone();
     Work {
         run,
@@ -155,13 +186,13 @@ pub(in crate::commands::run) fn work<'t>(run: &'t str, stored: &'t Stored, task:
         backend: task.backend,
         model: task.model.as_deref(),
         mode: task.mode,
-        scope: &task.scope,
+        scope: Vec::new(),
         base: task.base.as_deref(),
         timeout: task.timeout,
         silence: task.silence,
         prompt: String::from("-"),
         argv: Vec::new(),
         after: Vec::new(),
-        max_jobs: stored.options.max_jobs.or(stored.plan.max_jobs),
+        max_jobs: stored.max_jobs(),
     }
 }

@@ -75,6 +75,11 @@ impl ModelServer {
         self.shared.state().scripts.push((marker.to_owned(), script));
     }
 
+    /// The model knows no script any more.
+    pub(crate) fn forget(&self) {
+        self.shared.state().scripts.clear();
+    }
+
     /// The bodies of all requests for a response so far.
     pub(crate) fn requests(&self) -> Vec<Value> {
         self.shared.state().requests.clone()

@@ -1,15 +1,18 @@
 //! `cx compare`
 
+mod verify;
+
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
     path::{Path, PathBuf},
 };
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use serde::Serialize;
 
+use self::verify::Checked;
 use super::{
-    session::{Session, git, label},
+    session::{Session, git, label, refuse_in_worker},
     view,
 };
 use crate::{
@@ -26,11 +29,21 @@ use crate::{
 /// Put writers side by side: how they ended, what they changed, where they differ
 ///
 /// Of a live job its working tree as it is now counts; nothing of it is touched.
+/// The name that `cx spawn -N` has given to a group stands for all of it.
 #[derive(Debug, Args)]
 pub struct CompareArgs {
-    /// The jobs
+    /// The jobs, or the name of a group
     #[arg(required = true, num_args = 1.., value_name = "JOB", add = super::completions::writer())]
     jobs: Vec<String>,
+
+    /// Run this on each result, and say whether it succeeds: a command line for sh; merge.verify if not given
+    ///
+    /// A result is the job merged into the branch you are on, or the job's branch
+    /// by itself where that does not merge or is merged already. The check runs in
+    /// the scratch worktree of `cx merge --verify`, with its build caches.
+    #[arg(long, value_name = "CMD", num_args = 0..=1, value_hint = ValueHint::CommandString)]
+    #[expect(clippy::option_option, reason = "absent, bare, with a value")]
+    verify: Option<Option<String>>,
 
     /// Say it as one JSON object
     #[arg(long)]
@@ -53,6 +66,9 @@ struct Column {
     files: u64,
     added: u64,
     removed: u64,
+    /// What `--verify` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verify: Option<Checked>,
 }
 
 /// A file that at least one of them changed.
@@ -69,11 +85,15 @@ struct File {
 pub fn run(args: &CompareArgs) -> Result<Exit, Failure> {
     let session = Session::open()?;
     let place = session.repository("compare")?;
-    let jobs = session.jobs(&args.jobs)?;
+    refuse_job_as_command(&session, args)?;
+    let jobs = session.jobs_or_groups(&args.jobs)?;
     let [_, _, ..] = jobs.as_slice() else {
         return Err(Failure::usage("there is nothing to compare one job with")
-            .hint("name two or more: cx compare auth-1 auth-2"));
+            .hint("name two or more, or a group: cx compare auth-1 auth-2"));
     };
+    if args.verify.is_some() {
+        refuse_in_worker("run the check")?;
+    }
     let (mut columns, mut tips, mut touched) = (Vec::new(), Vec::new(), Vec::new());
     for job in &jobs {
         let (base, tip) = ends(place, job)?;
@@ -87,9 +107,18 @@ pub fn run(args: &CompareArgs) -> Result<Exit, Failure> {
             files: changes.len() as u64,
             added: changes.iter().filter_map(|change| change.added).sum(),
             removed: changes.iter().filter_map(|change| change.removed).sum(),
+            verify: None,
         });
         tips.push(tip);
         touched.push(paths(changes));
+    }
+    if let Some(given) = &args.verify {
+        let results: Vec<(String, Oid)> =
+            columns.iter().zip(&tips).map(|(one, tip)| (one.name.clone(), tip.clone())).collect();
+        let checked = verify::check(&session, place, given.as_deref(), &results)?;
+        for (column, checked) in columns.iter_mut().zip(checked) {
+            column.verify = Some(checked);
+        }
     }
     let files = files(place, &columns, &tips, &touched)?;
     let comparison = Comparison { jobs: columns, files };
@@ -105,16 +134,28 @@ pub fn run(args: &CompareArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
+/// `--verify auth-1 auth-2` means the jobs most likely.
+fn refuse_job_as_command(session: &Session, args: &CompareArgs) -> Result<(), Failure> {
+    let Some(Some(word)) = &args.verify else { return Ok(()) };
+    if session.state()?.jobs.values().all(|job| job.spec.name.as_str() != word) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "'{word}' is a job, and was taken for the command of --verify; nothing was compared"
+    ))
+    .hint("name the jobs first: cx compare JOB... --verify"))
+}
+
 /// Where a job's work begins and ends.
 fn ends(place: &Place, job: &Job) -> Result<(Oid, Oid), Failure> {
     let oid = |text: &str| Oid::new(text).map_err(|e| Failure::internal(e.to_string()));
-    let Some(tree) = &job.spec.tree else {
+    let Some((tree, _)) = job.spec.branch() else {
         return Err(Failure::usage(format!("{} is a reader and changes nothing", label(job))));
     };
     let tip = match job.exited.as_ref().and_then(|exited| exited.tip.as_ref()) {
         Some(tip) => oid(tip)?,
         None if Path::new(&tree.path).is_dir() => {
-            diff::snapshot(place, Path::new(&tree.path)).map_err(git)?
+            diff::snapshot_commit(place, Path::new(&tree.path)).map_err(git)?
         }
         None => return Err(Failure::new(Exit::Failed, format!("{} has no worktree", label(job)))),
     };
@@ -172,7 +213,14 @@ fn files(
 }
 
 fn lines(comparison: &Comparison) -> Vec<String> {
-    let mut table = Table::new(&[Align::Left, Align::Left, Align::Right, Align::Left, Align::Left]);
+    let mut table = Table::new(&[
+        Align::Left,
+        Align::Left,
+        Align::Right,
+        Align::Left,
+        Align::Left,
+        Align::Left,
+    ]);
     for one in &comparison.jobs {
         let tokens = one.usage.map(|usage| format!("{} in, {} out", usage.input, usage.output));
         table.row(vec![
@@ -180,10 +228,17 @@ fn lines(comparison: &Comparison) -> Vec<String> {
             one.status.clone(),
             ui::short(std::time::Duration::from_secs_f64(one.seconds)),
             format!("{} +{} -{}", ui::plural(one.files, "file"), one.added, one.removed),
+            one.verify.as_ref().map(Checked::words).unwrap_or_default(),
             tokens.unwrap_or_default(),
         ]);
     }
     let mut lines = table.lines(None, &[]);
+    let checked = |one: &Column| Some((one.name.clone(), one.verify.as_ref()?.log.clone()));
+    let logs: Vec<_> = comparison.jobs.iter().filter_map(checked).collect();
+    if !logs.is_empty() {
+        lines.push("what the check wrote:".to_owned());
+        lines.extend(logs.iter().map(|(name, log)| format!("      {log} ({name})")));
+    }
     for (how, title) in
         [("differs", "changed differently"), ("only", "changed by one"), ("same", "changed alike")]
     {

@@ -1,0 +1,86 @@
+//! From a name to what a job is given.
+
+use std::num::NonZeroU64;
+
+use super::foreign::Bundle;
+use super::lookup::{file_definition, find};
+use super::{Agent, AgentError, Alias, Places};
+
+/// Where a name is looked up.
+#[derive(Clone, Copy, Debug)]
+pub struct Lookup<'a> {
+    /// Where agents lie.
+    pub places: Places<'a>,
+    /// Aliases, the nearest first: those of the command line, of the plan, of the
+    /// configuration. The first of a name wins, and every one of them wins over an
+    /// agent of that name.
+    pub aliases: &'a [Alias],
+    /// Whether the built-in aliases count, each where the bundle has its agent:
+    /// after the agents in the repository's and the person's own files, before
+    /// the built-in ones. So it is for plans, and where `--agents-dir` was given.
+    pub stock_aliases: bool,
+}
+
+/// What a job is given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolved {
+    /// The alias, where the name is one.
+    pub alias: Option<String>,
+    /// The agent, with what the alias lays over it.
+    pub agent: Agent,
+    /// How many jobs of this pool may run at once.
+    pub limit: Option<NonZeroU64>,
+    /// What the limit counts: the alias, or the agent's qualified name.
+    pub pool: String,
+}
+
+/// Finds what `name` stands for.
+///
+/// # Errors
+/// Those of [`AgentError`].
+pub fn resolve(name: &str, lookup: &Lookup) -> Result<Resolved, AgentError> {
+    if let Some(alias) = alias(name, lookup)? {
+        let agent = alias.lay_over(target(&alias, lookup)?)?;
+        let name = alias.name;
+        return Ok(Resolved { alias: Some(name.clone()), limit: agent.limit, pool: name, agent });
+    }
+    let agent = find(name, &lookup.places)?;
+    Ok(Resolved { alias: None, limit: agent.limit, pool: agent.qualified.clone(), agent })
+}
+
+/// The alias that `name` is, if it is one. Reads no agent.
+///
+/// # Errors
+/// Those of [`resolve`] that come of looking.
+pub fn alias(name: &str, lookup: &Lookup) -> Result<Option<Alias>, AgentError> {
+    if let Some(alias) = lookup.aliases.iter().find(|alias| alias.name == name) {
+        return Ok(Some(alias.clone()));
+    }
+    let Some(stock) = Alias::stock().find(|alias| lookup.stock_aliases && alias.name == name)
+    else {
+        return Ok(None);
+    };
+    // What somebody has written comes before what cx brings along.
+    if file_definition(name, &lookup.places)?.is_some() {
+        return Ok(None);
+    }
+    let bundle = Bundle::find(&lookup.places)?;
+    Ok(bundle.is_some_and(|bundle| bundle.has(&stock.agent)).then_some(stock))
+}
+
+/// The agent of an alias.
+fn target(alias: &Alias, lookup: &Lookup) -> Result<Agent, AgentError> {
+    let found = find(&alias.agent, &lookup.places);
+    if let Err(AgentError::Unknown { .. }) = &found
+        && let Some(other) = lookup.aliases.iter().find(|other| other.name == alias.agent)
+    {
+        return Err(alias.wrong(format!(
+            "'{}' is an alias too, and an alias stands for an agent: write '{}'",
+            other.name, other.agent
+        )));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;
