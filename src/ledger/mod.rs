@@ -24,8 +24,7 @@ mod store;
 
 pub use event::{
     Batch, Cleaned, Event, Exited, KillRequested, Merged, NotPicked, Note, Record, Resolves,
-    Running, Spawned, Started, Tree, Unmerged, VERSION, Waiting, Worktree, decode, glance,
-    Running, Spawned, Started, TaskOf, Tree, Unmerged, VERSION, Waiting, Worktree, decode,
+    Running, Spawned, Started, TaskOf, Tree, Unmerged, VERSION, Waiting, Worktree, decode, glance,
 };
 pub use fold::{Job, Phase, State};
 pub use log::{Appender, FollowedState, Follower};
