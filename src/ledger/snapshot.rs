@@ -191,7 +191,8 @@ pub(super) fn head(store: &Store) -> Result<Head, StoreError> {
 /// it; any other line has to be parsed, which is most of what a long tail costs
 /// `cx spawn`.
 fn of_no_account(line: &[u8]) -> Option<u64> {
-    const KINDS: [&str; 6] = ["started", "running", "collected", "worktree", "note", "merged"];
+    const KINDS: [&str; 7] =
+        ["started", "running", "collected", "based", "worktree", "note", "merged"];
     let (kind, job) = glance(line)?;
     // A torn line is none, whatever it begins with.
     let whole = line.ends_with(b"}\n");

@@ -107,11 +107,11 @@ pub(super) fn start_within<T: Send>(
     })
 }
 
-/// Where a confined reader may write: its own `TMPDIR`, and `/tmp` unless the
-/// checkout lies there.
-pub fn writable_places(tmp: &Path, checkout: &Path) -> Vec<PathBuf> {
+/// Where a confined reader may write: its own `TMPDIR`, and `/tmp` unless one of
+/// these `roots` lies there: the checkout, its worktree.
+pub fn writable_places(tmp: &Path, roots: &[&Path]) -> Vec<PathBuf> {
     let mut places = vec![tmp.to_owned()];
-    if !checkout.starts_with("/tmp") {
+    if !roots.iter().any(|root| root.starts_with("/tmp")) {
         places.push(PathBuf::from("/tmp"));
     }
     places

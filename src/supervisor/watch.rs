@@ -119,12 +119,16 @@ impl Supervisor {
             return None;
         }
         let checkout = self.spec.checkout.as_deref().unwrap_or(&self.spec.cwd);
-        Some(confine::writable_places(&self.files.tmp(), Path::new(checkout)))
+        let tree = self.spec.tree.as_ref().map(|tree| Path::new(&tree.path));
+        let roots: Vec<&Path> = tree.into_iter().chain([Path::new(checkout)]).collect();
+        Some(confine::writable_places(&self.files.tmp(), &roots))
     }
 
     /// What tells whether a reader that could not be confined has written.
     fn checkout_state(&self) -> Option<Vec<u8>> {
-        crate::git::worktree::fingerprint(Path::new(self.spec.checkout.as_deref()?)).ok()
+        let tree = self.spec.tree.as_ref().map(|tree| tree.path.as_str());
+        let root = tree.or(self.spec.checkout.as_deref())?;
+        crate::git::worktree::fingerprint(Path::new(root)).ok()
     }
 
     /// Watches `worker` until nothing of it runs any more. `outputs` are the
