@@ -25,6 +25,7 @@ pub mod pick;
 pub mod prompt;
 pub mod push;
 pub mod resolve;
+mod roles;
 pub mod segment;
 mod session;
 mod settings;

@@ -9,11 +9,12 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 use serde_ignored::Path as Ignored;
+use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
-use super::ConfigError;
 use super::keys::keys_of;
 use super::value::{Command, Limit, Origin, Span};
+use super::{ConfigError, aliases};
 use crate::job::BackendKind;
 
 /// What one file says; nothing where it says nothing. The fields are the keys.
@@ -29,6 +30,7 @@ pub(super) struct Layer {
     pub(super) worktree: WorktreeLayer,
     pub(super) codex: CodexLayer,
     pub(super) merge: MergeLayer,
+    pub(super) alias: Option<serde_json::Map<String, Value>>,
 }
 
 /// The table `[worktree]`.
@@ -166,6 +168,13 @@ pub(super) fn parse(text: &str, origin: Origin, base: Base) -> Result<File, Conf
         }
         *program = located(program, base);
     }
+    for (name, value) in layer.alias.iter().flatten() {
+        let agent = value.get("agent").unwrap_or(value);
+        if agent.as_str().is_none_or(str::is_empty) {
+            let problem = format!("'alias.{name}' has to name its 'agent'");
+            return Err(invalid(line_of(&["alias", name]), problem));
+        }
+    }
     let models = [("model", &layer.model), ("codex.model", &layer.codex.model)];
     for (key, model) in models.into_iter().filter_map(|(key, model)| Some((key, model.as_ref()?))) {
         // It becomes an argument, and must not pass for another option.
@@ -189,7 +198,7 @@ impl Layer {
         let program = self.codex.program.as_ref().map(|path| path.to_string_lossy().into());
         // On `sh` it is the person's prompt that runs, for which they did not ask.
         let backend = self.backend.filter(|kind| *kind == BackendKind::Sh);
-        [
+        let mut commands: Vec<(String, String)> = [
             ("backend", backend.map(|kind| kind.as_str().into())),
             ("codex.args", self.codex.args.as_deref().map(argv)),
             ("codex.program", program),
@@ -198,7 +207,12 @@ impl Layer {
         ]
         .into_iter()
         .filter_map(|(key, value)| Some((key.to_owned(), visible(&value?.to_string()))))
-        .collect()
+        .collect();
+        for (name, value) in self.alias.iter().flatten() {
+            aliases::commands(&format!("alias.{name}"), "", value, &mut commands);
+        }
+        commands.sort();
+        commands
     }
 
     /// Forgets what [`Layer::commands`] names.
@@ -208,12 +222,15 @@ impl Layer {
         self.codex.program = None;
         self.merge.verify = None;
         self.worktree.setup = None;
+        for value in self.alias.iter_mut().flatten().map(|(_, value)| value) {
+            aliases::withhold("", value);
+        }
     }
 }
 
 /// JSON with every character escaped that a terminal obeys or does not show: what
 /// a person is asked to trust must not look like something else.
-fn visible(json: &str) -> String {
+pub fn visible(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for c in json.chars() {
         let hidden = c.is_control()

@@ -71,6 +71,7 @@ fn without_files_there_are_the_defaults() {
                 model: None,
             },
             merge: Merge { verify: None, verify_timeout: None },
+            aliases: Vec::new(),
         }
     );
     assert_eq!(loaded.warnings, []);

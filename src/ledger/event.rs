@@ -99,6 +99,12 @@ pub struct Spawned {
     /// The role, if one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+    /// The alias by which the role was asked for; `agent` is its agent then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+    /// What runs around the worker; trusted by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Hooks>,
     /// The model, if one was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
@@ -155,6 +161,20 @@ pub struct Spawned {
     pub env_exclude: Vec<String>,
     /// The task's first line, cut to 120 characters, for listings.
     pub title: String,
+}
+
+/// What runs around a worker: lines for `sh -c`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hooks {
+    /// Before it; one that fails keeps it from starting.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pre_task: Vec<String>,
+    /// After it, where it succeeded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub post_task: Vec<String>,
+    /// After it, where it did not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failure: Vec<String>,
 }
 
 /// Where a writer works.

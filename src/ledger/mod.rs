@@ -23,7 +23,7 @@ mod snapshot;
 mod store;
 
 pub use event::{
-    Batch, Cleaned, Event, Exited, KillRequested, Merged, NotPicked, Note, Record, Resolves,
+    Batch, Cleaned, Event, Exited, Hooks, KillRequested, Merged, NotPicked, Note, Record, Resolves,
     Running, Spawned, Started, TaskOf, Tree, Unmerged, VERSION, Waiting, Worktree, decode,
 };
 pub use fold::{Job, Phase, State};

@@ -23,6 +23,7 @@
 //! runs and leaves the rest to the same recovery.
 
 mod finish;
+mod hooks;
 mod litter;
 mod prepare;
 mod queue;
@@ -220,6 +221,9 @@ impl Supervisor {
     /// Steps 3 and 4: prepares, starts and watches the worker.
     fn work(&mut self) -> Result<finish::Ended, SupervisorError> {
         if let Err(stop) = self.prepare()? {
+            return Ok(finish::Ended::stopped(stop));
+        }
+        if let Err(stop) = self.hooks_before()? {
             return Ok(finish::Ended::stopped(stop));
         }
         // Preparing may have taken a while.
