@@ -18,16 +18,19 @@ mod aliases;
 mod file;
 mod keys;
 mod overrides;
+mod planner;
 mod roots;
 mod trust;
 mod value;
 
 pub use file::{Warning, visible};
 pub use overrides::Overrides;
+pub use planner::Planner;
 pub use roots::{Roots, RootsError};
 pub use trust::{Claim, Trust, TrustError};
 pub use value::{Command, Commanded, Limit, Origin};
 
+use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
@@ -77,6 +80,8 @@ pub struct Config {
     pub codex: Codex,
     /// What `cx merge` asks before it lands anything.
     pub merge: Merge,
+    /// Whom `cx plan` can ask, by name.
+    pub planners: BTreeMap<String, Planner>,
     /// Second names for agents, the nearest file's first.
     pub aliases: Vec<Alias>,
 }
@@ -199,8 +204,16 @@ impl Config {
                 })
                 .collect(),
             model: overrides.model.clone().or_else(|| first(files, |layer| layer.model.clone())),
+            // The nearest file that has a name says all of it.
+            planners: files.iter().rev().flat_map(planners).collect(),
         }
     }
+}
+
+/// Those of one file.
+fn planners(file: &File) -> impl Iterator<Item = (String, Planner)> + '_ {
+    let layers = file.layer.planner.iter().flatten();
+    layers.map(|(name, layer)| (name.clone(), layer.planner(&file.origin)))
 }
 
 /// The first value that a file gives for a key.
@@ -217,6 +230,12 @@ fn commanded<T>(files: &[File], key: impl Fn(&Layer) -> Option<T>) -> Option<Com
         let value = key(&file.layer)?;
         Some(Commanded { value, origin: file.origin.clone() })
     })
+}
+
+impl Default for Worktree {
+    fn default() -> Self {
+        Self { dir: WORKTREE_DIR.to_owned(), setup: None, include: Vec::new() }
+    }
 }
 
 impl Worktree {

@@ -15,6 +15,7 @@
 mod check;
 mod event;
 mod fold;
+mod hooks;
 mod log;
 mod promise;
 mod run;
@@ -23,10 +24,11 @@ mod snapshot;
 mod store;
 
 pub use event::{
-    Batch, Cleaned, Event, Exited, Hooks, KillRequested, Merged, NotPicked, Note, Record, Resolves,
-    Running, Spawned, Started, TaskOf, Tree, Unmerged, VERSION, Waiting, Worktree, decode,
+    Based, Batch, Cleaned, Event, Exited, KillRequested, Merged, NotPicked, Note, Record, Resolves,
+    Running, Spawned, Started, TaskOf, Tree, Unmerged, VERSION, Waiting, Worktree, decode, glance,
 };
 pub use fold::{Job, Phase, State};
+pub use hooks::Hooks;
 pub use log::{Appender, FollowedState, Follower};
 pub use promise::Promise;
 pub use run::{
