@@ -123,6 +123,8 @@ pub(crate) fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
         program: "/usr/bin/sh".to_owned(),
         argv: Vec::new(),
         agent: None,
+        alias: None,
+        hooks: None,
         model: None,
         run: None,
         task: None,

@@ -8,6 +8,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Hooks;
 use super::run::{RunEnded, RunRevised, RunRunning, RunStarted, RunStopping, TaskSkipped};
 use crate::job::{BackendKind, JobId, JobName, Mode, Outcome, ProcessRef, Usage, WorkerExit};
 
@@ -101,6 +102,12 @@ pub struct Spawned {
     /// The role, if one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+    /// The alias by which the role was asked for; `agent` is its agent then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+    /// What runs around the worker; trusted by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Hooks>,
     /// The model, if one was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,

@@ -15,6 +15,7 @@
 mod check;
 mod event;
 mod fold;
+mod hooks;
 mod log;
 mod promise;
 mod run;
@@ -27,6 +28,7 @@ pub use event::{
     Running, Spawned, Started, TaskOf, Tree, Unmerged, VERSION, Waiting, Worktree, decode, glance,
 };
 pub use fold::{Job, Phase, State};
+pub use hooks::Hooks;
 pub use log::{Appender, FollowedState, Follower};
 pub use promise::Promise;
 pub use run::{

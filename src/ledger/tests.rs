@@ -41,6 +41,8 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         program: "/bin/sh".to_owned(),
         argv: Vec::new(),
         agent: None,
+        alias: None,
+        hooks: None,
         model: None,
         run: None,
         task: None,
