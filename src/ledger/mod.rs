@@ -21,10 +21,12 @@ mod run;
 mod segment;
 mod snapshot;
 mod store;
+mod turn;
 
 pub use event::{
-    Based, Batch, Cleaned, Event, Exited, KillRequested, Merged, NotPicked, Note, Record, Resolves,
-    Running, Spawned, Started, TaskOf, Tree, Unmerged, VERSION, Waiting, Worktree, decode,
+    Based, Batch, Cleaned, Event, Exited, KillRequested, Merged, NotPicked, Note, Pool, Record,
+    Resolves, Running, Spawned, Started, TaskOf, Tree, Unmerged, VERSION, Waiting, Worktree,
+    decode,
 };
 pub use fold::{Job, Phase, State};
 pub use log::{Appender, FollowedState, Follower};
@@ -34,6 +36,7 @@ pub use run::{
 };
 pub use snapshot::Head;
 pub use store::{JobFiles, RunFiles, Store, StoreError};
+pub use turn::{Turn, Wait};
 
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,7 @@ use crate::{
         scope::{self, Scope},
     },
     job::{BackendKind, JobName, Mode, slug},
-    ledger::{Head as LedgerHead, Resolves, Spawned, Tree},
+    ledger::{Head as LedgerHead, Pool, Resolves, Spawned, Tree},
 };
 
 /// A job whose input is good.
@@ -102,6 +102,10 @@ impl Plan {
             Some(name) => Some(find_agent(name, session)?),
             None => None,
         };
+        let pools = agent
+            .iter()
+            .filter_map(|found| Some(Pool { name: found.pool.clone(), max: found.limit?.get() }));
+        let pools = pools.collect();
         let agent = agent.as_ref().map(|found| &found.agent);
         let backend = choose_backend(variant.backend.as_deref(), agent, config.backend)?;
         let mode = match (args.read, args.write) {
@@ -193,6 +197,7 @@ impl Plan {
                 silence_ms: silence.map(millis),
                 grace_ms: millis(config.grace),
                 max_jobs,
+                pools,
                 setup,
                 include: config.worktree.include.clone(),
                 extra_args: settings.extra_args(backend)?,
