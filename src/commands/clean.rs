@@ -10,10 +10,15 @@ use std::{
 use clap::Args;
 use jiff::Timestamp;
 
-use super::session::{Session, git, label, refuse_in_worker, store};
+use super::{
+    session::{Session, git, label, refuse_in_worker, store},
+    settings::default_folder,
+};
 use crate::{
     failure::{Exit, Failure},
-    git::{CommitMessage, GitError, Head, Oid, Place, Repo, commit, diff, merge, refs, worktree},
+    git::{
+        CommitMessage, GitError, Head, Oid, Place, Repo, commit, diff, merge, push, refs, worktree,
+    },
     job::{JobId, parse_duration},
     ledger::{Cleaned, Event, Follower, Job, Tree, decode},
     process::{crash, lock},
@@ -100,6 +105,9 @@ pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
     if scratch {
         let verb = if args.dry_run { "would remove" } else { "removed" };
         out.line(format_args!("{verb} the scratch worktree and the logs of `cx merge --verify`"))?;
+    }
+    if !args.dry_run {
+        remove_folder(&session)?;
     }
     out.finish()?;
     if jobs.is_empty() && !scratch {
@@ -333,12 +341,42 @@ fn sweep(session: &Session) -> Result<(), Failure> {
     if let Some(place) = &session.place {
         let lock = session.store.worktree_lock();
         merge::clear(place, session.store.dir(), &lock).map_err(git)?;
+        forget_pushed(session, place)?;
     }
     for draft in abandoned_drafts(session) {
         let _ = fs::remove_dir_all(draft);
     }
     for trash in trash(session)? {
         worktree::delete(&trash).map_err(git)?;
+    }
+    Ok(())
+}
+
+/// Forgets what was pushed of jobs whose branches are gone.
+fn forget_pushed(session: &Session, place: &Place) -> Result<(), Failure> {
+    let pushed = push::pushed(place).map_err(git)?;
+    if pushed.is_empty() {
+        return Ok(());
+    }
+    let history = session.history()?;
+    let gone: BTreeSet<String> =
+        history.jobs.values().filter(|job| job.tree_gone).map(super::push::key).collect();
+    for (name, key, oid) in pushed {
+        if gone.contains(&key) {
+            push::forget(place, &name, &oid).map_err(git)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the folder for worktrees that cx has made, once nothing is in it.
+fn remove_folder(session: &Session) -> Result<(), Failure> {
+    let Some(place) = &session.place else { return Ok(()) };
+    let folder = default_folder(place);
+    let is_ours = |tree: &Tree| Path::new(&tree.path).parent() == Some(&folder);
+    let jobs = session.history()?.jobs;
+    if folder.is_dir() && jobs.values().any(|job| job.spec.tree.as_ref().is_some_and(is_ours)) {
+        worktree::remove_empty(&folder, &session.store.worktree_lock()).map_err(git)?;
     }
     Ok(())
 }

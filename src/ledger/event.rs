@@ -518,3 +518,16 @@ pub fn decode(line: &[u8]) -> Option<Record> {
     };
     Some(Record { version: head.v, at: head.t, job: head.job, event })
 }
+
+/// The kind and the job of a line, if it is spelt as cx spells it. Nothing is
+/// said about the rest of it: this is for passing over lines, of which most are
+/// about other jobs or say nothing that is asked for.
+pub fn glance(line: &[u8]) -> Option<(&str, JobId)> {
+    let until_quote = |text: &[u8]| text.iter().position(|byte| *byte == b'"');
+    let rest = line.strip_prefix(b"{\"v\":1,\"t\":\"")?;
+    let rest = rest.get(until_quote(rest)?..)?.strip_prefix(b"\",\"ev\":\"")?;
+    let (kind, rest) = rest.split_at_checked(until_quote(rest)?)?;
+    let rest = rest.strip_prefix(b"\",\"job\":")?;
+    let digits = rest.split(|byte| !byte.is_ascii_digit()).next()?;
+    Some((str::from_utf8(kind).ok()?, JobId(str::from_utf8(digits).ok()?.parse().ok()?)))
+}

@@ -47,7 +47,10 @@ use std::{
 use crate::{
     git::merge::Undecided,
     job::{JobId, Outcome, WorkerExit},
-    ledger::{Cleaned, Event, Follower, JobFiles, Note, Spawned, Started, Store, StoreError},
+    ledger::{
+        Cleaned, Event, Follower, JobFiles, Note, Spawned, Started, Store, StoreError, decode,
+        glance,
+    },
     process::{crash, signals::Signals, start, tree},
 };
 
@@ -235,8 +238,10 @@ impl Supervisor {
         if let Err(stop) = self.prepare()? {
             return Ok(finish::Ended::stopped(stop));
         }
-        // Preparing may have taken a while.
-        if let Some(stop) = self.check_killed()? {
+        // Preparing a worktree may have taken a while.
+        if self.spec.tree.is_some()
+            && let Some(stop) = self.check_killed()?
+        {
             return Ok(finish::Ended::stopped(stop));
         }
         self.run_worker()
@@ -273,7 +278,9 @@ impl Supervisor {
 /// The signals that were asked for since the last look.
 fn requested(requests: &mut Follower, id: JobId) -> Result<Vec<i32>, StoreError> {
     let lines = requests.lines()?;
-    let records = lines.iter().filter_map(|line| crate::ledger::decode(line));
+    // Most lines are about other jobs.
+    let may_be_ours = |line: &&Vec<u8>| glance(line).is_none_or(|(_, job)| job == id);
+    let records = lines.iter().filter(may_be_ours).filter_map(|line| decode(line));
     Ok(records
         .filter(|record| record.job == id)
         .filter_map(|record| match record.event {

@@ -144,8 +144,9 @@ impl Supervisor {
         let (timeout, silence) = (millis(self.spec.timeout_ms), millis(self.spec.silence_ms));
         let end = timeout.and_then(|timeout| begun.checked_add(timeout));
         let mut look_again = silence.and_then(|silence| begun.checked_add(silence));
+        let mut left;
         let stop = loop {
-            tree::reap(Some(&mut worker))?;
+            left = tree::reap(Some(&mut worker))?;
             if worker.exit().is_some() {
                 break None;
             }
@@ -188,7 +189,7 @@ impl Supervisor {
         };
         let had_ended = worker.exit().is_some();
         let mut stragglers = 0;
-        if tree::has_children() {
+        if left {
             let (requests, id) = (&mut self.requests, self.id);
             // Whoever asks for KILL does not want to wait for the grace time. A
             // ledger that cannot be read just now is no reason to end nothing.

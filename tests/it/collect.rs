@@ -43,6 +43,8 @@ fn a_live_job_is_not_collected() {
     let gate = sandbox.gate("gate");
     sandbox.reader("r", &format!("echo partial; {}", gate.pass()));
     gate.arrived();
+    // A worker may be at work before its supervisor has said so.
+    sandbox.until(1, "running");
     assert_eq!(sandbox.cx(["collect"]).code(1).stderr(), "cx: nothing to collect\n");
     sandbox.cx(["collect", "r"]).refused(1, "[1] r is not over: running");
     gate.open();

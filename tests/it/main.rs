@@ -18,6 +18,7 @@ mod demo;
 mod doctor;
 mod follow;
 mod full_disk;
+mod git_settings;
 mod ground;
 mod honest;
 mod jobs;

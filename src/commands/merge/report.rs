@@ -36,7 +36,7 @@ pub(super) struct Row {
     pub(super) name: String,
     /// `merged`, `merged-along`, `already-merged`, `no-changes`, `conflict`, `unrelated`,
     /// `rebase-loses`, `not-forward`, `refused`, `git-died`, `red`,
-    /// `red-together`, `red-on-top`, `outside-scope`.
+    /// `red-together`, `red-on-top`, `outside-scope`, `unsigned`.
     pub(super) result: &'static str,
     pub(super) commit: Option<String>,
     pub(super) conflicts: Vec<ConflictRow>,
@@ -91,9 +91,9 @@ pub(super) struct ConflictRow {
     pub(super) kind: String,
 }
 
-/// What the gate says of a job that is outside of its scope.
-pub(super) fn held(one: &Chosen) -> Row {
-    Row { result: "outside-scope", commit: None, ..row(one, &Verdict::NoChanges) }
+/// What a gate says of a job that it holds back.
+pub(super) fn held(one: &Chosen, result: &'static str) -> Row {
+    Row { result, commit: None, ..row(one, &Verdict::NoChanges) }
 }
 
 /// What became of a job.
@@ -267,6 +267,10 @@ fn sentence(job: &Job, row: &Row, target: &Target, dry_run: bool) -> String {
             let scope = job.spec.scope.join(" ");
             format!("held back: it changes what is outside of its scope ({scope}):")
         }
+        "unsigned" => {
+            "held back: its last commit has no good signature, which merge.verifySignatures wants"
+                .to_owned()
+        }
         "red" => "held back: the check fails with it".to_owned(),
         "red-together" => {
             let with = row.with.join(", ");
@@ -322,7 +326,12 @@ fn next(one: &Chosen, row: &Row) -> Option<String> {
             )
         }
         "rebase-loses" => format!("to bring {name} in: cx merge {name}, without --rebase"),
-        "not-forward" => format!("to bring {name} in: cx merge {name}, without --ff-only"),
+        "not-forward" => {
+            format!("to bring {name} in: cx merge --ff {name}, or --rebase for no merge commit")
+        }
+        "unsigned" => format!(
+            "to bring {name} in: git -C \"$(cx path {name})\" commit --amend --no-edit -S, then merge again"
+        ),
         "red" | "red-on-top" => {
             let branch = one.job.spec.branch().map_or("", |(_, branch)| branch);
             format!(

@@ -110,6 +110,7 @@ pub(super) fn chosen(
     repo: &Repo,
     target: &Target,
     args: &MergeArgs,
+    style: Style,
     jobs: Vec<Job>,
 ) -> Result<Vec<Chosen>, Failure> {
     let mut chosen = Vec::new();
@@ -118,7 +119,7 @@ pub(super) fn chosen(
         let ended_at = ended_at.and_then(|tip| Oid::new(tip).ok());
         match branch_now(repo, &job)? {
             Ok(tip) => {
-                let candidate = candidate(&job, target, tip, args);
+                let candidate = candidate(&job, target, tip, args, style);
                 chosen.push(Chosen { job, candidate, ended_at, outside: None, along: Vec::new() });
             }
             Err(why) if args.jobs.is_empty() => ui::warn(format_args!("left out {why}")),
@@ -196,7 +197,7 @@ pub(in crate::commands) fn branch_now(
 }
 
 /// A job as something to merge.
-fn candidate(job: &Job, target: &Target, tip: Oid, args: &MergeArgs) -> Candidate {
+fn candidate(job: &Job, target: &Target, tip: Oid, args: &MergeArgs, style: Style) -> Candidate {
     let mut trailers = vec![
         ("Cx-Job".to_owned(), format!("{} {}", job.job.0, job.spec.name)),
         ("Cx-Backend".to_owned(), job.spec.backend.to_string()),
@@ -206,7 +207,7 @@ fn candidate(job: &Job, target: &Target, tip: Oid, args: &MergeArgs) -> Candidat
     let words = args.message.join("\n\n");
     let (subject, body) = match words.split_once('\n') {
         // One ordinary commit says what it does, not where it comes from.
-        _ if words.trim().is_empty() && args.style() == Style::Squash => {
+        _ if words.trim().is_empty() && style == Style::Squash => {
             (ui::cut(&job.spec.title, 72), String::new())
         }
         _ if words.trim().is_empty() => {

@@ -7,9 +7,11 @@
 mod base;
 mod group;
 mod plan;
+mod reader;
 mod resolver;
 mod task;
 
+pub(super) use reader::{Asked, ask_reader};
 pub(super) use resolver::{Resolver, Who, check_resolver, resolver};
 
 use std::{

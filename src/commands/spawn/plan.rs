@@ -226,6 +226,19 @@ impl Plan {
         choose_backend(args.backend.as_deref(), agent, settings.config.backend)
     }
 
+    /// Makes it a job whose answer has the shape that the file `schema` describes.
+    pub(super) fn answer(
+        &mut self,
+        name: JobName,
+        title: String,
+        schema: &Path,
+    ) -> Result<(), Failure> {
+        self.spec.name = name;
+        self.spec.title = title;
+        self.spec.extra_args.extend(["--output-schema".to_owned(), path_text(schema)?]);
+        Ok(())
+    }
+
     /// Makes it a resolver, which stands at the top of its worktree.
     pub(super) fn resolve(&mut self, name: JobName, title: String, resolves: Resolves) {
         self.spec.name = name;

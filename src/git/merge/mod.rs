@@ -19,6 +19,7 @@ mod recover;
 mod resolve;
 mod seal;
 mod tree;
+mod wish;
 
 use std::path::PathBuf;
 
@@ -31,6 +32,7 @@ pub use plan::plan;
 pub use recover::{Recovered, is_pending, recover};
 pub use resolve::{Undecided, conflicts_of, markers_left, stand, undecided_still};
 pub use seal::{Seal, clear, seal};
+pub use wish::{Cleanup, Wishes, is_signed};
 
 use super::{CommitMessage, GitError, Oid};
 
@@ -194,6 +196,14 @@ pub enum MergeError {
     /// A name that no branch can have.
     #[error("'{0}' cannot be the name of a branch")]
     BadBranch(String),
+    /// Git is configured to do what cx cannot, or what makes no sense.
+    #[error("{key} of git's configuration is '{value}', which cx merge cannot do")]
+    Configured {
+        /// The key.
+        key: String,
+        /// Its value, or the part of it.
+        value: String,
+    },
     /// Files in the checkout are in the way.
     #[error("local changes would be overwritten in {}: {}", checkout.display(), shown(paths))]
     WouldOverwrite {
@@ -241,6 +251,9 @@ impl MergeError {
             }
             Self::TargetMoved(_) => "merge again".to_owned(),
             Self::Editor(_) => "set GIT_EDITOR or core.editor, or leave out --edit".to_owned(),
+            Self::Configured { key, .. } => {
+                format!("`git config --show-origin {key}` shows where that is; or merge with git")
+            }
             Self::BadBranch(_) | Self::EmptyMessage(_) => return None,
         })
     }

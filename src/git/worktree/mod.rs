@@ -16,7 +16,7 @@ pub use state::{WorktreeState, fingerprint, state};
 pub use submodules::only_here;
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -91,7 +91,7 @@ pub fn create(place: &Place, new: &NewWorktree<'_>, lock: &Path) -> Result<Made,
         return Err(GitError::BranchExists(branch.to_owned()));
     }
     if fs::symlink_metadata(new.path).is_ok() {
-        let source = io::Error::from(io::ErrorKind::AlreadyExists);
+        let source = io::Error::from(ErrorKind::AlreadyExists);
         return Err(GitError::io("make worktree", new.path)(source));
     }
     let git = Git::at(place.folder()).config("checkout.workers", "0").args(["worktree", "add"]);
@@ -251,7 +251,7 @@ pub fn trash_beside(path: &Path) -> Vec<PathBuf> {
 /// without write permission (module caches), and the trash folder once empty.
 pub fn delete(trash: &Path) -> Result<(), GitError> {
     if let Err(first) = fs::remove_dir_all(trash) {
-        if first.kind() == io::ErrorKind::NotFound {
+        if first.kind() == ErrorKind::NotFound {
             return Ok(());
         }
         make_writable(trash);
@@ -264,6 +264,16 @@ pub fn delete(trash: &Path) -> Result<(), GitError> {
         let _ = fs::remove_dir(parent);
     }
     Ok(())
+}
+
+/// Removes the folder that worktrees lie in, if it is empty, while nobody makes one.
+pub fn remove_empty(folder: &Path, lock: &Path) -> Result<(), GitError> {
+    let _lock = locked(lock)?;
+    match fs::remove_dir(folder) {
+        Ok(()) => Ok(()),
+        Err(e) if matches!(e.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::NotFound) => Ok(()),
+        Err(e) => Err(GitError::io("remove", folder)(e)),
+    }
 }
 
 /// Gives the owner all rights on every folder below `folder`, as far as it goes.
