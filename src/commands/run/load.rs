@@ -56,12 +56,8 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
             )));
         }
     };
-    plan.bind(&args.values(goal)?).map_err(|problems| {
-        let failure = refusal(&source, &problems);
-        // What is wrong with the values is mended on the command line.
-        let has_hint = failure.hint.is_some();
-        if has_hint { failure } else { failure.hint(format!("usage: {}", usage.trim_end())) }
-    })?;
+    let usage = format!("usage: {}", usage.trim_end());
+    plan.bind(&args.values(goal)?).map_err(|problems| refusal(&source, &problems).hint(usage))?;
     apply(&mut plan, args)?;
 
     let aliases = aliases(&plan, args, &source)?;

@@ -145,7 +145,6 @@ fn arguments(key: &Key, node: &Node) -> Result<Vec<Argument>, Problem> {
         let mut argument = Argument {
             name: variable(name)?,
             placeholder: name.name.to_ascii_uppercase(),
-            line: name.line,
             ..Argument::default()
         };
         for (key, node) in table(name, said)? {
