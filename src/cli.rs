@@ -174,6 +174,8 @@ verbs! {
     "kill" => Kill(commands::kill::KillArgs),
     "clean" => Clean(commands::clean::CleanArgs),
     "agents" => Agents(commands::agents::AgentsArgs),
+    "plan" => Plan(commands::plan::PlanArgs),
+    "route" => Route(commands::route::RouteArgs),
     "events" => Events(commands::events::EventsArgs),
     "trust" => Trust(commands::trust::TrustArgs),
     "doctor" => Doctor(commands::doctor::DoctorArgs),

@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::ConfigError;
 use super::keys::keys_of;
+use super::planner::PlannerLayers;
 use super::value::{Command, Limit, Origin, Span};
 use crate::job::BackendKind;
 
@@ -29,6 +30,7 @@ pub(super) struct Layer {
     pub(super) worktree: WorktreeLayer,
     pub(super) codex: CodexLayer,
     pub(super) merge: MergeLayer,
+    pub(super) planner: Option<PlannerLayers>,
 }
 
 /// The table `[worktree]`.
@@ -175,6 +177,12 @@ pub(super) fn parse(text: &str, origin: Origin, base: Base) -> Result<File, Conf
             return Err(invalid(line_of(&path), problem));
         }
     }
+    for (name, planner) in layer.planner.iter().flatten() {
+        if let Some(problem) = planner.problem(name) {
+            let problem = format!("'planner.{name}' {problem}");
+            return Err(invalid(line_of(&["planner", name]), problem));
+        }
+    }
     Ok(File { origin, layer, commands, warnings })
 }
 
@@ -189,16 +197,21 @@ impl Layer {
         let program = self.codex.program.as_ref().map(|path| path.to_string_lossy().into());
         // On `sh` it is the person's prompt that runs, for which they did not ask.
         let backend = self.backend.filter(|kind| *kind == BackendKind::Sh);
-        [
-            ("backend", backend.map(|kind| kind.as_str().into())),
-            ("codex.args", self.codex.args.as_deref().map(argv)),
-            ("codex.program", program),
-            ("merge.verify", self.merge.verify.as_ref().map(command)),
-            ("worktree.setup", self.worktree.setup.as_ref().map(command)),
-        ]
-        .into_iter()
-        .filter_map(|(key, value)| Some((key.to_owned(), visible(&value?.to_string()))))
-        .collect()
+        let mut commands = vec![
+            ("backend".to_owned(), backend.map(|kind| kind.as_str().into())),
+            ("codex.args".to_owned(), self.codex.args.as_deref().map(argv)),
+            ("codex.program".to_owned(), program),
+            ("merge.verify".to_owned(), self.merge.verify.as_ref().map(command)),
+        ];
+        commands.extend(self.planner.iter().flatten().map(|(name, planner)| {
+            (format!("planner.{name}.command"), planner.command.as_ref().map(command))
+        }));
+        let setup = self.worktree.setup.as_ref().map(command);
+        commands.push(("worktree.setup".to_owned(), setup));
+        commands
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, visible(&value?.to_string()))))
+            .collect()
     }
 
     /// Forgets what [`Layer::commands`] names.
@@ -207,6 +220,9 @@ impl Layer {
         self.codex.args = None;
         self.codex.program = None;
         self.merge.verify = None;
+        if let Some(planners) = &mut self.planner {
+            planners.retain(|_, planner| planner.command.is_none());
+        }
         self.worktree.setup = None;
     }
 }

@@ -10,8 +10,10 @@
 
 mod arguments;
 mod check;
+mod literal;
 mod pattern;
 mod problem;
+pub mod propose;
 mod read;
 mod schedule;
 mod when;
