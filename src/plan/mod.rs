@@ -8,12 +8,12 @@
 //!
 //! Pure values: nothing here writes, so a crash leaves nothing.
 
-mod literal;
-pub mod propose;
 mod arguments;
 mod check;
+mod literal;
 mod pattern;
 mod problem;
+pub mod propose;
 mod read;
 mod schedule;
 mod when;

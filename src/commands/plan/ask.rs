@@ -74,7 +74,7 @@ impl Who {
         &self,
         session: &Session,
         settings: &Settings,
-        mut request: Request<'_>,
+        request: &Request<'_>,
         read: &dyn Fn(&str) -> Result<T, Vec<String>>,
     ) -> Result<T, Failure> {
         let Self::Planner(name, planner) = self else {
@@ -90,15 +90,15 @@ impl Who {
                 job(session, settings, (*backend, model.as_deref(), timeout), request)
             }
         };
-        let first = match read(&answer(&request)?) {
+        let first = match read(&answer(request)?) {
             Ok(good) => return Ok(good),
             Err(codes) => codes.join(", "),
         };
         ui::warn(format_args!(
             "the planner '{name}' gave no valid answer: {first}; asked once more"
         ));
-        request.problem = Some(&first);
-        read(&answer(&request)?).map_err(|codes| {
+        let again = Request { problem: Some(&first), ..request.clone() };
+        read(&answer(&again)?).map_err(|codes| {
             let codes = codes.join(", ");
             let failure = format!("the planner '{name}' gave no valid answer twice: {codes}");
             Failure::new(Exit::Failed, failure).hint(
