@@ -208,6 +208,12 @@ fn commanded<T>(files: &[File], key: impl Fn(&Layer) -> Option<T>) -> Option<Com
     })
 }
 
+impl Default for Worktree {
+    fn default() -> Self {
+        Self { dir: WORKTREE_DIR.to_owned(), setup: None, include: Vec::new() }
+    }
+}
+
 impl Worktree {
     /// The folder that the worktrees of a repository lie in. `repository` is the
     /// absolute root of its main checkout, or the bare repository's folder.
