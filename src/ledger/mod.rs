@@ -15,6 +15,7 @@
 mod check;
 mod event;
 mod fold;
+mod hooks;
 mod landing;
 mod log;
 mod promise;
@@ -22,12 +23,14 @@ mod run;
 mod segment;
 mod snapshot;
 mod store;
+mod turn;
 
 pub use event::{
-    Based, Event, Exited, KillRequested, Note, Record, Resolves, Running, Spawned, Started, TaskOf,
-    Tree, VERSION, Waiting, Worktree, decode, glance,
+    Based, Event, Exited, KillRequested, Note, Pool, Record, Resolves, Running, Spawned, Started,
+    TaskOf, Tree, VERSION, Waiting, Worktree, decode, glance,
 };
 pub use fold::{Job, Phase, State};
+pub use hooks::Hooks;
 pub use landing::{Batch, Cleaned, Merged, NotPicked, Unmerged};
 pub use log::{Appender, FollowedState, Follower};
 pub use promise::Promise;
@@ -36,6 +39,7 @@ pub use run::{
 };
 pub use snapshot::Head;
 pub use store::{JobFiles, RunFiles, Store, StoreError};
+pub use turn::{Turn, Wait};
 
 #[cfg(test)]
 mod tests;

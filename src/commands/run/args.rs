@@ -27,6 +27,20 @@ pub struct RunArgs {
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) file: Option<PathBuf>,
 
+    /// Give TEXT to each agent that it calls for, as `cx route TEXT` has them
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["file", "words", "resume"])]
+    pub(super) route: Option<String>,
+
+    /// Have each file reviewed by each agent that it calls for, as `cx route --files` has them
+    #[arg(
+        long,
+        value_name = "PATH",
+        num_args = 1..,
+        value_hint = ValueHint::FilePath,
+        conflicts_with_all = ["file", "words", "resume"]
+    )]
+    pub(super) route_files: Vec<PathBuf>,
+
     /// Print what would run, in which order and with which limits, and start nothing
     #[arg(long, conflicts_with_all = ["detach", "resume"])]
     pub(super) dry_run: bool,
@@ -60,6 +74,14 @@ pub struct RunArgs {
     /// A bundle of agents
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) agents_dir: Option<PathBuf>,
+
+    /// Run the agents' hooks: before each worker, and after it
+    #[arg(long)]
+    pub(super) hooks: bool,
+
+    /// Refuse a task that needs a tool that its agent may not use
+    #[arg(long)]
+    pub(super) strict_tools: bool,
 
     /// The backend of tasks that do not say: codex or sh
     #[arg(short, long, value_name = "BACKEND", add = crate::commands::completions::backend())]
@@ -132,6 +154,7 @@ Examples:
   cx run -f plan.toml --dry-run
   cx run -f pipeline.yaml \"Users can log in with a passkey\"
   echo '{\"reviewer\": [\"Review api/user.ts\"]}' | cx run -f -
+  cx run --route \"Document the openapi endpoint\"
   cx run --show review > my-review.toml";
 
 impl RunArgs {

@@ -78,7 +78,7 @@ pub(super) fn check(
     stored: &mut Stored,
 ) -> Result<(), Failure> {
     let schedule = Schedule::new(&stored.plan);
-    let mut spawner = Spawner::new(session, settings, stored.names()?, None);
+    let mut spawner = Spawner::new(session, settings, stored.roles()?, None);
     let mut wrong: BTreeMap<String, (Failure, Vec<String>)> = BTreeMap::new();
     let mut head = None;
     for at in schedule.tasks().chain(schedule.groups()).collect::<Vec<TaskIx>>() {

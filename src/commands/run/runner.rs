@@ -136,7 +136,7 @@ impl<'a> Runner<'a> {
             stored,
             book,
             followed,
-            spawner: Spawner::new(session, settings, stored.names()?, stored.base.clone()),
+            spawner: Spawner::new(session, settings, stored.roles()?, stored.base.clone()),
             vigil,
             front,
             ready: Vec::new(),

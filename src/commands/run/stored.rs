@@ -12,12 +12,12 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{args::RunArgs, begin::Prepared, load::aliases};
+use super::{args::RunArgs, begin::Prepared};
 use crate::{
-    agent::Resolved,
+    agent::{Alias, Resolved},
     commands::{
         session::{Session, store},
-        spawn::Names,
+        spawn::PlanRoles,
     },
     failure::Failure,
     ledger::RunFiles,
@@ -44,10 +44,12 @@ pub(super) struct Options {
     retries: Option<u32>,
     /// How much of one answer another task gets to see.
     answer_bytes: Option<NonZeroU32>,
-    /// `--alias`, as it was typed.
-    aliases: Vec<String>,
     /// `--agents-dir`, absolute.
     agents_dir: Option<PathBuf>,
+    /// Run the agents' hooks.
+    hooks: bool,
+    /// Refuse a task that needs a tool that its agent may not use.
+    strict_tools: bool,
 }
 
 impl Options {
@@ -57,8 +59,9 @@ impl Options {
             max_jobs: args.max_jobs,
             retries: args.retries,
             answer_bytes: args.answer_bytes,
-            aliases: args.aliases.clone(),
             agents_dir: args.agents_dir.as_ref().map(|dir| session.cwd.join(dir)),
+            hooks: args.hooks,
+            strict_tools: args.strict_tools,
         }
     }
 }
@@ -151,9 +154,14 @@ impl Stored {
         self.roles.get(task.alias.as_ref()?)
     }
 
-    /// What names of agents stand for in this run.
-    pub(super) fn names(&self) -> Result<Names, Failure> {
-        let aliases = aliases(&self.plan, &self.options.aliases, &self.source)?;
-        Ok(Names { aliases, agents_dir: self.options.agents_dir.clone(), stock: true })
+    /// How the names of agents are understood.
+    pub(super) fn roles(&self) -> Result<PlanRoles, Failure> {
+        let aliases = self.plan.aliases.iter();
+        let aliases = aliases.map(|(name, value)| Alias::from_value(name, value, &self.source));
+        let aliases = aliases
+            .collect::<Result<_, _>>()
+            .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
+        let Options { agents_dir, hooks, strict_tools, .. } = self.options.clone();
+        Ok(PlanRoles { aliases, agents_dir, hooks, strict_tools })
     }
 }

@@ -6,9 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{SpawnArgs, base::tree_base, task::Task};
+use super::{SpawnArgs, base::tree_base, role::Role, task::Task};
 use crate::{
-    agent::{self, Alias, Lookup, Resolved},
+    agent::Alias,
     commands::{session::Session, settings::Settings},
     failure::Failure,
     git::{
@@ -21,17 +21,6 @@ use crate::{
 
 /// A commit and the folder below the worktree's top.
 type Base = (String, String);
-
-/// What stands for an agent's name, besides the files in their usual places.
-#[derive(Clone, Debug, Default)]
-pub(in crate::commands) struct Names {
-    /// The nearest first.
-    pub(in crate::commands) aliases: Vec<Alias>,
-    /// `--agents-dir`.
-    pub(in crate::commands) agents_dir: Option<PathBuf>,
-    /// Whether the built-in aliases count.
-    pub(in crate::commands) stock: bool,
-}
 
 /// What a job is to do that nobody typed.
 #[derive(Debug)]
@@ -48,36 +37,37 @@ pub(super) struct Checks {
     pub(super) stdin: Option<Vec<u8>>,
     /// What the next job is to do, where nobody typed it.
     pub(super) given: Option<Given>,
-    names: Names,
+    /// The aliases of the plan, where there is one.
+    aliases: Option<Vec<Alias>>,
     /// Where writers start that are not told otherwise; HEAD if nothing is said.
     head: Option<String>,
-    agents: HashMap<String, Resolved>,
+    roles: HashMap<(String, Vec<String>), Role>,
     programs: HashMap<(BackendKind, Option<String>, Mode), PathBuf>,
     bases: HashMap<Option<String>, Base>,
     readable: HashSet<(Base, Vec<String>)>,
 }
 
 impl Checks {
-    pub(super) fn with(names: Names, head: Option<String>) -> Self {
-        Self { names, head, ..Self::default() }
+    pub(super) fn of_plan(aliases: Vec<Alias>, head: Option<String>) -> Self {
+        Self { aliases: Some(aliases), head, ..Self::default() }
     }
 
-    pub(super) fn agent(&mut self, name: &str, session: &Session) -> Result<Resolved, Failure> {
-        if let Some(found) = self.agents.get(name) {
-            return Ok(found.clone());
+    pub(super) fn role(
+        &mut self,
+        name: Option<&str>,
+        args: &SpawnArgs,
+        session: &Session,
+        settings: &Settings,
+    ) -> Result<Option<Role>, Failure> {
+        let key = name.map(|name| (name.to_owned(), args.tool.clone()));
+        if let Some(role) = key.as_ref().and_then(|key| self.roles.get(key)) {
+            return Ok(Some(role.clone()));
         }
-        let lookup = Lookup {
-            places: session.places(self.names.agents_dir.as_deref()),
-            aliases: &self.names.aliases,
-            stock_aliases: self.names.stock,
-        };
-        let found = agent::resolve(name, &lookup)
-            .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
-        if found.agent.needs_trust() {
-            Settings::require_trusted_agent(session, name)?;
+        let role = Role::find(name, args, self.aliases.as_deref(), (session, settings))?;
+        if let (Some(key), Some(role)) = (key, &role) {
+            self.roles.insert(key, role.clone());
         }
-        self.agents.insert(name.to_owned(), found.clone());
-        Ok(found)
+        Ok(role)
     }
 
     pub(super) fn program(

@@ -4,18 +4,19 @@
 //! All tasks of a plan are checked before the first is started, and each once
 //! more when its turn has come: its prompt is known only then.
 
-use std::{num::NonZeroU64, slice, time::Duration};
+use std::{num::NonZeroU64, path::PathBuf, slice, time::Duration};
 
 use super::{
     Launched, SpawnArgs,
-    checks::{Checks, Given, Names},
+    checks::{Checks, Given},
     group::Variant,
     launch,
     plan::Plan as CheckedPlan,
     task::Task,
 };
 use crate::{
-    commands::{session::Session, settings::Settings},
+    agent::Alias,
+    commands::{roles::AgentsDir, session::Session, settings::Settings},
     failure::Failure,
     job::{BackendKind, JobId, JobName, Mode, slug},
     ledger::{Job, Spawned, TaskOf},
@@ -38,6 +39,8 @@ pub(in crate::commands) struct Work<'a> {
     pub(in crate::commands) mode: Option<Mode>,
     /// Pathspecs that it may touch, where the plan says so.
     pub(in crate::commands) scope: Vec<String>,
+    /// Tools that the task needs.
+    pub(in crate::commands) tools: Vec<String>,
     /// Where a writer starts, where the plan says so.
     pub(in crate::commands) base: Option<&'a str>,
     /// Wall-clock limit.
@@ -70,11 +73,26 @@ pub(in crate::commands) enum Begun {
     },
 }
 
+/// How the names of agents are understood in a plan.
+#[derive(Clone, Debug, Default)]
+pub(in crate::commands) struct PlanRoles {
+    /// The plan's aliases.
+    pub(in crate::commands) aliases: Vec<Alias>,
+    /// `--agents-dir`.
+    pub(in crate::commands) agents_dir: Option<PathBuf>,
+    /// Run the agents' hooks.
+    pub(in crate::commands) hooks: bool,
+    /// Refuse a task that needs a tool that its agent may not use.
+    pub(in crate::commands) strict_tools: bool,
+}
+
 /// Starts the jobs of one run.
 #[derive(Debug)]
 pub(in crate::commands) struct Spawner<'a> {
     session: &'a Session,
     settings: &'a Settings,
+    /// What is the same for all tasks.
+    args: SpawnArgs,
     checks: Checks,
 }
 
@@ -83,10 +101,17 @@ impl<'a> Spawner<'a> {
     pub(in crate::commands) fn new(
         session: &'a Session,
         settings: &'a Settings,
-        names: Names,
+        roles: PlanRoles,
         head: Option<String>,
     ) -> Self {
-        Self { session, settings, checks: Checks::with(names, head) }
+        let PlanRoles { aliases, agents_dir, hooks, strict_tools } = roles;
+        let args = SpawnArgs {
+            agents_dir: AgentsDir::at(agents_dir),
+            hooks,
+            strict_tools,
+            ..SpawnArgs::default()
+        };
+        Self { session, settings, args, checks: Checks::of_plan(aliases, head) }
     }
 
     /// Whether a job could be started for this, as far as can be told before its
@@ -115,23 +140,25 @@ impl<'a> Spawner<'a> {
     fn plan(&mut self, work: &Work<'_>) -> Result<CheckedPlan, Failure> {
         let task = Task::given(&work.prompt, &work.argv);
         self.checks.given = Some(Given { task, after: work.after.clone() });
-        let args = SpawnArgs {
-            read: work.mode == Some(Mode::Reader),
-            write: work.mode == Some(Mode::Writer),
-            base: work.base.map(str::to_owned),
-            scope: work.scope.clone(),
-            timeout: work.timeout,
-            silence: work.silence,
-            max_jobs: work.max_jobs,
-            ..SpawnArgs::default()
-        };
+        let args = &mut self.args;
+        args.read = work.mode == Some(Mode::Reader);
+        args.write = work.mode == Some(Mode::Writer);
+        args.base = work.base.map(str::to_owned);
+        args.scope.clone_from(&work.scope);
+        args.tool.clone_from(&work.tools);
+        (args.timeout, args.silence, args.max_jobs) = (work.timeout, work.silence, work.max_jobs);
         let variant = Variant {
             agent: work.agent.map(str::to_owned),
             backend: work.backend.map(|kind| kind.as_str().to_owned()),
             model: work.model.map(str::to_owned),
         };
-        let mut plan =
-            CheckedPlan::check(&args, &variant, self.session, self.settings, &mut self.checks)?;
+        let mut plan = CheckedPlan::check(
+            &self.args,
+            &variant,
+            self.session,
+            self.settings,
+            &mut self.checks,
+        )?;
         let id = &work.task.id;
         // `1` is a good id, but would be read as a job's number.
         let name = JobName::new(id).unwrap_or_else(|_| slug(&format!("task {id}")));

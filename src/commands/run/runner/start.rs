@@ -65,20 +65,15 @@ impl Runner<'_> {
         ((others + self.live.len()) as u64) < limit.get()
     }
 
-    /// Whether as many jobs of the task's alias live as may.
+    /// Whether as many jobs of the task's pool live as may.
     fn is_pool_full(&self, at: TaskIx) -> bool {
-        let task = self.book.schedule.task(at);
-        let Some(role) = self.stored.role(task) else { return false };
-        let Some(limit) = role.limit else { return false };
-        let is_of_pool = |job: &&Job| {
-            let alias = job.spec.agent.as_ref();
-            alias == task.alias.as_ref()
-                || alias
-                    .and_then(|alias| self.stored.roles.get(alias))
-                    .is_some_and(|other| other.pool == role.pool)
+        let role = self.stored.role(self.book.schedule.task(at));
+        let Some((pool, limit)) = role.and_then(|role| Some((&role.pool, role.limit?))) else {
+            return false;
         };
         let live = self.followed.state().jobs.values().filter(|job| job.is_live());
-        live.filter(is_of_pool).count() as u64 >= limit.get()
+        let in_pool = live.filter(|job| job.spec.pools.iter().any(|other| other.name == *pool));
+        in_pool.count() as u64 >= limit.get()
     }
 
     fn start(&mut self, at: TaskIx) -> Result<(), Failure> {
@@ -187,6 +182,7 @@ pub(in crate::commands::run) fn work<'t>(
         model: task.model.as_deref(),
         mode: task.mode,
         scope: Vec::new(),
+        tools: task.tools.clone(),
         base: task.base.as_deref(),
         timeout: task.timeout,
         silence: task.silence,
