@@ -35,7 +35,7 @@ pub use catalog::{Catalog, Entry};
 pub use context::ContextPack;
 pub use error::AgentError;
 pub use foreign::{read_file, read_folder};
-pub use lookup::{candidates, definition, find, is_name, names};
+pub use lookup::{candidates, definition, find, is_built_in, is_name, names};
 pub use places::Places;
 pub use prompt::{PREAMBLE, PromptParts};
 pub use registry::Flaw;
