@@ -139,6 +139,7 @@ pub(crate) fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
         silence_ms: None,
         grace_ms: 10_000,
         max_jobs: None,
+        pools: Vec::new(),
         setup: Vec::new(),
         include: Vec::new(),
         extra_args: Vec::new(),

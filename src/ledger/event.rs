@@ -38,7 +38,7 @@ pub enum Event {
     Started(Started),
     /// It waits for the jobs it comes `--after`.
     Waiting(Waiting),
-    /// It waits for its turn under `--max-jobs`.
+    /// It waits for its turn, under `--max-jobs` or in a pool.
     Queued,
     /// Its turn has come; it counts against the limit from here on.
     Admitted,
@@ -150,6 +150,9 @@ pub struct Spawned {
     /// The most jobs of this repository that may run at once, itself included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_jobs: Option<u64>,
+    /// Pools in which it waits for its turn, besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pools: Vec<Pool>,
     /// The setup command that runs in a fresh worktree; trusted by then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub setup: Vec<String>,
@@ -165,6 +168,16 @@ pub struct Spawned {
     pub env_exclude: Vec<String>,
     /// The task's first line, cut to 120 characters, for listings.
     pub title: String,
+}
+
+/// Jobs of which only so many run at once in one repository, over all shells and
+/// plans: those of one alias or agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// Whose.
+    pub name: String,
+    /// The most that may run at once when this job starts, itself included.
+    pub max: u64,
 }
 
 impl Spawned {

@@ -57,6 +57,7 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         silence_ms: None,
         grace_ms: 5000,
         max_jobs: None,
+        pools: Vec::new(),
         setup: Vec::new(),
         include: Vec::new(),
         extra_args: Vec::new(),

@@ -343,8 +343,8 @@ fn enter(
 ) -> Result<Vec<Entered>, Failure> {
     let mut entered: Vec<Entered> = Vec::new();
     for (draft, spec) in drafts.into_iter().zip(specs) {
-        if spec.max_jobs.is_some() && spec.after.is_empty() {
-            lock::begin_turn_wait(&draft.lock).map_err(|e| {
+        if spec.is_limited() && spec.after.is_empty() {
+            lock::begin_turn_wait(&draft.lock, spec.turns().len()).map_err(|e| {
                 Failure::internal(format!("cannot queue the job: {e}; nothing was started"))
             })?;
         }

@@ -100,6 +100,7 @@ impl Plan {
         let checkout = session.place.as_ref().and_then(|place| place.checkout.clone());
         let config = &settings.config;
         let role = Role::find(variant.agent.as_deref(), args, session, settings)?;
+        let pools = role.iter().filter_map(Role::pool).collect();
         let agent = role.as_ref().map(Role::agent);
         let backend = choose_backend(variant.backend.as_deref(), agent, config.backend)?;
         let mode = match (args.read, args.write) {
@@ -199,6 +200,7 @@ impl Plan {
                 silence_ms: silence.map(millis),
                 grace_ms: millis(config.grace),
                 max_jobs,
+                pools,
                 setup,
                 include: config.worktree.include.clone(),
                 extra_args: settings.extra_args(backend)?,

@@ -10,7 +10,7 @@ use crate::{
     },
     failure::Failure,
     job::BackendKind,
-    ledger::Hooks,
+    ledger::{Hooks, Pool},
     ui,
 };
 
@@ -53,6 +53,11 @@ impl Role {
 
     pub(super) fn agent(&self) -> &Agent {
         &self.0.agent
+    }
+
+    /// The limit that it shares with others of its name.
+    pub(super) fn pool(&self) -> Option<Pool> {
+        Some(Pool { name: self.0.pool.clone(), max: self.0.limit?.get() })
     }
 
     pub(super) fn alias(&self) -> Option<String> {
