@@ -29,6 +29,7 @@ mod resolve;
 pub mod route;
 pub mod tools;
 mod triggers;
+mod words;
 
 pub use alias::{Alias, AliasError, STOCK_ALIASES, merge};
 pub use catalog::{Catalog, Entry};
@@ -42,6 +43,7 @@ pub use registry::Flaw;
 pub use resolve::{Lookup, Resolved, alias as alias_of, laid_over, resolve};
 pub use tools::Tools;
 pub use triggers::{Priority, RegexTrigger, Triggers};
+pub use words::WordsError;
 
 use std::fmt;
 use std::num::NonZeroU64;

@@ -414,13 +414,15 @@ fn compose(
     if task.bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(Failure::usage("the prompt is empty").hint("say what the job is to do"));
     }
-    let parts = PromptParts {
-        preamble: !args.no_preamble,
-        agent,
-        context: &context,
-        scope,
-        task: &task.bytes,
+    let task = match agent {
+        Some(agent) => agent.in_its_words(&task.bytes).map_err(|e| {
+            Failure::usage(format!("{e}; nothing was started"))
+                .hint("an alias can leave it out: --alias NAME=AGENT:template={{task}}")
+        })?,
+        None => task.bytes.as_slice().into(),
     };
+    let parts =
+        PromptParts { preamble: !args.no_preamble, agent, context: &context, scope, task: &task };
     Ok(parts.compose())
 }
 
