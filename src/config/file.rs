@@ -27,7 +27,8 @@ pub(super) struct Layer {
     pub(super) silence: Option<Limit>,
     pub(super) grace: Option<Span>,
     pub(super) worktree: WorktreeLayer,
-    pub(super) codex: CodexLayer,
+    pub(super) codex: ProgramLayer,
+    pub(super) claude: ProgramLayer,
     pub(super) merge: MergeLayer,
 }
 
@@ -40,10 +41,10 @@ pub(super) struct WorktreeLayer {
     pub(super) include: Option<Vec<String>>,
 }
 
-/// The table `[codex]`.
+/// The tables `[codex]` and `[claude]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
-pub(super) struct CodexLayer {
+pub(super) struct ProgramLayer {
     pub(super) program: Option<PathBuf>,
     pub(super) args: Option<Vec<String>>,
     pub(super) env_exclude: Option<Vec<String>>,
@@ -159,14 +160,19 @@ pub(super) fn parse(text: &str, origin: Origin, base: Base) -> Result<File, Conf
             invalid(line_of(&["worktree", "dir"]), problem)
         })?;
     }
-    if let Some(program) = &mut layer.codex.program {
+    for (name, table) in [("codex", &mut layer.codex), ("claude", &mut layer.claude)] {
+        let Some(program) = &mut table.program else { continue };
         if program.as_os_str().is_empty() {
-            let problem = "'codex.program' is empty".to_owned();
-            return Err(invalid(line_of(&["codex", "program"]), problem));
+            let problem = format!("'{name}.program' is empty");
+            return Err(invalid(line_of(&[name, "program"]), problem));
         }
         *program = located(program, base);
     }
-    let models = [("model", &layer.model), ("codex.model", &layer.codex.model)];
+    let models = [
+        ("model", &layer.model),
+        ("codex.model", &layer.codex.model),
+        ("claude.model", &layer.claude.model),
+    ];
     for (key, model) in models.into_iter().filter_map(|(key, model)| Some((key, model.as_ref()?))) {
         // It becomes an argument, and must not pass for another option.
         if model.is_empty() || model.starts_with('-') {
@@ -186,13 +192,16 @@ impl Layer {
             Command::Shell(line) => line.as_str().into(),
             Command::Argv(words) => argv(words),
         };
-        let program = self.codex.program.as_ref().map(|path| path.to_string_lossy().into());
+        let program =
+            |table: &ProgramLayer| table.program.as_ref().map(|path| path.to_string_lossy().into());
         // On `sh` it is the person's prompt that runs, for which they did not ask.
         let backend = self.backend.filter(|kind| *kind == BackendKind::Sh);
         [
             ("backend", backend.map(|kind| kind.as_str().into())),
+            ("claude.args", self.claude.args.as_deref().map(argv)),
+            ("claude.program", program(&self.claude)),
             ("codex.args", self.codex.args.as_deref().map(argv)),
-            ("codex.program", program),
+            ("codex.program", program(&self.codex)),
             ("merge.verify", self.merge.verify.as_ref().map(command)),
             ("worktree.setup", self.worktree.setup.as_ref().map(command)),
         ]
@@ -204,8 +213,10 @@ impl Layer {
     /// Forgets what [`Layer::commands`] names.
     pub(super) fn withhold(&mut self) {
         self.backend = self.backend.filter(|kind| *kind != BackendKind::Sh);
-        self.codex.args = None;
-        self.codex.program = None;
+        for table in [&mut self.codex, &mut self.claude] {
+            table.args = None;
+            table.program = None;
+        }
         self.merge.verify = None;
         self.worktree.setup = None;
     }

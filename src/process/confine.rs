@@ -70,7 +70,7 @@ pub fn is_supported() -> bool {
 
 /// Confines this thread and all that it starts from here on: nothing can be
 /// written but below `writable` and to the usual devices.
-fn confine(writable: &[PathBuf]) -> Result<(), ConfineError> {
+pub(super) fn confine(writable: &[PathBuf]) -> Result<(), ConfineError> {
     let mut ruleset = ruleset()?.set_compatibility(CompatLevel::BestEffort);
     let devices = DEVICES.iter().map(Path::new);
     for place in writable.iter().map(PathBuf::as_path).chain(devices) {
