@@ -29,6 +29,7 @@ mod look;
 mod manual;
 mod merge;
 mod parallel;
+mod plans;
 mod push;
 mod races;
 mod readers;

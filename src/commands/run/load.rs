@@ -16,7 +16,7 @@ use crate::{
     commands::session::Session,
     failure::Failure,
     job::BackendKind,
-    plan::{Graph, PATTERNS, Pattern, Plan, Problem, check, nearest},
+    plan::{Graph, Kind, PATTERNS, Pattern, Plan, Problem, check, nearest},
 };
 
 /// The largest plan that is read, bytes: a task map of a thousand long tasks is a
@@ -74,7 +74,11 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
         agents.borrow_mut().insert(name.to_owned(), agent);
         Ok(())
     };
-    let graph = check(&plan, &known).map_err(|problems| refusal(&source, &problems))?;
+    let graph = check(&plan, &known).map_err(|problems| {
+        let failure = refusal(&source, &problems);
+        let goal = problems.iter().any(|problem| matches!(problem.kind, Kind::NoGoal(..)));
+        if goal { failure.hint(format!("cx run -f {source} \"GOAL\"")) } else { failure }
+    })?;
     Ok(Loaded { plan, graph, source, agents: agents.into_inner() })
 }
 
