@@ -30,6 +30,7 @@ mod manual;
 mod merge;
 mod parallel;
 mod plans;
+mod planner;
 mod push;
 mod races;
 mod readers;

@@ -166,7 +166,6 @@ fn ask(session: &Session, program: &Path, args: &[OsString]) -> Result<Answer, S
         args: args.to_vec(),
         dir: session.cwd.clone(),
         env_remove: SCRUBBED,
-        input: None,
         limit: PATIENCE,
     };
     match question.ask() {

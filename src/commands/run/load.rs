@@ -12,8 +12,8 @@ use serde_json::json;
 
 use super::args::RunArgs;
 use crate::{
-    agent::{self, Alias, AliasError, Lookup, Resolved},
-    commands::session::Session,
+    agent::{self, Alias, AliasError, Catalog, Lookup, Resolved},
+    commands::{route, session::Session},
     failure::Failure,
     job::BackendKind,
     plan::{Graph, Kind, PATTERNS, Pattern, Plan, Problem, check, nearest},
@@ -37,7 +37,12 @@ pub(super) struct Loaded {
 
 /// Reads, binds and checks the plan that the command line names.
 pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure> {
+    let is_routed = args.route.is_some() || !args.route_files.is_empty();
     let (mut plan, source, goal, usage) = match (&args.file, args.words.as_slice()) {
+        _ if is_routed => {
+            let usage = "cx run --route TEXT, or --route-files PATH...".to_owned();
+            (routed(args, session)?, "--route".to_owned(), &[][..], usage)
+        }
         (Some(file), words) => {
             let (bytes, source) = read(file)?;
             let plan = Plan::read(&bytes, &source)
@@ -80,6 +85,14 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
         if goal { failure.hint(format!("cx run -f {source} \"GOAL\"")) } else { failure }
     })?;
     Ok(Loaded { plan, graph, source, agents: agents.into_inner() })
+}
+
+/// The plan of `--route` and `--route-files`.
+fn routed(args: &RunArgs, session: &Session) -> Result<Plan, Failure> {
+    let places = session.places(args.agents_dir.as_deref());
+    let catalog = Catalog::load(&places).map_err(route::unknown)?;
+    let asked = route::Asked { text: args.route.clone(), files: args.route_files.clone() };
+    route::plan(session, &route::Directory::new(&catalog), &asked)
 }
 
 /// The aliases of the command line, then those of the plan: the nearest first.
