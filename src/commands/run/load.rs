@@ -8,6 +8,8 @@ use std::{
     path::Path,
 };
 
+use serde_json::json;
+
 use super::args::RunArgs;
 use crate::{
     agent::{self, Alias, AliasError, Catalog, Lookup, Resolved},
@@ -66,7 +68,7 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
     plan.bind(&args.values(goal)?).map_err(|problems| refusal(&source, &problems).hint(usage))?;
     apply(&mut plan, args)?;
 
-    let mut aliases = aliases(&plan, &args.aliases, &source)?;
+    let mut aliases = aliases(&mut plan, args, &source)?;
     aliases.extend(configured(&Settings::load(session)?)?);
     let places = session.places(args.agents_dir.as_deref());
     let lookup = Lookup { places, aliases: &aliases, stock_aliases: true };
@@ -96,10 +98,17 @@ fn routed(args: &RunArgs, session: &Session) -> Result<Plan, Failure> {
 }
 
 /// The aliases of the command line, then those of the plan: the nearest first.
-pub(super) fn aliases(plan: &Plan, said: &[String], source: &str) -> Result<Vec<Alias>, Failure> {
-    let said = said.iter().map(|word| Alias::parse(word));
+/// The plan gets all of them, since whoever goes on with the run has only that.
+fn aliases(plan: &mut Plan, args: &RunArgs, source: &str) -> Result<Vec<Alias>, Failure> {
+    let said = args.aliases.iter().map(|word| Alias::parse(word));
     let own = plan.aliases.iter().map(|(name, value)| Alias::from_value(name, value, source));
-    said.chain(own).collect::<Result<_, _>>().map_err(bad_alias)
+    let all: Vec<Alias> = said.chain(own).collect::<Result<_, _>>().map_err(bad_alias)?;
+    for alias in all.iter().take(args.aliases.len()) {
+        let mut value = json!({ "agent": alias.agent });
+        agent::merge(&mut value, &alias.overrides);
+        plan.aliases.insert(alias.name.clone(), value);
+    }
+    Ok(all)
 }
 
 /// Those of the configuration, which come after them.
