@@ -31,6 +31,7 @@ mod manual;
 mod merge;
 mod parallel;
 mod planner;
+mod plans;
 mod push;
 mod races;
 mod readers;
