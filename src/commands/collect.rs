@@ -33,6 +33,10 @@ pub struct CollectArgs {
     #[arg(value_name = "JOB", add = super::completions::finished_job())]
     jobs: Vec<String>,
 
+    /// Those of this run
+    #[arg(long, value_name = "RUN", conflicts_with = "jobs", add = super::completions::any_run())]
+    run: Option<String>,
+
     /// Also those that were collected before
     #[arg(short, long)]
     all: bool,
@@ -128,7 +132,7 @@ impl Count {
 /// Runs the verb.
 pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
     refuse_in_worker("collect results")?;
-    let session = Session::open()?;
+    let session = Session::open()?.narrowed(args.run.as_deref())?;
     let shape = Shape::of(args)?;
     let jobs = wanted(&session, args)?;
     if jobs.is_empty() {

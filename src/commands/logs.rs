@@ -137,6 +137,28 @@ impl Reader {
         self.render(&rest, out)
     }
 
+    /// The whole lines that have come since the last call; with `over` also what
+    /// has no newline yet.
+    pub fn lines(&mut self, over: bool) -> io::Result<Vec<String>> {
+        let bytes = match read_from(&self.path, self.offset) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+            other => other?,
+        };
+        self.offset += bytes.len() as u64;
+        self.partial.extend(bytes);
+        let whole = self.partial.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+        let end = if over { self.partial.len() } else { whole };
+        let rest = self.partial.split_off(end);
+        let bytes = std::mem::replace(&mut self.partial, rest);
+        let mut lines = Vec::new();
+        for line in bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+            let text = backend::render(self.kind, line, self.root.as_deref());
+            let text = text.map(|text| text.lines().map(ui::clean).collect::<Vec<_>>());
+            lines.extend(text.unwrap_or_default());
+        }
+        Ok(lines)
+    }
+
     fn render(&mut self, lines: &[u8], out: &mut Out) -> Result<(), Failure> {
         for line in lines.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
             let Some(text) = backend::render(self.kind, line, self.root.as_deref()) else {

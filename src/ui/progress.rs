@@ -34,6 +34,11 @@ impl Lines {
         }
     }
 
+    /// Writes a line above them, which stays.
+    pub fn above(&self, text: &str) {
+        let _ = self.multi.println(text);
+    }
+
     /// Takes the lines off the screen.
     pub fn clear(&self) {
         for bar in &self.bars {
