@@ -9,12 +9,13 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 use serde_ignored::Path as Ignored;
+use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
-use super::ConfigError;
 use super::keys::keys_of;
 use super::planner::PlannerLayers;
 use super::value::{Command, Limit, Origin, Span};
+use super::{ConfigError, aliases};
 use crate::job::BackendKind;
 
 /// What one file says; nothing where it says nothing. The fields are the keys.
@@ -30,6 +31,7 @@ pub(super) struct Layer {
     pub(super) worktree: WorktreeLayer,
     pub(super) codex: CodexLayer,
     pub(super) merge: MergeLayer,
+    pub(super) alias: Option<serde_json::Map<String, Value>>,
     pub(super) planner: Option<PlannerLayers>,
 }
 
@@ -168,6 +170,13 @@ pub(super) fn parse(text: &str, origin: Origin, base: Base) -> Result<File, Conf
         }
         *program = located(program, base);
     }
+    for (name, value) in layer.alias.iter().flatten() {
+        let agent = value.get("agent").unwrap_or(value);
+        if agent.as_str().is_none_or(str::is_empty) {
+            let problem = format!("'alias.{name}' has to name its 'agent'");
+            return Err(invalid(line_of(&["alias", name]), problem));
+        }
+    }
     let models = [("model", &layer.model), ("codex.model", &layer.codex.model)];
     for (key, model) in models.into_iter().filter_map(|(key, model)| Some((key, model.as_ref()?))) {
         // It becomes an argument, and must not pass for another option.
@@ -208,10 +217,15 @@ impl Layer {
         }));
         let setup = self.worktree.setup.as_ref().map(command);
         commands.push(("worktree.setup".to_owned(), setup));
-        commands
+        let mut commands: Vec<(String, String)> = commands
             .into_iter()
             .filter_map(|(key, value)| Some((key, visible(&value?.to_string()))))
-            .collect()
+            .collect();
+        for (name, value) in self.alias.iter().flatten() {
+            aliases::commands(&format!("alias.{name}"), "", value, &mut commands);
+        }
+        commands.sort();
+        commands
     }
 
     /// Forgets what [`Layer::commands`] names.
@@ -224,12 +238,15 @@ impl Layer {
             planners.retain(|_, planner| planner.command.is_none());
         }
         self.worktree.setup = None;
+        for value in self.alias.iter_mut().flatten().map(|(_, value)| value) {
+            aliases::withhold("", value);
+        }
     }
 }
 
 /// JSON with every character escaped that a terminal obeys or does not show: what
 /// a person is asked to trust must not look like something else.
-fn visible(json: &str) -> String {
+pub fn visible(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for c in json.chars() {
         let hidden = c.is_control()

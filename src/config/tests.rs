@@ -73,6 +73,7 @@ fn without_files_there_are_the_defaults() {
             },
             merge: Merge { verify: None, verify_timeout: None },
             planners: BTreeMap::new(),
+            aliases: Vec::new(),
         }
     );
     assert_eq!(loaded.warnings, []);
