@@ -150,13 +150,14 @@ pub fn difference(old: &Plan, new: &Plan) -> String {
     let added = new.tasks.iter().filter(|task| of(old, &task.id).is_none());
     let gone = old.tasks.iter().filter(|task| of(new, &task.id).is_none());
     let changed = new.tasks.iter().filter(|task| of(old, &task.id).is_some_and(|it| it != **task));
-    fn names<'a>(tasks: impl Iterator<Item = &'a Task>) -> Vec<&'a str> {
-        tasks.map(|task| task.id.as_str()).collect()
-    }
     let parts =
         [ids("added", names(added)), ids("changed", names(changed)), ids("left out", names(gone))];
     let said: Vec<String> = parts.into_iter().flatten().collect();
     if said.is_empty() { "the order was changed".to_owned() } else { said.join("; ") }
+}
+
+fn names<'a>(tasks: impl Iterator<Item = &'a Task>) -> Vec<&'a str> {
+    tasks.map(|task| task.id.as_str()).collect()
 }
 
 #[cfg(test)]
