@@ -298,6 +298,7 @@ fn headline(job: &Job, view: &JobView<'_>) -> String {
     let mut parts = vec![label(job), view::status_with_code(job), ui::short(view::elapsed(job))];
     if let Some(usage) = view.usage {
         parts.push(format!("{} tokens in, {} out", usage.input, usage.output));
+        parts.extend(usage.cost_usd.map(|cost| cost.to_string()));
     }
     if let (Some(branch), true) = (view.branch, view.commits > 0) {
         let commits = ui::plural(view.commits, "commit");

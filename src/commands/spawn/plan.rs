@@ -204,7 +204,10 @@ impl Plan {
                 setup,
                 include: config.worktree.include.clone(),
                 extra_args: settings.extra_args(backend)?,
-                env_exclude: config.codex.env_exclude.clone(),
+                env_exclude: config
+                    .of_backend(backend)
+                    .map(|own| own.env_exclude.clone())
+                    .unwrap_or_default(),
                 title: task.title(),
             },
             prompt,
