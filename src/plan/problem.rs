@@ -16,6 +16,10 @@ pub struct Problem {
 pub enum Kind {
     /// It has no tasks.
     Empty,
+    /// A planner's answer that is no JSON, or has no tasks in it.
+    NoJson,
+    /// A planner would change a task that has begun.
+    HasRun(String),
     /// A task without an id, or with one that cannot be: why.
     BadId(String, String),
     /// A second task of this id; the line of the first.
@@ -46,6 +50,8 @@ impl Kind {
     pub fn code(&self) -> String {
         match self {
             Self::Empty => "empty_plan".to_owned(),
+            Self::NoJson => "no_json".to_owned(),
+            Self::HasRun(id) => format!("task_has_run:{id}"),
             Self::BadId(id, _) if id.is_empty() => "missing_task_id".to_owned(),
             Self::BadId(id, _) => format!("bad_task_id:{id}"),
             Self::Duplicate(id, _) => format!("duplicate_id:{id}"),
@@ -82,6 +88,8 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("the plan has no tasks"),
+            Self::NoJson => f.write_str("the answer has no tasks as JSON"),
+            Self::HasRun(id) => write!(f, "'{id}' has begun, and cannot be changed"),
             Self::BadId(id, _) if id.is_empty() => f.write_str("a task has no id"),
             Self::BadId(id, why) => write!(f, "'{id}' cannot be a task's id: it {why}"),
             Self::Duplicate(id, 0) => write!(f, "there are two tasks '{id}'"),

@@ -36,6 +36,7 @@ mod push;
 mod races;
 mod readers;
 mod resolve;
+mod route;
 mod scope;
 mod shells;
 mod spawn;

@@ -244,7 +244,10 @@ impl Plan {
     ) -> Result<(), Failure> {
         self.spec.name = name;
         self.spec.title = title;
-        self.spec.extra_args.extend(["--output-schema".to_owned(), path_text(schema)?]);
+        // The prompt says the same, for backends that cannot be told otherwise.
+        if self.spec.backend == BackendKind::Codex {
+            self.spec.extra_args.extend(["--output-schema".to_owned(), path_text(schema)?]);
+        }
         Ok(())
     }
 
