@@ -153,6 +153,7 @@ macro_rules! verbs {
 
 verbs! {
     "spawn" => Spawn(Box<commands::spawn::SpawnArgs>),
+    "run" => Run(Box<commands::run::RunArgs>),
     "jobs" => Jobs(commands::jobs::JobsArgs),
     "wait" => Wait(commands::wait::WaitArgs),
     "collect" => Collect(commands::collect::CollectArgs),
@@ -173,6 +174,8 @@ verbs! {
     "kill" => Kill(commands::kill::KillArgs),
     "clean" => Clean(commands::clean::CleanArgs),
     "agents" => Agents(commands::agents::AgentsArgs),
+    "plan" => Plan(commands::plan::PlanArgs),
+    "route" => Route(commands::route::RouteArgs),
     "events" => Events(commands::events::EventsArgs),
     "trust" => Trust(commands::trust::TrustArgs),
     "doctor" => Doctor(commands::doctor::DoctorArgs),

@@ -2,6 +2,8 @@
 
 use std::num::NonZeroU64;
 
+use super::foreign::Bundle;
+use super::lookup::{file_definition, find};
 use super::{Agent, AgentError, Alias, Places};
 
 /// Where a name is looked up.
@@ -37,19 +39,48 @@ pub struct Resolved {
 /// # Errors
 /// Those of [`AgentError`].
 pub fn resolve(name: &str, lookup: &Lookup) -> Result<Resolved, AgentError> {
-    let alias = lookup.aliases.iter().find(|alias| alias.name == name);
-    match alias {
-        Some(alias) => through(alias, lookup),
-        None => super::find(name, &lookup.places).map(plain),
+    if let Some(alias) = alias(name, lookup)? {
+        let agent = alias.lay_over(target(&alias, lookup)?)?;
+        let name = alias.name;
+        return Ok(Resolved { alias: Some(name.clone()), limit: agent.limit, pool: name, agent });
     }
+    let agent = find(name, &lookup.places)?;
+    Ok(Resolved { alias: None, limit: agent.limit, pool: agent.qualified.clone(), agent })
 }
 
-fn plain(agent: Agent) -> Resolved {
-    Resolved { alias: None, limit: agent.limit, pool: agent.qualified.clone(), agent }
+/// The alias that `name` is, if it is one. Reads no agent.
+///
+/// # Errors
+/// Those of [`resolve`] that come of looking.
+pub fn alias(name: &str, lookup: &Lookup) -> Result<Option<Alias>, AgentError> {
+    if let Some(alias) = lookup.aliases.iter().find(|alias| alias.name == name) {
+        return Ok(Some(alias.clone()));
+    }
+    let Some(stock) = Alias::stock().find(|alias| lookup.stock_aliases && alias.name == name)
+    else {
+        return Ok(None);
+    };
+    // What somebody has written comes before what cx brings along.
+    if file_definition(name, &lookup.places)?.is_some() {
+        return Ok(None);
+    }
+    let bundle = Bundle::find(&lookup.places)?;
+    Ok(bundle.is_some_and(|bundle| bundle.has(&stock.agent)).then_some(stock))
 }
 
-fn through(alias: &Alias, lookup: &Lookup) -> Result<Resolved, AgentError> {
-    let agent = alias.lay_over(super::find(&alias.agent, &lookup.places)?)?;
-    let name = alias.name.clone();
-    Ok(Resolved { alias: Some(name.clone()), limit: agent.limit, pool: name, agent })
+/// The agent of an alias.
+fn target(alias: &Alias, lookup: &Lookup) -> Result<Agent, AgentError> {
+    let found = find(&alias.agent, &lookup.places);
+    if let Err(AgentError::Unknown { .. }) = &found
+        && let Some(other) = lookup.aliases.iter().find(|other| other.name == alias.agent)
+    {
+        return Err(alias.wrong(format!(
+            "'{}' is an alias too, and an alias stands for an agent: write '{}'",
+            other.name, other.agent
+        )));
+    }
+    found
 }
+
+#[cfg(test)]
+mod tests;

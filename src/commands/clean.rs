@@ -10,10 +10,15 @@ use std::{
 use clap::Args;
 use jiff::Timestamp;
 
-use super::session::{Session, git, label, refuse_in_worker, store};
+use super::{
+    session::{Session, git, label, refuse_in_worker, store},
+    settings::default_folder,
+};
 use crate::{
     failure::{Exit, Failure},
-    git::{CommitMessage, GitError, Head, Oid, Place, Repo, commit, merge, refs, worktree},
+    git::{
+        CommitMessage, GitError, Head, Oid, Place, Repo, commit, diff, merge, push, refs, worktree,
+    },
     job::{JobId, parse_duration},
     ledger::{Cleaned, Event, Follower, Job, Tree, decode},
     process::{crash, lock},
@@ -101,6 +106,9 @@ pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
         let verb = if args.dry_run { "would remove" } else { "removed" };
         out.line(format_args!("{verb} the scratch worktree and the logs of `cx merge --verify`"))?;
     }
+    if !args.dry_run {
+        remove_folder(&session)?;
+    }
     out.finish()?;
     if jobs.is_empty() && !scratch {
         ui::note("nothing to clean");
@@ -142,7 +150,7 @@ fn clean_tree(
     let repo = Repo::open(place);
     let path = Path::new(&tree.path);
     let is_there = fs::symlink_metadata(path).is_ok();
-    let tip = repo.branch_tip(&tree.branch).map_err(git)?;
+    let tip = branch_tip(&repo, tree)?;
     let mut trash = None;
     if let Some(why) = unsaved(&repo, job, tree, path, is_there, tip.as_ref())? {
         let settled = is_settled(job, tree, tip.as_ref());
@@ -170,10 +178,18 @@ fn clean_tree(
     }
     crash::point("clean-worktree");
     // Looked up again: committing what was left may have moved it.
-    if let Some(tip) = repo.branch_tip(&tree.branch).map_err(git)? {
-        refs::delete_branch(place, &tree.branch, &tip).map_err(git)?;
+    if let (Some(branch), Some(tip)) = (&tree.branch, branch_tip(&repo, tree)?) {
+        refs::delete_branch(place, branch, &tip).map_err(git)?;
     }
     Ok(Ok(trash))
+}
+
+/// The tip of a job's branch, if it has one.
+fn branch_tip(repo: &Repo, tree: &Tree) -> Result<Option<Oid>, Failure> {
+    match &tree.branch {
+        Some(branch) => repo.branch_tip(branch).map_err(git),
+        None => Ok(None),
+    }
 }
 
 /// Whether what is not merged of a job's branch is not going to be: another of
@@ -203,7 +219,7 @@ fn unsaved(
     }
     let base = Oid::new(&tree.base).map_err(|e| Failure::internal(e.to_string()))?;
     let commits = repo.commits_between(&base, tip).map_err(git)? as u64;
-    Ok(Some(format!("{} on {} not merged", ui::plural(commits, "commit"), tree.branch)))
+    Ok(Some(format!("{} on {} not merged", ui::plural(commits, "commit"), branch_name(tree))))
 }
 
 /// What lies in a job's worktree that its branch has not.
@@ -246,7 +262,7 @@ fn unsaved_files(
             && tip != Some(head)
             && !is_saved(repo, job, tree, head)?
         {
-            return Ok(Some(format!("commits outside of {} in {}", tree.branch, tree.path)));
+            return Ok(Some(format!("commits outside of {} in {}", branch_name(tree), tree.path)));
         }
     }
     Ok(None)
@@ -277,6 +293,11 @@ fn keep(
     tip: Option<Oid>,
 ) -> Result<Option<String>, Failure> {
     let mut tip = tip;
+    let Some(branch) = &tree.branch else {
+        // A reader's: what lies there is on no branch, and comes from nobody who may write.
+        let tip = diff::snapshot_commit(place, path).map_err(git)?;
+        return refs::keep(place, &kept_as(job), &tip).map(Some).map_err(git);
+    };
     if is_there {
         let message = CommitMessage {
             subject: format!("[discarded] {}", job.spec.title),
@@ -286,7 +307,7 @@ fn keep(
         let kept = commit::leftovers(&commit::Leftovers {
             place,
             worktree: path,
-            branch: &tree.branch,
+            branch,
             merges: None,
             name: job.spec.name.as_str(),
             message: &message,
@@ -298,7 +319,16 @@ fn keep(
         tip = kept.tip;
     }
     let Some(tip) = tip else { return Ok(None) };
-    refs::keep(place, &format!("{}-{}", job.spec.name, job.job.0), &tip).map(Some).map_err(git)
+    refs::keep(place, &kept_as(job), &tip).map(Some).map_err(git)
+}
+
+/// What is discarded of a job is kept under this name.
+fn kept_as(job: &Job) -> String {
+    format!("{}-{}", job.spec.name, job.job.0)
+}
+
+fn branch_name(tree: &Tree) -> &str {
+    tree.branch.as_deref().unwrap_or("no branch")
 }
 
 /// Takes what crashes left: folders of jobs that never came to be or are
@@ -311,12 +341,42 @@ fn sweep(session: &Session) -> Result<(), Failure> {
     if let Some(place) = &session.place {
         let lock = session.store.worktree_lock();
         merge::clear(place, session.store.dir(), &lock).map_err(git)?;
+        forget_pushed(session, place)?;
     }
     for draft in abandoned_drafts(session) {
         let _ = fs::remove_dir_all(draft);
     }
     for trash in trash(session)? {
         worktree::delete(&trash).map_err(git)?;
+    }
+    Ok(())
+}
+
+/// Forgets what was pushed of jobs whose branches are gone.
+fn forget_pushed(session: &Session, place: &Place) -> Result<(), Failure> {
+    let pushed = push::pushed(place).map_err(git)?;
+    if pushed.is_empty() {
+        return Ok(());
+    }
+    let history = session.history()?;
+    let gone: BTreeSet<String> =
+        history.jobs.values().filter(|job| job.tree_gone).map(super::push::key).collect();
+    for (name, key, oid) in pushed {
+        if gone.contains(&key) {
+            push::forget(place, &name, &oid).map_err(git)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the folder for worktrees that cx has made, once nothing is in it.
+fn remove_folder(session: &Session) -> Result<(), Failure> {
+    let Some(place) = &session.place else { return Ok(()) };
+    let folder = default_folder(place);
+    let is_ours = |tree: &Tree| Path::new(&tree.path).parent() == Some(&folder);
+    let jobs = session.history()?.jobs;
+    if folder.is_dir() && jobs.values().any(|job| job.spec.tree.as_ref().is_some_and(is_ours)) {
+        worktree::remove_empty(&folder, &session.store.worktree_lock()).map_err(git)?;
     }
     Ok(())
 }
@@ -393,9 +453,12 @@ fn clean_scratch(session: &Session, dry_run: bool) -> Result<bool, Failure> {
 fn sentence(job: &Job, cleaned: &Cleaned, stays: &[String], dry_run: bool) -> String {
     let verb = if dry_run { "would remove" } else { "removed" };
     let mut parts = Vec::new();
+    let has_branch = job.spec.branch().is_some();
     match (cleaned.tree, cleaned.files) {
-        (true, true) => parts.push(format!("{verb} worktree, branch and files")),
-        (true, false) => parts.push(format!("{verb} worktree and branch")),
+        (true, true) if has_branch => parts.push(format!("{verb} worktree, branch and files")),
+        (true, true) => parts.push(format!("{verb} worktree and files")),
+        (true, false) if has_branch => parts.push(format!("{verb} worktree and branch")),
+        (true, false) => parts.push(format!("{verb} worktree")),
         (false, true) => parts.push(format!("{verb} files")),
         (false, false) => {}
     }

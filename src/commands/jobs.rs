@@ -137,7 +137,10 @@ fn details(job: &Job) -> String {
         parts.push(format!("pid {}", worker.pid));
     }
     parts.push(match spec.tree.as_ref().filter(|_| !job.tree_gone) {
-        Some(tree) => format!("{} in {}", tree.branch, tree.path),
+        Some(tree) => match &tree.branch {
+            Some(branch) => format!("{branch} in {}", tree.path),
+            None => format!("in {}", tree.path),
+        },
         None => format!("in {}", spec.cwd),
     });
     parts.join(" · ")

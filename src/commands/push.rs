@@ -4,9 +4,11 @@ use std::{
     env,
     ffi::OsString,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::Args;
+use serde::Deserialize;
 
 use super::{
     collect::message_file,
@@ -20,9 +22,8 @@ use crate::{
         self, Oid, Place, Repo,
         push::{self, Push},
     },
-    job::Mode,
     ledger::Job,
-    process::run::with_input,
+    process::run::{Question, with_input},
     ui,
 };
 
@@ -36,7 +37,7 @@ pub struct PushArgs {
     #[arg(long, value_name = "REMOTE", default_value = "origin")]
     remote: String,
 
-    /// Open a pull request for each, with the job's final message as its body; needs gh
+    /// Open a pull request for each that has none, with the job's final message as its body; needs gh
     #[arg(long)]
     pr: bool,
 
@@ -66,7 +67,7 @@ pub fn run(args: &PushArgs) -> Result<Exit, Failure> {
     let mut out = ui::out();
     let mut all_well = true;
     for (job, (branch, tip)) in jobs.iter().zip(&tips) {
-        let key = format!("{}-{}", job.job.0, job.spec.name);
+        let key = key(job);
         let what = Push { remote: &args.remote, branch, tip, key: &key };
         if !push::push(place, &what).map_err(git)? {
             all_well = false;
@@ -75,9 +76,14 @@ pub fn run(args: &PushArgs) -> Result<Exit, Failure> {
         }
         out.line(format_args!("{} pushed to {} as {branch}", label(job), args.remote))?;
         out.flush()?;
-        if let Some(gh) = &gh
-            && !open(&session, place, gh, job, branch, tip)?
-        {
+        let Some(gh) = &gh else { continue };
+        if let Some(url) = existing(place, gh, branch) {
+            ui::note(format_args!(
+                "{branch} has a pull request already, which shows what was pushed; its text was left as it is"
+            ));
+            out.line(url)?;
+            out.flush()?;
+        } else if !open(&session, place, gh, job, branch, tip)? {
             all_well = false;
             ui::warn(format_args!("no pull request was opened for {}", label(job)));
         }
@@ -86,9 +92,14 @@ pub fn run(args: &PushArgs) -> Result<Exit, Failure> {
     Ok(if all_well { Exit::Success } else { Exit::Failed })
 }
 
+/// What the note of a push is kept under.
+pub(super) fn key(job: &Job) -> String {
+    format!("{}-{}", job.job.0, job.spec.name)
+}
+
 /// The branch and the commit to be pushed; all is checked before anything goes out.
 fn tip(repo: &Repo, job: &Job) -> Result<(String, Oid), Failure> {
-    let (Some(tree), Mode::Writer) = (&job.spec.tree, job.spec.mode) else {
+    let Some((tree, branch)) = job.spec.branch() else {
         return Err(Failure::usage(format!("{} is a reader and has no branch", label(job))));
     };
     let name = &job.spec.name;
@@ -101,7 +112,7 @@ fn tip(repo: &Repo, job: &Job) -> Result<(String, Oid), Failure> {
     if tip.as_str() == tree.base {
         return Err(failed(format!("{} has no commits", label(job))));
     }
-    Ok((tree.branch.clone(), tip))
+    Ok((branch.to_owned(), tip))
 }
 
 fn find_gh() -> Result<PathBuf, Failure> {
@@ -111,6 +122,33 @@ fn find_gh() -> Result<PathBuf, Failure> {
         Failure::new(exit, "pull requests need gh, which was not found; nothing was pushed")
             .hint("install it (https://cli.github.com) and log in: gh auth login")
     })
+}
+
+/// One that gh knows of.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PullRequest {
+    url: String,
+    /// From a fork, whose branch may have the same name.
+    is_cross_repository: bool,
+}
+
+/// The address of a branch's open pull request, if it has one already. Where gh
+/// does not tell, the attempt to open one will say why.
+fn existing(place: &Place, gh: &Path, branch: &str) -> Option<String> {
+    let args = ["pr", "list", "--head", branch, "--state", "open"];
+    let fields = ["--json", "url,isCrossRepository"];
+    let question = Question {
+        program: gh,
+        args: args.iter().chain(&fields).map(OsString::from).collect(),
+        dir: place.folder().to_owned(),
+        env_remove: git::SCRUBBED,
+        input: None,
+        limit: Duration::from_mins(1),
+    };
+    let answer = question.ask().ok()??;
+    let found: Vec<PullRequest> = serde_json::from_slice(&answer.stdout).ok()?;
+    found.into_iter().find(|one| !one.is_cross_repository).map(|one| one.url)
 }
 
 /// Opens a pull request; gh prints its address. The body goes in as a file.

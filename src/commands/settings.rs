@@ -157,6 +157,11 @@ pub(super) fn claim(session: &Session, loaded: &Loaded) -> Result<Option<Claim>,
 }
 
 /// Where the repository's main checkout is, for naming its worktrees' folder.
+/// The folder that a repository's worktrees lie in where nobody says otherwise.
+pub(super) fn default_folder(place: &Place) -> PathBuf {
+    config::Worktree::default().folder(&main_folder(place))
+}
+
 fn main_folder(place: &Place) -> PathBuf {
     // The common folder is `.git` in the main checkout, or the bare repository.
     match place.common_dir.file_name() {

@@ -70,8 +70,10 @@ pub(super) struct JobView<'a> {
     pub worktree: Option<&'a str>,
     /// A writer's branch.
     pub branch: Option<&'a str>,
-    /// The commit that the branch started from.
+    /// The commit that the worktree started from.
     pub base: Option<&'a str>,
+    /// The jobs whose work that commit holds besides the base that was asked for.
+    pub with_work_of: &'a [JobId],
     /// The branch's tip at the end.
     pub tip: Option<&'a str>,
     /// Commits from base to tip.
@@ -138,8 +140,9 @@ impl<'a> JobView<'a> {
             supervisor: job.supervisor,
             cwd: &spec.cwd,
             worktree: tree.map(|t| t.path.as_str()),
-            branch: tree.map(|t| t.branch.as_str()),
+            branch: tree.and_then(|t| t.branch.as_deref()),
             base: tree.map(|t| t.base.as_str()),
+            with_work_of: job.based.as_ref().map_or(&[], |based| based.of.as_slice()),
             tip: exited.and_then(|e| e.tip.as_deref()),
             commits: exited.map_or(0, |e| e.commits),
             files: exited.map_or(0, |e| e.files),

@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::ConfigError;
 use super::keys::keys_of;
+use super::planner::PlannerLayers;
 use super::value::{Command, Limit, Origin, Span};
 use crate::job::BackendKind;
 
@@ -30,6 +31,7 @@ pub(super) struct Layer {
     pub(super) codex: ProgramLayer,
     pub(super) claude: ProgramLayer,
     pub(super) merge: MergeLayer,
+    pub(super) planner: Option<PlannerLayers>,
 }
 
 /// The table `[worktree]`.
@@ -181,6 +183,12 @@ pub(super) fn parse(text: &str, origin: Origin, base: Base) -> Result<File, Conf
             return Err(invalid(line_of(&path), problem));
         }
     }
+    for (name, planner) in layer.planner.iter().flatten() {
+        if let Some(problem) = planner.problem(name) {
+            let problem = format!("'planner.{name}' {problem}");
+            return Err(invalid(line_of(&["planner", name]), problem));
+        }
+    }
     Ok(File { origin, layer, commands, warnings })
 }
 
@@ -196,18 +204,23 @@ impl Layer {
             |table: &ProgramLayer| table.program.as_ref().map(|path| path.to_string_lossy().into());
         // On `sh` it is the person's prompt that runs, for which they did not ask.
         let backend = self.backend.filter(|kind| *kind == BackendKind::Sh);
-        [
-            ("backend", backend.map(|kind| kind.as_str().into())),
-            ("claude.args", self.claude.args.as_deref().map(argv)),
-            ("claude.program", program(&self.claude)),
-            ("codex.args", self.codex.args.as_deref().map(argv)),
-            ("codex.program", program(&self.codex)),
-            ("merge.verify", self.merge.verify.as_ref().map(command)),
-            ("worktree.setup", self.worktree.setup.as_ref().map(command)),
-        ]
-        .into_iter()
-        .filter_map(|(key, value)| Some((key.to_owned(), visible(&value?.to_string()))))
-        .collect()
+        let mut commands = vec![
+            ("backend".to_owned(), backend.map(|kind| kind.as_str().into())),
+            ("claude.args".to_owned(), self.claude.args.as_deref().map(argv)),
+            ("claude.program".to_owned(), program(&self.claude)),
+            ("codex.args".to_owned(), self.codex.args.as_deref().map(argv)),
+            ("codex.program".to_owned(), program(&self.codex)),
+            ("merge.verify".to_owned(), self.merge.verify.as_ref().map(command)),
+        ];
+        commands.extend(self.planner.iter().flatten().map(|(name, planner)| {
+            (format!("planner.{name}.command"), planner.command.as_ref().map(command))
+        }));
+        let setup = self.worktree.setup.as_ref().map(command);
+        commands.push(("worktree.setup".to_owned(), setup));
+        commands
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, visible(&value?.to_string()))))
+            .collect()
     }
 
     /// Forgets what [`Layer::commands`] names.
@@ -218,6 +231,9 @@ impl Layer {
             table.program = None;
         }
         self.merge.verify = None;
+        if let Some(planners) = &mut self.planner {
+            planners.retain(|_, planner| planner.command.is_none());
+        }
         self.worktree.setup = None;
     }
 }

@@ -17,16 +17,19 @@
 mod file;
 mod keys;
 mod overrides;
+mod planner;
 mod roots;
 mod trust;
 mod value;
 
 pub use file::Warning;
 pub use overrides::Overrides;
+pub use planner::Planner;
 pub use roots::{Roots, RootsError};
 pub use trust::{Claim, Trust, TrustError};
 pub use value::{Command, Commanded, Limit, Origin};
 
+use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
@@ -78,6 +81,8 @@ pub struct Config {
     pub claude: Program,
     /// What `cx merge` asks before it lands anything.
     pub merge: Merge,
+    /// Whom `cx plan` can ask, by name.
+    pub planners: BTreeMap<String, Planner>,
 }
 
 /// What `cx merge` asks before it lands anything.
@@ -186,8 +191,16 @@ impl Config {
                     .and_then(Limit::duration),
             },
             model: overrides.model.clone().or_else(|| first(files, |layer| layer.model.clone())),
+            // The nearest file that has a name says all of it.
+            planners: files.iter().rev().flat_map(planners).collect(),
         }
     }
+}
+
+/// Those of one file.
+fn planners(file: &File) -> impl Iterator<Item = (String, Planner)> + '_ {
+    let layers = file.layer.planner.iter().flatten();
+    layers.map(|(name, layer)| (name.clone(), layer.planner(&file.origin)))
 }
 
 /// The first value that a file gives for a key.
@@ -204,6 +217,12 @@ fn commanded<T>(files: &[File], key: impl Fn(&Layer) -> Option<T>) -> Option<Com
         let value = key(&file.layer)?;
         Some(Commanded { value, origin: file.origin.clone() })
     })
+}
+
+impl Default for Worktree {
+    fn default() -> Self {
+        Self { dir: WORKTREE_DIR.to_owned(), setup: None, include: Vec::new() }
+    }
 }
 
 impl Worktree {

@@ -1,5 +1,6 @@
 //! Both files together, and what `docs/config.md` says of them.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use tempfile::TempDir;
@@ -73,6 +74,7 @@ fn without_files_there_are_the_defaults() {
             codex: program(),
             claude: program(),
             merge: Merge { verify: None, verify_timeout: None },
+            planners: BTreeMap::new(),
         }
     );
     assert_eq!(loaded.warnings, []);
@@ -383,4 +385,60 @@ fn the_documented_example_is_read_without_a_warning() {
     let loaded = World::new(Some(example), None).load();
     assert_eq!(loaded.warnings, []);
     assert_eq!(loaded.config.codex.model.as_deref(), Some("gpt-5.1-codex"));
+}
+
+#[test]
+fn planners_are_commands_or_models() {
+    let world = World::new(
+        Some(
+            "[planner.a]\ncommand = 'repo'\n[planner.b]\nmodel = 'm'\n[planner.c]\nbackend = 'codex'",
+        ),
+        Some("[planner.a]\ncommand = ['own', 'x']\ntimeout = 3\n[planner.b]\ncommand = 'own b'"),
+    );
+    let mut loaded = world.load();
+    let name = |planner: Option<&Planner>| match planner {
+        Some(Planner::Command { command, timeout }) => {
+            format!("{:?} {timeout:?} {}", command.value, command.origin.is_repository())
+        }
+        Some(Planner::Model { backend, model, .. }) => format!("{backend:?} {model:?}"),
+        None => "none".to_owned(),
+    };
+    let all =
+        |loaded: &Loaded| ["a", "b", "c", "d"].map(|one| name(loaded.config.planners.get(one)));
+    assert_eq!(
+        all(&loaded),
+        ["Shell(\"repo\") None true", "None Some(\"m\")", "Some(Codex) None", "none"]
+    );
+    let claim = loaded.claim(world.0.path()).expect("resolves").expect("wants something run");
+    let claimed = [("planner.a.command".to_owned(), "\"repo\"".to_owned())];
+    assert_eq!(claim.commands(), claimed);
+    assert_eq!(loaded.withhold(), ["planner.a.command"]);
+    // What was withheld makes way for the person's own of that name.
+    assert_eq!(
+        all(&loaded),
+        [
+            "Argv([\"own\", \"x\"]) Some(After(3s)) false",
+            "None Some(\"m\")",
+            "Some(Codex) None",
+            "none"
+        ]
+    );
+}
+
+#[test]
+fn planners_that_cannot_be_asked_are_errors() {
+    for (text, what) in [
+        ("[planner.llm]\nmodel = 'm'", "'planner.llm' is a name that"),
+        ("\n[planner.a]\n", "'planner.a' has neither a command nor"),
+        ("[planner.a]\ncommand = 'x'\nmodel = 'm'", "'planner.a' has a command, and so neither"),
+        ("[planner.a]\nbackend = 'sh'", "'planner.a' is on the backend sh"),
+        ("[planner.a]\nmodel = '-m'", "'planner.a' has the model '-m'"),
+        ("[planner.a]\ncommand = ''", "'planner.a.command' is wrong"),
+    ] {
+        let line = if text.starts_with('\n') || text.contains("= ''") { 2 } else { 1 };
+        let said = problem(text);
+        assert!(said.starts_with(&format!(".cx/config.toml:{line}: {what}")), "{said}");
+    }
+    let world = World::new(Some("[planner.a]\ncomand = 'x'\nmodel = 'm'"), None);
+    assert_eq!(world.load().warnings[0].key, "planner.a.comand");
 }

@@ -59,3 +59,21 @@ pub fn push(place: &Place, what: &Push<'_>) -> Result<bool, GitError> {
     }
     Ok(true)
 }
+
+/// What was pushed: each note of it, by full name, with the key of the job and
+/// what it says.
+pub fn pushed(place: &Place) -> Result<Vec<(String, String, Oid)>, GitError> {
+    let format = "--format=%(refname) %(objectname)";
+    let listed = place.git().args(["for-each-ref", format, PUSHED]).read()?;
+    let note = |line: &str| {
+        let (name, oid) = line.split_once(' ')?;
+        let (_, key) = name.rsplit_once('/')?;
+        Some((name.to_owned(), key.to_owned(), Oid::new(oid).ok()?))
+    };
+    Ok(listed.text().lines().filter_map(note).collect())
+}
+
+/// Forgets such a note, if it still says that.
+pub fn forget(place: &Place, name: &str, oid: &Oid) -> Result<(), GitError> {
+    place.git().args(["update-ref", "-d", name, oid.as_str()]).run().map(drop)
+}

@@ -41,7 +41,9 @@ pub enum Event {
     Queued,
     /// Its turn has come; it counts against the limit from here on.
     Admitted,
-    /// A writer's worktree and branch were made.
+    /// It starts from the merge of the work of writers that it comes after.
+    Based(Based),
+    /// Its worktree was made, and a writer's branch.
     Worktree(Worktree),
     /// Something a person should know about this job, such as a setup command
     /// that was not run.
@@ -112,12 +114,13 @@ pub struct Spawned {
     /// be picked. The first one's `id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Where it was spawned, absolute; a reader works there.
+    /// Where it was spawned, absolute; a reader without a `tree` works there.
     pub cwd: String,
     /// The top of the checkout around `cwd`, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkout: Option<String>,
-    /// A writer's place, or what it will be once it is made.
+    /// The worktree of a writer, or of a reader that comes after writers; or what
+    /// it will be once it is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tree: Option<Tree>,
     /// Pathspecs that it may touch.
@@ -157,14 +160,23 @@ pub struct Spawned {
     pub title: String,
 }
 
-/// Where a writer works.
+impl Spawned {
+    /// A writer's worktree, and its branch.
+    pub fn branch(&self) -> Option<(&Tree, &str)> {
+        let tree = self.tree.as_ref()?;
+        Some((tree, tree.branch.as_deref()?))
+    }
+}
+
+/// The worktree that a job works in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tree {
     /// The linked worktree, absolute.
     pub path: String,
-    /// The branch, `cx/NAME`.
-    pub branch: String,
-    /// The commit that it starts from, in full.
+    /// The branch, `cx/NAME`. A reader has none: its HEAD is detached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// The commit that it starts from, in full; see also [`Based`].
     pub base: String,
     /// The worker's working directory below `path`; empty for its top.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -210,6 +222,15 @@ pub struct Started {
 pub struct Waiting {
     /// The jobs it waits for.
     pub after: Vec<JobId>,
+}
+
+/// [`Event::Based`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Based {
+    /// The commit that its tree starts from, in place of the one in `spawned`.
+    pub base: String,
+    /// The jobs whose work that one did not have.
+    pub of: Vec<JobId>,
 }
 
 /// [`Event::Worktree`].
@@ -380,6 +401,7 @@ impl Event {
             Self::Waiting(_) => "waiting",
             Self::Queued => "queued",
             Self::Admitted => "admitted",
+            Self::Based(_) => "based",
             Self::Worktree(_) => "worktree",
             Self::Note(_) => "note",
             Self::Running(_) => "running",
@@ -423,6 +445,7 @@ pub(super) fn encode(
         Event::Spawned(body) => line(head, body),
         Event::Started(body) => line(head, body),
         Event::Waiting(body) => line(head, body),
+        Event::Based(body) => line(head, body),
         Event::Worktree(body) => line(head, body),
         Event::Note(body) => line(head, body),
         Event::Running(body) => line(head, body),
@@ -460,6 +483,7 @@ pub fn decode(line: &[u8]) -> Option<Record> {
         "waiting" => body(line, Event::Waiting),
         "queued" => Event::Queued,
         "admitted" => Event::Admitted,
+        "based" => body(line, Event::Based),
         "worktree" => body(line, Event::Worktree),
         "note" => body(line, Event::Note),
         "running" => body(line, Event::Running),
@@ -480,4 +504,17 @@ pub fn decode(line: &[u8]) -> Option<Record> {
         _ => Event::Unknown,
     };
     Some(Record { version: head.v, at: head.t, job: head.job, event })
+}
+
+/// The kind and the job of a line, if it is spelt as cx spells it. Nothing is
+/// said about the rest of it: this is for passing over lines, of which most are
+/// about other jobs or say nothing that is asked for.
+pub fn glance(line: &[u8]) -> Option<(&str, JobId)> {
+    let until_quote = |text: &[u8]| text.iter().position(|byte| *byte == b'"');
+    let rest = line.strip_prefix(b"{\"v\":1,\"t\":\"")?;
+    let rest = rest.get(until_quote(rest)?..)?.strip_prefix(b"\",\"ev\":\"")?;
+    let (kind, rest) = rest.split_at_checked(until_quote(rest)?)?;
+    let rest = rest.strip_prefix(b"\",\"job\":")?;
+    let digits = rest.split(|byte| !byte.is_ascii_digit()).next()?;
+    Some((str::from_utf8(kind).ok()?, JobId(str::from_utf8(digits).ok()?.parse().ok()?)))
 }

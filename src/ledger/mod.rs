@@ -23,8 +23,8 @@ mod snapshot;
 mod store;
 
 pub use event::{
-    Batch, Cleaned, Event, Exited, KillRequested, Merged, NotPicked, Note, Record, Resolves,
-    Running, Spawned, Started, TaskOf, Tree, Unmerged, VERSION, Waiting, Worktree, decode,
+    Based, Batch, Cleaned, Event, Exited, KillRequested, Merged, NotPicked, Note, Record, Resolves,
+    Running, Spawned, Started, TaskOf, Tree, Unmerged, VERSION, Waiting, Worktree, decode, glance,
 };
 pub use fold::{Job, Phase, State};
 pub use log::{Appender, FollowedState, Follower};

@@ -26,7 +26,7 @@ fn store() -> (TempDir, Store) {
 fn tree(name: &str) -> Tree {
     Tree {
         path: format!("/trees/{name}"),
-        branch: format!("cx/{name}"),
+        branch: Some(format!("cx/{name}")),
         base: "1".repeat(40),
         prefix: String::new(),
     }

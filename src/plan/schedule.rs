@@ -12,13 +12,14 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
 };
 
 use super::{
     Foreach, Plan, Task,
     when::{Ending, When},
 };
+use crate::job::Template;
 
 /// A task of a schedule. Numbers stay as they are: members that are known only
 /// later get later ones.
@@ -92,6 +93,8 @@ pub struct Step {
 pub struct Schedule {
     nodes: Vec<Node>,
     by_id: HashMap<String, TaskIx>,
+    /// For templates in what a member is not told, but is: its scope and files.
+    vars: BTreeMap<String, String>,
     /// What is over, for [`Schedule::is_done`].
     ended: usize,
     /// Why nothing more is started, once the run stops.
@@ -128,12 +131,17 @@ impl Schedule {
         let mut schedule = Self {
             nodes: Vec::with_capacity(plan.tasks.len()),
             by_id: HashMap::new(),
+            vars: plan.vars.clone(),
             ended: 0,
             stopped: None,
         };
         for (at, task) in plan.tasks.iter().enumerate() {
             schedule.by_id.insert(task.id.clone(), TaskIx(at));
-            schedule.nodes.push(Node::new(task.clone(), (at, 0)));
+            let mut task = task.clone();
+            if task.foreach.is_none() {
+                fill(&mut task, &plan.vars, None);
+            }
+            schedule.nodes.push(Node::new(task, (at, 0)));
         }
         for at in 0..plan.tasks.len() {
             schedule.link(TaskIx(at));
@@ -224,7 +232,7 @@ impl Schedule {
     }
 
     /// The task as it is to run: of a member, with its own id and without
-    /// `foreach`.
+    /// `foreach`; templates in its scope and files are filled in.
     ///
     /// # Panics
     /// Where `task` is of another schedule.
@@ -386,7 +394,8 @@ impl Schedule {
                 }
                 found
             }
-            None => Vec::new(),
+            // Of a plan that was not bound.
+            Some(Foreach::List(_)) | None => Vec::new(),
         };
         if found.is_empty() {
             return Err(State::PassedOver("there is nothing to do it for".to_owned()));
@@ -401,13 +410,15 @@ impl Schedule {
             let member = TaskIx(self.nodes.len());
             task.id = format!("{base}-{number}");
             self.by_id.insert(task.id.clone(), member);
+            let mut task = task.clone();
+            fill(&mut task, &self.vars, Some(&item));
             self.nodes.push(Node {
                 item: Some(item),
                 group: Some(group),
                 needs: needs.clone(),
                 keeps_answer,
                 state: State::Ready,
-                ..Node::new(task.clone(), (place, number))
+                ..Node::new(task, (place, number))
             });
             members.push(member);
         }
@@ -496,6 +507,19 @@ impl Node {
             answer: String::new(),
             keeps_answer: false,
             state: State::Waiting,
+        }
+    }
+}
+
+/// Fills in the scope and the files of a task. What has no value stays.
+fn fill(task: &mut Task, vars: &BTreeMap<String, String>, item: Option<&str>) {
+    let value = |name: &str| match name {
+        "item" if item.is_some() => item.map(Cow::Borrowed),
+        name => vars.get(name).map(|value| Cow::Borrowed(value.as_str())),
+    };
+    for text in task.scope.iter_mut().chain(&mut task.files) {
+        if let Ok(filled) = Template::parse(text).render(&value) {
+            *text = filled;
         }
     }
 }

@@ -165,8 +165,8 @@ impl Finisher<'_> {
         crash::point("answered");
         notes.extend(self.refused_hint(&verdict));
         let mut kept = Work::default();
-        if let (Some(tree), true) = (&self.spec.tree, ended.started) {
-            match self.keep_work(tree, &verdict) {
+        if let (Some((tree, branch)), true) = (self.spec.branch(), ended.started) {
+            match self.keep_work(tree, branch, &verdict) {
                 Ok(work) => kept = work,
                 Err(error) => {
                     // The files are still there, and the job must not look well.
@@ -227,7 +227,12 @@ impl Finisher<'_> {
     }
 
     /// Commits what lies in the worktree, and counts what the branch holds.
-    fn keep_work(&self, tree: &Tree, verdict: &Verdict) -> Result<Work, git::GitError> {
+    fn keep_work(
+        &self,
+        tree: &Tree,
+        branch: &str,
+        verdict: &Verdict,
+    ) -> Result<Work, git::GitError> {
         let path = Path::new(&tree.path);
         let from = self.spec.checkout.as_deref().unwrap_or(&self.spec.cwd);
         let place = match Place::discover(Path::new(from))? {
@@ -247,7 +252,7 @@ impl Finisher<'_> {
             merges: merges.as_ref(),
             place: &place,
             worktree: path,
-            branch: &tree.branch,
+            branch,
             name: self.spec.name.as_str(),
             message: &message,
         })?;

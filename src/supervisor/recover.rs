@@ -169,9 +169,9 @@ fn remove_half_made(store: &Store, job: &Job, tree: &Tree) -> Result<(), crate::
     if let Some(trash) = worktree::remove(&place, Path::new(&tree.path), &store.worktree_lock())? {
         worktree::delete(&trash)?;
     }
-    if let Ok(base) = Oid::new(&tree.base) {
+    if let (Some(branch), Ok(base)) = (&tree.branch, Oid::new(&tree.base)) {
         // One that has moved is somebody's work, and stays.
-        let _ = refs::delete_branch(&place, &tree.branch, &base);
+        let _ = refs::delete_branch(&place, branch, &base);
     }
     Ok(())
 }

@@ -132,9 +132,11 @@ impl Supervisor {
             return None;
         }
         let checkout = self.spec.checkout.as_deref().unwrap_or(&self.spec.cwd);
-        let mut places = confine::writable_places(&self.files.tmp(), Path::new(checkout));
-        if let Some(tree) = &self.spec.tree {
-            places.push(PathBuf::from(&tree.path));
+        let tree = self.spec.tree.as_ref().map(|tree| Path::new(&tree.path));
+        let roots: Vec<&Path> = tree.into_iter().chain([Path::new(checkout)]).collect();
+        let mut places = confine::writable_places(&self.files.tmp(), &roots);
+        if let Some(tree) = tree {
+            places.push(tree.to_owned());
             places.extend(backend::more_folders(self.spec.backend, &self.spec.extra_args));
         }
         Some(places)
@@ -142,13 +144,20 @@ impl Supervisor {
 
     /// `places`, and those where the worker's program itself has to write.
     fn with_own_places(&self, mut places: Vec<PathBuf>) -> Vec<PathBuf> {
-        places.extend(backend::own_places(self.spec.backend, |name| std::env::var_os(name)));
+        let own = backend::own_places(self.spec.backend, |name| std::env::var_os(name));
+        if let Some(folder) = own.first() {
+            // Confined, it could not make it itself, and would keep no session.
+            let _ = fs::create_dir_all(folder);
+        }
+        places.extend(own);
         places
     }
 
     /// What tells whether a reader that could not be confined has written.
     fn checkout_state(&self) -> Option<Vec<u8>> {
-        crate::git::worktree::fingerprint(Path::new(self.spec.checkout.as_deref()?)).ok()
+        let tree = self.spec.tree.as_ref().map(|tree| tree.path.as_str());
+        let root = tree.or(self.spec.checkout.as_deref())?;
+        crate::git::worktree::fingerprint(Path::new(root)).ok()
     }
 
     /// Watches `worker` until nothing of it runs any more. `outputs` are the
@@ -164,8 +173,9 @@ impl Supervisor {
         let (timeout, silence) = (millis(self.spec.timeout_ms), millis(self.spec.silence_ms));
         let end = timeout.and_then(|timeout| begun.checked_add(timeout));
         let mut look_again = silence.and_then(|silence| begun.checked_add(silence));
+        let mut left;
         let stop = loop {
-            tree::reap(Some(&mut worker))?;
+            left = tree::reap(Some(&mut worker))?;
             if worker.exit().is_some() {
                 break None;
             }
@@ -208,7 +218,7 @@ impl Supervisor {
         };
         let had_ended = worker.exit().is_some();
         let mut stragglers = 0;
-        if tree::has_children() {
+        if left {
             let (requests, id) = (&mut self.requests, self.id);
             // Whoever asks for KILL does not want to wait for the grace time. A
             // ledger that cannot be read just now is no reason to end nothing.

@@ -4,9 +4,11 @@
 //! in it can see and fails the test when one of them is left behind.
 #![expect(clippy::unwrap_used, reason = "a test that panics says where")]
 
+mod after;
 mod agents;
 mod apply;
 mod best_of_n;
+mod claude;
 mod clean;
 mod codex;
 mod codex_real;
@@ -17,6 +19,7 @@ mod demo;
 mod doctor;
 mod follow;
 mod full_disk;
+mod git_settings;
 mod ground;
 mod honest;
 mod jobs;

@@ -82,7 +82,8 @@ fn a_pull_request_has_the_final_message_as_its_body() {
     let sandbox = with_remote();
     sandbox.script_tool(
         "gh",
-        "printf '%s|' \"$@\" > ../gh-args; cat > ../gh-body; echo https://host/pr/1",
+        "test $2 != list || { echo '[]'; exit; }
+         printf '%s|' \"$@\" > ../gh-args; cat > ../gh-body; echo https://host/pr/1",
     );
     let output = sandbox.cx(["push", "--pr", "a"]).ok();
     assert_eq!(output.stdout(), "[1] a pushed to origin as cx/a\nhttps://host/pr/1\n");
@@ -94,4 +95,58 @@ fn a_pull_request_has_the_final_message_as_its_body() {
     sandbox.script_tool("gh", "echo no >&2; exit 4");
     let output = sandbox.cx(["push", "--pr", "a"]).code(1);
     assert!(output.stderr().contains("no pull request was opened for [1] a"), "{output}");
+}
+
+#[test]
+fn a_pull_request_that_is_there_is_used() {
+    let sandbox = with_remote();
+    sandbox.script_tool(
+        "gh",
+        "case $2 in
+         list) printf '%s|' \"$@\" > ../gh-args
+            echo '[{\"url\":\"https://host/fork/7\",\"isCrossRepository\":true},' \\
+                 '{\"url\":\"https://host/pr/8\",\"isCrossRepository\":false}]';;
+         *) echo 'already exists' >&2; exit 1;;
+         esac",
+    );
+    let output = sandbox.cx(["push", "--pr", "a"]).ok();
+    assert_eq!(output.stdout(), "[1] a pushed to origin as cx/a\nhttps://host/pr/8\n");
+    assert!(output.stderr().contains("cx/a has a pull request already"), "{output}");
+    let asked = "pr|list|--head|cx/a|--state|open|--json|url,isCrossRepository|";
+    assert_eq!(sandbox.read("../gh-args"), asked);
+    one_more(&sandbox, "cx/a");
+    sandbox.cx(["push", "--pr", "a"]).ok();
+    assert_eq!(there(&sandbox, "cx/a"), sandbox.git(["rev-parse", "cx/a"]));
+    // A gh that cannot tell has the last word when one is opened.
+    std::fs::remove_file(sandbox.root().join("bin/gh")).unwrap();
+    sandbox.script_tool("gh", "test $2 != list || exit 4; cat > /dev/null; echo https://host/pr/9");
+    assert!(sandbox.cx(["push", "--pr", "a"]).ok().stdout().ends_with("pr/9\n"));
+}
+
+#[test]
+fn clean_forgets_what_was_pushed_and_leaves_no_folder() {
+    let sandbox = with_remote();
+    sandbox.written("b", "echo b > b");
+    sandbox.cx(["push", "a", "b"]).ok();
+    let notes = || sandbox.git(["for-each-ref", "--format=%(refname)", "refs/cx/pushed"]);
+    assert_eq!(notes(), "refs/cx/pushed/origin/1-a\nrefs/cx/pushed/origin/2-b");
+    let folder = sandbox.root().join("repo.cx");
+    sandbox.cx(["merge", "a"]).ok();
+    sandbox.cx(["collect"]).ok();
+    sandbox.cx(["clean", "--dry-run"]).ok();
+    assert_eq!(notes().lines().count(), 2);
+    sandbox.cx(["clean"]).ok();
+    assert_eq!(notes(), "refs/cx/pushed/origin/2-b", "b is still there");
+    assert!(folder.join("b").exists());
+    sandbox.cx(["merge", "b"]).ok();
+    sandbox.cx(["clean"]).ok();
+    assert_eq!(notes(), "");
+    assert!(!folder.exists());
+    // It comes again with the next job, and stays where something else is in it.
+    sandbox.written("c", "echo c > c");
+    fs::write(folder.join("mine"), "mine").unwrap();
+    sandbox.cx(["merge"]).ok();
+    sandbox.cx(["collect"]).ok();
+    sandbox.cx(["clean"]).ok();
+    assert!(folder.join("mine").exists() && !folder.join("c").exists());
 }

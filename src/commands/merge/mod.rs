@@ -5,6 +5,7 @@
 //! editor, signatures), `land` them, write that into the ledger, `report`.
 //! Until it lands nothing but objects has changed.
 
+mod along;
 mod bisect;
 mod land;
 mod report;
@@ -30,7 +31,9 @@ use crate::{
     failure::{Exit, Failure},
     git::{
         Place, Repo,
-        merge::{self, Candidate, MergeError, MergePlan, Order, Recovered, Seal, Style, Target},
+        merge::{
+            self, Candidate, MergeError, MergePlan, Order, Recovered, Seal, Style, Target, Wishes,
+        },
     },
     job::{JobId, parse_duration},
     ui,
@@ -65,6 +68,10 @@ pub struct MergeArgs {
     /// A merge commit also where the branch could simply move forward
     #[arg(long, group = "style")]
     no_ff: bool,
+
+    /// Move the branch forward where that will do, also where git is configured otherwise (merge.ff)
+    #[arg(long, group = "style")]
+    ff: bool,
 
     /// Only move the branch forward; hold back what would need a merge
     #[arg(long, group = "style")]
@@ -150,13 +157,15 @@ pub struct MergeArgs {
 }
 
 impl MergeArgs {
-    fn style(&self) -> Style {
-        match (self.squash, self.rebase, self.no_ff, self.ff_only) {
+    /// What the command line says, or git's configuration.
+    fn style(&self, wishes: &Wishes) -> Style {
+        match (self.squash, self.rebase, self.no_ff, self.ff_only, self.ff) {
             (true, ..) => Style::Squash,
             (_, true, ..) => Style::Rebase,
-            (_, _, true, _) => Style::NoFf,
-            (.., true) => Style::FfOnly,
-            _ => Style::Merge,
+            (_, _, true, ..) => Style::NoFf,
+            (_, _, _, true, _) => Style::FfOnly,
+            (.., true) => Style::Merge,
+            _ => wishes.style.unwrap_or_default(),
         }
     }
 
@@ -199,8 +208,12 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
         return Ok(if settled { Exit::Success } else { Exit::Failed });
     }
     let target = Target::find(&repo, args.into.as_deref()).map_err(failure)?;
-    let chosen = select::chosen(&repo, &target, args, jobs)?;
-    let (mut chosen, mut held) = scope::gate(&repo, &target, args.outside, chosen)?;
+    let mut wishes = Wishes::read(place, &target.branch).map_err(failure)?;
+    let style = args.style(&wishes);
+    wishes.style = Some(style);
+    let chosen = select::chosen(&session, &repo, &target, args, style, jobs)?;
+    let (chosen, mut held) = scope::gate(&repo, &target, args.outside, chosen)?;
+    let (mut chosen, mut unsigned) = signed(place, &wishes, chosen)?;
     let candidates: Vec<Candidate> = chosen.iter().map(|one| one.candidate.clone()).collect();
     let check = verify::wanted(&session, args)?;
     if args.resolve {
@@ -208,12 +221,18 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
             .map_err(|failure| Failure { message: unmerged(&failure.message), ..failure })?;
     }
     let order = if args.in_order { Order::AsGiven } else { Order::Most };
-    let plan = merge::plan(&repo, &target.tip, &candidates, args.style(), order).map_err(git)?;
+    let plan = merge::plan(&repo, &target.tip, &candidates, style, order).map_err(git)?;
     // Here is the place for gates: each takes the plan and holds back more.
     let mut verifier = match check {
-        Some(check) if plan.lands_something() => {
-            Some(Verifier::new(&session, &repo, &target, &candidates, args, check)?)
-        }
+        Some(check) if plan.lands_something() => Some(Verifier::new(
+            &session,
+            &repo,
+            &target,
+            &candidates,
+            style,
+            args.verify_each,
+            check,
+        )?),
         _ => None,
     };
     let plan = match &mut verifier {
@@ -223,7 +242,7 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
     let plan = if args.dry_run || !plan.lands_something() {
         plan
     } else {
-        seal(&session, &repo, &target, &plan, &candidates, args)?
+        seal(&session, &repo, &target, &plan, &candidates, &wishes, args)?
     };
     if let Some(verifier) = &mut verifier {
         verifier.confirm(&plan)?;
@@ -237,6 +256,7 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
         .zip(&plan.entries)
         .map(|(one, entry)| report::row(one, &entry.verdict))
         .collect();
+    report::say_along(&chosen, &mut rows);
     if !args.dry_run {
         let events = land::events(&session, &repo, &target, &plan, &chosen, given_up)?;
         if plan.lands_something() {
@@ -245,17 +265,20 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
             land::append(&session, &events)?;
         }
         if plan.lands_something() && !args.no_hooks {
-            land::post_merge(&target, args.style());
+            land::post_merge(&target, style);
         }
     }
     if args.resolve {
         give_away(&session, &repo, &target, &plan, &chosen, args, &mut rows)?;
     }
-    rows.extend(held.iter().map(report::held));
+    rows.extend(held.iter().map(|one| report::held(one, "outside-scope")));
     chosen.append(&mut held);
+    rows.extend(unsigned.iter().map(|one| report::held(one, "unsigned")));
+    chosen.append(&mut unsigned);
     report::report(args, &chosen, &rows, &target, &plan.result, tries)?;
-    let held =
-        rows.iter().any(|row| !matches!(row.result, "merged" | "already-merged" | "no-changes"));
+    let held = rows.iter().any(|row| {
+        !matches!(row.result, "merged" | "merged-along" | "already-merged" | "no-changes")
+    });
     Ok(if held { Exit::Failed } else { Exit::Success })
 }
 
@@ -293,6 +316,24 @@ fn give_away(
     Ok(())
 }
 
+/// Parts those whose last commit is signed, where git asks for that, from those
+/// that are held back.
+fn signed(
+    place: &Place,
+    wishes: &Wishes,
+    chosen: Vec<Chosen>,
+) -> Result<(Vec<Chosen>, Vec<Chosen>), Failure> {
+    if !wishes.verify_signatures {
+        return Ok((chosen, Vec::new()));
+    }
+    let (mut pass, mut held) = (Vec::new(), Vec::new());
+    for one in chosen {
+        let is_signed = merge::is_signed(place, &one.candidate.tip).map_err(git)?;
+        if is_signed { pass.push(one) } else { held.push(one) }
+    }
+    Ok((pass, held))
+}
+
 /// The commits for good.
 fn seal(
     session: &Session,
@@ -300,14 +341,16 @@ fn seal(
     target: &Target,
     plan: &MergePlan,
     candidates: &[Candidate],
+    wishes: &Wishes,
     args: &MergeArgs,
 ) -> Result<MergePlan, Failure> {
     let how = Seal {
-        style: args.style(),
+        style: wishes.style.unwrap_or_default(),
+        wishes,
         target,
         state: session.store.dir(),
         worktree_lock: &session.store.worktree_lock(),
-        hooks: !args.no_hooks,
+        hooks: !args.no_hooks && !wishes.no_verify,
         edit: args.edit,
     };
     merge::seal(repo, plan, candidates, &how).map_err(failure)

@@ -18,7 +18,7 @@ use crate::{
     failure::{Exit, Failure},
     git::{
         Oid, Repo,
-        merge::{self, Candidate, MergePlan, Order, Target, Verdict},
+        merge::{self, Candidate, MergePlan, Order, Style, Target, Verdict},
     },
 };
 
@@ -41,7 +41,9 @@ pub(super) struct Verifier<'a> {
     repo: &'a Repo,
     target: &'a Target,
     candidates: &'a [Candidate],
-    args: &'a MergeArgs,
+    style: Style,
+    /// Every step, not only the result.
+    each: bool,
     checker: Checker<'a>,
     /// Plans of sets that were asked for, by places in the batch.
     plans: HashMap<Vec<usize>, MergePlan>,
@@ -54,11 +56,12 @@ impl<'a> Verifier<'a> {
         repo: &'a Repo,
         target: &'a Target,
         candidates: &'a [Candidate],
-        args: &'a MergeArgs,
+        style: Style,
+        each: bool,
         check: Check,
     ) -> Result<Self, Failure> {
         let checker = Checker::new(session, repo, check)?;
-        Ok(Self { repo, target, candidates, args, checker, plans: HashMap::new() })
+        Ok(Self { repo, target, candidates, style, each, checker, plans: HashMap::new() })
     }
 
     /// Finds out what of `plan` is green, and holds back the rest.
@@ -66,7 +69,7 @@ impl<'a> Verifier<'a> {
         let batch = &plan.landed;
         let all: Vec<usize> = (0..batch.len()).collect();
         self.plans.insert(all, plan.clone());
-        let each = self.args.verify_each;
+        let each = self.each;
         let mut oracle = |places: &[usize]| self.is_green(batch, places);
         let found = if each {
             bisect::each(batch.len(), &mut oracle)?
@@ -152,7 +155,7 @@ impl<'a> Verifier<'a> {
         }
         let some: Vec<Candidate> =
             places.iter().map(|place| self.candidates[batch[*place]].clone()).collect();
-        let style = self.args.style();
+        let style = self.style;
         let plan =
             merge::plan(self.repo, &self.target.tip, &some, style, Order::AsGiven).map_err(git);
         // Git hears the Ctrl-C of a terminal too.

@@ -4,11 +4,14 @@
 //! slow (worktree, queueing) is left to the supervisor. A crash leaves a draft
 //! folder, or a job whose supervisor never came, which is then found lost.
 
+mod base;
 mod group;
 mod plan;
+mod reader;
 mod resolver;
 mod task;
 
+pub(super) use reader::{Asked, ask_reader};
 pub(super) use resolver::{Resolver, Who, check_resolver, resolver};
 
 use std::{
@@ -99,10 +102,12 @@ pub struct SpawnArgs {
     #[arg(long, value_name = "D", value_parser = parse_duration)]
     silence: Option<Duration>,
 
-    /// Start only once JOB has succeeded; may be repeated
+    /// Start only once JOB has succeeded, and with its work; may be repeated
     ///
-    /// This is about time alone: a writer starts from --base all the same, without
-    /// the work of a writer it comes after.
+    /// A writer starts from --base merged with the work of the writers it comes
+    /// after; where that conflicts it does not start, and says so. A reader that
+    /// comes after writers looks at the merge of their work, in a worktree of its
+    /// own without a branch, and not at the checkout.
     #[arg(long, value_name = "JOB", add = crate::commands::completions::any_job())]
     after: Vec<String>,
 
@@ -302,7 +307,7 @@ impl Entered {
             name: self.spec.name.as_str(),
             id: &self.spec.id,
             mode: self.spec.mode,
-            branch: tree.map(|tree| tree.branch.as_str()),
+            branch: tree.and_then(|tree| tree.branch.as_deref()),
             worktree: tree.map(|tree| tree.path.as_str()),
         }
     }

@@ -4,6 +4,7 @@ use std::{fs, io::Read, path::Path, time::Duration};
 
 use super::{
     SpawnArgs,
+    base::{earlier, reader_base, tree_base},
     group::{self, Variant},
     task::Task,
 };
@@ -16,7 +17,7 @@ use crate::{
     },
     failure::Failure,
     git::{
-        Head, Oid, Place, Repo,
+        Oid, Place, Repo,
         scope::{self, Scope},
     },
     job::{BackendKind, JobName, Mode, slug},
@@ -29,7 +30,7 @@ pub(super) struct Plan {
     pub(super) prompt: Vec<u8>,
     /// The name was chosen by the person, and must not be another.
     named: bool,
-    /// Base commit and prefix of a writer.
+    /// Base commit and prefix of a job with a worktree.
     base: Option<(String, String)>,
     pub(super) notes: Vec<String>,
     /// `--allow-overlap`.
@@ -133,22 +134,23 @@ impl Plan {
             })?,
             None => default_name(agent, backend, &task),
         };
+        let mut after = Vec::new();
+        for word in &args.after {
+            after.extend(session.jobs(std::slice::from_ref(word))?.into_iter().next());
+        }
         let base = match mode {
             Mode::Writer => {
-                let base = writer_base(args, session)?;
+                let base = tree_base(args, session, "a writer")?;
                 readable(session, &base, &scope)?;
                 Some(base)
             }
             Mode::Reader => {
                 reader_base(args)?;
-                None
+                // To see their work, it has to look at something else than the checkout.
+                let sees = after.iter().find(|job| job.spec.branch().is_some());
+                sees.map(|_| tree_base(args, session, "a reader after a writer")).transpose()?
             }
         };
-        let after = args
-            .after
-            .iter()
-            .map(|word| Ok(session.jobs(std::slice::from_ref(word))?.first().map(|job| job.job)))
-            .collect::<Result<Vec<_>, Failure>>()?;
         let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
         let timeout = args.timeout.or(agent.and_then(|agent| agent.timeout)).or(config.timeout);
         let silence = args
@@ -165,8 +167,7 @@ impl Plan {
         }
         let utf8 = |path: &Path| path_text(path);
         let notes = settings.notes.clone();
-        let setup =
-            if mode == Mode::Writer { settings.setup(args.require_setup)? } else { Vec::new() };
+        let setup = if base.is_some() { settings.setup(args.require_setup)? } else { Vec::new() };
         let max_jobs = args.max_jobs.map(std::num::NonZeroU64::get);
         let max_jobs = max_jobs.or_else(|| config.max_jobs.map(|n| n.get() as u64));
         Ok(Self {
@@ -187,7 +188,7 @@ impl Plan {
                 tree: None,
                 scope,
                 resolves: None,
-                after: after.into_iter().flatten().collect(),
+                after: after.iter().map(|job| job.job).collect(),
                 timeout_ms: timeout.map(millis),
                 silence_ms: silence.map(millis),
                 grace_ms: millis(config.grace),
@@ -223,6 +224,19 @@ impl Plan {
         choose_backend(args.backend.as_deref(), agent, settings.config.backend)
     }
 
+    /// Makes it a job whose answer has the shape that the file `schema` describes.
+    pub(super) fn answer(
+        &mut self,
+        name: JobName,
+        title: String,
+        schema: &Path,
+    ) -> Result<(), Failure> {
+        self.spec.name = name;
+        self.spec.title = title;
+        self.spec.extra_args.extend(["--output-schema".to_owned(), path_text(schema)?]);
+        Ok(())
+    }
+
     /// Makes it a resolver, which stands at the top of its worktree.
     pub(super) fn resolve(&mut self, name: JobName, title: String, resolves: Resolves) {
         self.spec.name = name;
@@ -245,16 +259,16 @@ impl Plan {
             spec.name = self.free_name(session, head, &|_| Ok(None))?;
             return Ok(spec);
         };
-        let place = session.repository("a writer")?;
+        let place = session.repository("a job with a worktree")?;
         let folder = settings.worktree_folder(place);
         let repo = Repo::open(place);
-        if !self.may_overlap && !spec.scope.is_empty() {
+        if spec.mode == Mode::Writer && !self.may_overlap && !spec.scope.is_empty() {
             self.refuse_overlap(session, &repo)?;
         }
         spec.name = self.free_name(session, head, &|name| occupied(place, settings, name))?;
         spec.tree = Some(Tree {
             path: path_text(&folder.join(spec.name.as_str()))?,
-            branch: format!("cx/{}", spec.name),
+            branch: (spec.mode == Mode::Writer).then(|| format!("cx/{}", spec.name)),
             base: base.clone(),
             prefix: prefix.clone(),
         });
@@ -262,14 +276,17 @@ impl Plan {
     }
 
     /// Refuses a scope in which a live writer may be at work. Those of its own
-    /// group do not count: only one of them is picked.
+    /// group do not count: only one of them is picked. Neither do those that are
+    /// over before it starts.
     fn refuse_overlap(&self, session: &Session, repo: &Repo) -> Result<(), Failure> {
         let Some((base, prefix)) = &self.base else { return Ok(()) };
         let base = Oid::new(base).map_err(|e| Failure::internal(e.to_string()))?;
         let mine = Scope { prefix: Path::new(prefix), specs: &self.spec.scope };
         let state = session.store.state().map_err(store)?;
-        for job in state.jobs.values().filter(|job| job.is_live()) {
-            let Some(tree) = &job.spec.tree else { continue };
+        let earlier = earlier(&state, &self.spec.after);
+        let others = state.jobs.values().filter(|job| job.is_live() && !earlier.contains(&job.job));
+        for job in others {
+            let Some((tree, _)) = job.spec.branch() else { continue };
             let theirs = Scope { prefix: Path::new(&tree.prefix), specs: &job.spec.scope };
             let Some(what) = scope::overlap(repo.place(), &base, mine, theirs).map_err(git)? else {
                 continue;
@@ -428,45 +445,7 @@ fn default_name(agent: Option<&Agent>, backend: BackendKind, task: &Task) -> Job
     slug(&text)
 }
 
-/// The commit that a writer starts from, and its folder below the worktree's top.
-fn writer_base(args: &SpawnArgs, session: &Session) -> Result<(String, String), Failure> {
-    let place = session.repository("a writer")?;
-    let repo = Repo::open(place);
-    let oid = match &args.base {
-        Some(rev) => repo.resolve_commit(rev).map_err(|e| {
-            Failure::usage(e.to_string())
-                .hint("--base takes a branch, a tag or a commit; `git branch -a` lists branches")
-        })?,
-        None => match repo.head().map_err(git)? {
-            Head::Branch { oid, .. } | Head::Detached(oid) => oid,
-            Head::Unborn(name) => {
-                return Err(Failure::usage(format!(
-                    "branch '{name}' has no commits yet, so a writer has nothing to start from"
-                ))
-                .hint("make a first commit: git commit --allow-empty -m start"));
-            }
-        },
-    };
-    Ok((oid.as_str().to_owned(), path_text(&place.prefix)?))
-}
-
-/// Options of writers are not passed over in silence.
-fn reader_base(args: &SpawnArgs) -> Result<(), Failure> {
-    let given = [
-        (args.base.is_some(), "--base"),
-        (!args.scope.is_empty(), "--scope"),
-        (args.require_setup, "--require-setup"),
-    ];
-    match given.iter().find(|(given, _)| *given) {
-        Some((_, option)) => {
-            Err(Failure::usage(format!("{option} is for writers, and this job would be a reader"))
-                .hint("add --write, or choose an agent that writes"))
-        }
-        None => Ok(()),
-    }
-}
-
-fn path_text(path: &Path) -> Result<String, Failure> {
+pub(super) fn path_text(path: &Path) -> Result<String, Failure> {
     path.to_str().map(str::to_owned).ok_or_else(|| {
         Failure::usage(format!(
             "the path {} is not UTF-8, and the ledger cannot hold it",

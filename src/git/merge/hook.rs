@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use super::Cleanup;
 use crate::git::command::on_terminal;
 use crate::git::{Git, GitError, Place};
 
@@ -119,11 +120,36 @@ pub(super) fn edit(place: &Place, file: &Path) -> Result<Result<(), String>, Git
     Ok(if status.success() { Ok(()) } else { Err(format!("{editor} ended with {status}")) })
 }
 
+/// Where git cuts a message that a person has edited.
+pub(super) const SCISSORS: &str = "------------------------ >8 ------------------------";
+
 /// `text` as git keeps a message: no trailing blanks, no empty lines at its
-/// ends, and no comments where a person has edited it.
-pub(super) fn clean(git: Git, text: Vec<u8>, edited: bool) -> Result<String, GitError> {
+/// ends, and no comments where a person has edited it, or what is configured.
+pub(super) fn clean(
+    git: Git,
+    mut text: Vec<u8>,
+    edited: bool,
+    cleanup: Cleanup,
+) -> Result<String, GitError> {
+    if cleanup == Cleanup::Scissors && edited {
+        let mut at = 0;
+        for line in text.split_inclusive(|byte| *byte == b'\n') {
+            // A comment character stands before it.
+            if line.trim_ascii_end().ends_with(SCISSORS.as_bytes()) {
+                break;
+            }
+            at += line.len();
+        }
+        text.truncate(at);
+    }
+    let strips = match cleanup {
+        Cleanup::Verbatim => return Ok(String::from_utf8_lossy(&text).into_owned()),
+        Cleanup::Default => edited,
+        Cleanup::Strip => true,
+        Cleanup::Whitespace | Cleanup::Scissors => false,
+    };
     let git = git.arg("stripspace");
-    let git = if edited { git.arg("--strip-comments") } else { git };
+    let git = if strips { git.arg("--strip-comments") } else { git };
     let output = git.stdin(text).run()?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

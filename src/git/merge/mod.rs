@@ -8,6 +8,7 @@
 
 mod ancestors;
 mod case;
+mod gather;
 mod hook;
 mod land;
 mod matrix;
@@ -18,9 +19,11 @@ mod recover;
 mod resolve;
 mod seal;
 mod tree;
+mod wish;
 
 use std::path::PathBuf;
 
+pub use gather::{Refusal, gather};
 pub use hook::post_merge;
 pub use land::{Landing, Step, Target, check, land};
 pub use matrix::{Clash, Matrix, Pair};
@@ -29,6 +32,7 @@ pub use plan::plan;
 pub use recover::{Recovered, is_pending, recover};
 pub use resolve::{Undecided, conflicts_of, markers_left, stand, undecided_still};
 pub use seal::{Seal, clear, seal};
+pub use wish::{Cleanup, Wishes, is_signed};
 
 use super::{CommitMessage, GitError, Oid};
 
@@ -68,8 +72,21 @@ pub struct Candidate {
     pub key: String,
     /// Its tip.
     pub tip: Oid,
+    /// Where its own work begins, if it began from others' work.
+    pub start: Option<Start>,
     /// The message, where a commit is made for it ([`Style::Rebase`] keeps those that are there).
     pub message: CommitMessage,
+}
+
+/// The commit that a branch was started from, where that holds the work of others.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The commit.
+    pub base: Oid,
+    /// The target holds all of it, by what the caller knows: perhaps in other
+    /// commits, as after a squash. Otherwise git is asked whether it would add
+    /// anything.
+    pub is_in: bool,
 }
 
 /// What would become of every candidate.
@@ -179,6 +196,14 @@ pub enum MergeError {
     /// A name that no branch can have.
     #[error("'{0}' cannot be the name of a branch")]
     BadBranch(String),
+    /// Git is configured to do what cx cannot, or what makes no sense.
+    #[error("{key} of git's configuration is '{value}', which cx merge cannot do")]
+    Configured {
+        /// The key.
+        key: String,
+        /// Its value, or the part of it.
+        value: String,
+    },
     /// Files in the checkout are in the way.
     #[error("local changes would be overwritten in {}: {}", checkout.display(), shown(paths))]
     WouldOverwrite {
@@ -226,6 +251,9 @@ impl MergeError {
             }
             Self::TargetMoved(_) => "merge again".to_owned(),
             Self::Editor(_) => "set GIT_EDITOR or core.editor, or leave out --edit".to_owned(),
+            Self::Configured { key, .. } => {
+                format!("`git config --show-origin {key}` shows where that is; or merge with git")
+            }
             Self::BadBranch(_) | Self::EmptyMessage(_) => return None,
         })
     }

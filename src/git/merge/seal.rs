@@ -26,7 +26,9 @@ use std::path::{Path, PathBuf};
 
 use super::hook::{self, Hooks, Stage};
 use super::plan::{Chain, Commits, Tried};
-use super::{Candidate, Entry, MergeError, MergePlan, Opponent, Style, Target, Verdict};
+use super::{
+    Candidate, Cleanup, Entry, MergeError, MergePlan, Opponent, Style, Target, Verdict, Wishes,
+};
 use crate::git::commit::commit_tree;
 use crate::git::{Git, GitError, Oid, Place, Repo, worktree};
 
@@ -51,6 +53,8 @@ pub struct Seal<'a> {
     pub hooks: bool,
     /// Whether a person edits the message of each merge.
     pub edit: bool,
+    /// What git is configured to do.
+    pub wishes: &'a Wishes,
 }
 
 /// Makes the commits of `plan` for good. `candidates` are those it was made
@@ -66,8 +70,6 @@ pub fn seal(
     how: &Seal<'_>,
 ) -> Result<MergePlan, MergeError> {
     let place = repo.place();
-    let signs = place.git().args(["config", "--type=bool", "commit.gpgSign"]).output()?;
-    let signs = signs.text() == "true";
     let beside = match &how.target.checkout {
         Some(checkout) => Place::discover(checkout)?.unwrap_or_else(|| place.clone()),
         None => place.clone(),
@@ -82,14 +84,18 @@ pub fn seal(
     let hooks = Hooks::find(&beside, wanted)?;
     let messages = plan.entries.iter().zip(candidates).all(|(entry, c)| entry.key == c.key);
     debug_assert!(messages, "the candidates are those of the plan");
-    if hooks.is_empty() && !how.edit && !signs {
+    let is_clean = match how.wishes.cleanup {
+        Cleanup::Verbatim => true,
+        Cleanup::Strip => false,
+        _ => candidates.iter().all(|candidate| is_tidy(&candidate.message.to_string())),
+    };
+    if hooks.is_empty() && !how.edit && !how.wishes.sign && is_clean {
         return Ok(plan.clone());
     }
     let sealer = Sealer {
         how,
         repo,
         hooks: &hooks,
-        signs,
         beside: &beside,
         scratch: OnceCell::new(),
         problem: RefCell::new(None),
@@ -99,6 +105,12 @@ pub fn seal(
     let made = made.map_err(|error| sealer.problem.take().unwrap_or(error))?;
     cleared?;
     Ok(made)
+}
+
+/// Whether git would leave the blanks of a message as they are.
+fn is_tidy(message: &str) -> bool {
+    !message.contains("\n\n\n")
+        && message.lines().all(|line| !line.ends_with(|c: char| c.is_ascii_whitespace()))
 }
 
 /// Takes away the scratch worktree that a killed [`seal`] left. Does nothing
@@ -140,7 +152,6 @@ struct Sealer<'a> {
     how: &'a Seal<'a>,
     repo: &'a Repo,
     hooks: &'a Hooks,
-    signs: bool,
     /// The person's checkout, or the repository.
     beside: &'a Place,
     scratch: OnceCell<Scratch>,
@@ -268,12 +279,13 @@ impl Sealer<'_> {
     }
 
     fn edit(&self, file: &Path) -> Result<(), GitError> {
+        let cut = if self.how.wishes.cleanup == Cleanup::Scissors { hook::SCISSORS } else { "" };
         let help = "Please enter a commit message to explain why this merge is necessary.\n\
                     \n\
                     Lines starting with the comment character will be ignored, and an empty\n\
                     message gives up the whole merge.\n";
         let git = self.repo.place().git().args(["stripspace", "--comment-lines"]);
-        let help = git.stdin(help).run()?.stdout;
+        let help = git.stdin(format!("{cut}\n{help}").trim_start()).run()?.stdout;
         let mut text = fs::read(file).map_err(GitError::io("read", file))?;
         text.push(b'\n');
         text.extend_from_slice(&help);
@@ -283,7 +295,7 @@ impl Sealer<'_> {
 
     fn message(&self, file: &Path) -> Result<String, GitError> {
         let text = fs::read(file).map_err(GitError::io("read", file))?;
-        hook::clean(self.repo.place().git(), text, self.how.edit)
+        hook::clean(self.repo.place().git(), text, self.how.edit, self.how.wishes.cleanup)
     }
 }
 
@@ -302,17 +314,19 @@ impl Commits for Sealer<'_> {
         } else if self.how.edit {
             (tree.clone(), self.edited_alone(candidate)?)
         } else {
-            (tree.clone(), candidate.message.to_string())
+            let text = candidate.message.to_string();
+            let git = self.repo.place().git();
+            (tree.clone(), hook::clean(git, text.into_bytes(), false, self.how.wishes.cleanup)?)
         };
         if message.trim().is_empty() {
             return Err(self.give_up(MergeError::EmptyMessage(candidate.key.clone())));
         }
         let git = self.repo.place().git();
-        let commit = commit_tree(git, &tree, parents, &message, self.signs)?;
+        let commit = commit_tree(git, &tree, parents, &message, self.how.wishes.sign)?;
         Ok(Verdict::Landed { commit })
     }
 
     fn again(&self, git: Git, tree: &Oid, parent: &Oid, message: &str) -> Result<Oid, GitError> {
-        commit_tree(git, tree, &[parent], message, self.signs)
+        commit_tree(git, tree, &[parent], message, self.how.wishes.sign)
     }
 }

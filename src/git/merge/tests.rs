@@ -26,7 +26,7 @@ fn candidate(name: &str, tip: Oid) -> Candidate {
     let trailers = vec![("Cx-Job".to_owned(), name.to_owned())];
     let subject = format!("Merge {name}");
     let message = CommitMessage { subject, trailers, ..CommitMessage::default() };
-    Candidate { key: name.to_owned(), tip, message }
+    Candidate { key: name.to_owned(), tip, start: None, message }
 }
 
 fn planned(fixture: &Fixture, candidates: &[Candidate], style: Style) -> MergePlan {
@@ -45,7 +45,8 @@ fn sealed(
     let (state, lock) = (fixture.beside("state"), fixture.lock());
     fs::create_dir_all(&state).unwrap();
     let (target, state, worktree_lock) = (&target, state.as_path(), lock.as_path());
-    let how = Seal { style, target, state, worktree_lock, hooks: true, edit };
+    let wishes = &Wishes::read(&fixture.place(), "main").unwrap();
+    let how = Seal { style, target, state, worktree_lock, hooks: true, edit, wishes };
     let sealed = seal(&fixture.repo(), plan, candidates, &how);
     assert!(!state.join("merge-hooks").exists());
     assert_eq!(fixture.git(&["worktree", "list"]).matches("merge-hooks").count(), 0);
