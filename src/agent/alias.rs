@@ -151,7 +151,7 @@ impl Alias {
     }
 
     /// The ten that are part of cx.
-    pub(super) fn stock() -> impl Iterator<Item = Self> {
+    pub fn stock() -> impl Iterator<Item = Self> {
         STOCK_ALIASES.into_iter().map(|(name, agent, autonomy, writes)| {
             let mut overrides = Map::new();
             if let Some(level) = autonomy {

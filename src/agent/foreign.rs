@@ -107,6 +107,9 @@ impl File {
     }
 }
 
+/// Makes a source of a file.
+type Place = fn(PathBuf) -> Source;
+
 /// Reads one file of another tool.
 type Parse = fn(&str, &[u8], Source) -> Result<Agent, AgentError>;
 
@@ -121,7 +124,7 @@ fn family(
     places: &Places,
     folder: &str,
     ending: &str,
-    source: fn(PathBuf) -> Source,
+    source: Place,
     parse: Parse,
 ) -> Result<Vec<Entry>, AgentError> {
     let mut all: Vec<Entry> = Vec::new();
@@ -132,18 +135,7 @@ fn family(
         let mut paths = Vec::new();
         walk(&root.join(folder), &[ending], DEPTH, &mut paths)?;
         for path in paths {
-            let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
-            if stem.eq_ignore_ascii_case("readme") {
-                continue;
-            }
-            let place = source(path.clone());
-            let agent = match fs::read(&path) {
-                Ok(bytes) => parse(stem, &bytes, place.clone()),
-                Err(error) => Err(AgentError::Unreadable { path: path.clone(), error }),
-            };
-            let name = agent.as_ref().map_or(stem, |agent| agent.name.as_str()).to_owned();
-            let qualified = format!("{}/{name}", place.kind());
-            let mut entry = Entry::new(name, qualified, place, agent);
+            let Some(mut entry) = other_entry(&path, source, parse) else { continue };
             let nearer = all.get(..before).unwrap_or_default();
             entry.hidden_by = nearer
                 .iter()
@@ -151,6 +143,69 @@ fn family(
                 .map(|other| other.source.clone());
             all.push(entry);
         }
+    }
+    Ok(all)
+}
+
+/// One file of Claude Code or Codex; a README is none.
+fn other_entry(path: &Path, source: Place, parse: Parse) -> Option<Entry> {
+    let stem = path.file_stem()?.to_str()?;
+    if stem.eq_ignore_ascii_case("readme") {
+        return None;
+    }
+    let place = source(path.to_owned());
+    let agent = match fs::read(path) {
+        Ok(bytes) => parse(stem, &bytes, place.clone()),
+        Err(error) => Err(AgentError::Unreadable { path: path.to_owned(), error }),
+    };
+    let name = agent.as_ref().map_or(stem, |agent| agent.name.as_str()).to_owned();
+    let qualified = format!("{}/{name}", place.kind());
+    Some(Entry::new(name, qualified, place, agent))
+}
+
+/// Reads one file by its ending: of a bundle, of Codex, or Markdown, which is Claude
+/// Code's where it lies below `.claude/`, else cx's own.
+///
+/// # Errors
+/// Those of [`AgentError`].
+pub fn read_file(path: &Path) -> Result<Agent, AgentError> {
+    let bytes =
+        fs::read(path).map_err(|error| AgentError::Unreadable { path: path.to_owned(), error })?;
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let at = path.to_owned();
+    match path.extension().and_then(|ending| ending.to_str()).unwrap_or_default() {
+        "yaml" | "yml" => {
+            let id = stem.strip_suffix(".codex").unwrap_or(stem);
+            format::bundle::parse(id, id, &bytes, Source::Bundle(at))
+        }
+        "toml" => format::codex::parse(stem, &bytes, Source::Codex(at)),
+        _ if path.components().any(|part| part.as_os_str() == ".claude") => {
+            format::claude::parse(stem, &bytes, Source::Claude(at))
+        }
+        _ => format::markdown::parse(stem, &bytes, Source::User(at)),
+    }
+}
+
+/// Reads a folder of another tool's agents, whichever tool that is: everything in it
+/// that has the shape of one.
+///
+/// # Errors
+/// [`AgentError::Unreadable`], [`AgentError::NoBundle`] where there is none.
+pub fn read_folder(root: &Path) -> Result<Vec<Entry>, AgentError> {
+    let mut all = Bundle::at(root.to_owned())?.map(|bundle| bundle.entries()).unwrap_or_default();
+    if all.is_empty() {
+        let shapes: [(&str, Place, Parse); 2] = [
+            ("md", Source::Claude, format::claude::parse),
+            ("toml", Source::Codex, format::codex::parse),
+        ];
+        for (ending, source, parse) in shapes {
+            let mut paths = Vec::new();
+            walk(root, &[ending], DEPTH, &mut paths)?;
+            all.extend(paths.iter().filter_map(|path| other_entry(path, source, parse)));
+        }
+    }
+    if all.is_empty() {
+        return Err(AgentError::NoBundle { from: "the folder", path: root.to_owned() });
     }
     Ok(all)
 }

@@ -162,7 +162,7 @@ fn names_in(folder: &Path) -> Result<Vec<String>, AgentError> {
 
 /// Whether `name` can be an agent's. It becomes part of a path, so `/` and a
 /// leading `.` are out.
-pub(super) fn is_name(name: &str) -> bool {
+pub fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
 }

@@ -30,6 +30,9 @@ pub struct Resolved {
     pub agent: Agent,
     /// How many jobs of this pool may run at once.
     pub limit: Option<NonZeroU64>,
+    /// What the definition itself would have run on this machine, as key and JSON: a
+    /// file of a repository may be asked for trust.
+    pub wants: Vec<(String, String)>,
     /// What the limit counts: the alias, or the agent's qualified name.
     pub pool: String,
 }
@@ -40,12 +43,15 @@ pub struct Resolved {
 /// Those of [`AgentError`].
 pub fn resolve(name: &str, lookup: &Lookup) -> Result<Resolved, AgentError> {
     if let Some(alias) = alias(name, lookup)? {
-        let agent = alias.lay_over(target(&alias, lookup)?)?;
-        let name = alias.name;
-        return Ok(Resolved { alias: Some(name.clone()), limit: agent.limit, pool: name, agent });
+        let agent = target(&alias, lookup)?;
+        let wants = agent.wants();
+        let agent = alias.lay_over(agent)?;
+        let pool = alias.name;
+        return Ok(Resolved { alias: Some(pool.clone()), limit: agent.limit, wants, pool, agent });
     }
     let agent = find(name, &lookup.places)?;
-    Ok(Resolved { alias: None, limit: agent.limit, pool: agent.qualified.clone(), agent })
+    let (wants, pool) = (agent.wants(), agent.qualified.clone());
+    Ok(Resolved { alias: None, limit: agent.limit, wants, pool, agent })
 }
 
 /// The alias that `name` is, if it is one. Reads no agent.
@@ -66,6 +72,14 @@ pub fn alias(name: &str, lookup: &Lookup) -> Result<Option<Alias>, AgentError> {
     }
     let bundle = Bundle::find(&lookup.places)?;
     Ok(bundle.is_some_and(|bundle| bundle.has(&stock.agent)).then_some(stock))
+}
+
+/// What an alias makes of its agent.
+///
+/// # Errors
+/// Those of [`resolve`].
+pub fn laid_over(alias: &Alias, lookup: &Lookup) -> Result<Agent, AgentError> {
+    alias.lay_over(target(alias, lookup)?)
 }
 
 /// The agent of an alias.

@@ -26,6 +26,7 @@ pub mod plan;
 pub mod prompt;
 pub mod push;
 pub mod resolve;
+mod roles;
 pub mod route;
 pub mod run;
 pub mod segment;

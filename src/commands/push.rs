@@ -143,7 +143,6 @@ fn existing(place: &Place, gh: &Path, branch: &str) -> Option<String> {
         args: args.iter().chain(&fields).map(OsString::from).collect(),
         dir: place.folder().to_owned(),
         env_remove: git::SCRUBBED,
-        input: None,
         limit: Duration::from_mins(1),
     };
     let answer = question.ask().ok()??;

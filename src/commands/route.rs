@@ -232,7 +232,6 @@ pub(super) fn reason(one: &Match) -> String {
     format!("{kind} '{}'{priority}{at}: {matched} (+{})", one.trigger, one.score)
 }
 
-#[expect(dead_code, reason = "for cx run, which comes next")]
 /// The plan of `cx run --route` and `--route-files`: the text for each agent that
 /// it calls for, and `Review FILE` for each file and each agent that it calls for.
 ///

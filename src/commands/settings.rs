@@ -120,19 +120,6 @@ impl Settings {
     pub(super) fn worktree_folder(&self, place: &Place) -> PathBuf {
         self.config.worktree.folder(&main_folder(place))
     }
-
-    /// A repository's own agent that would run scripts has to be trusted.
-    pub(super) fn require_trusted_agent(session: &Session, name: &str) -> Result<(), Failure> {
-        let place = session.repository("an agent of the repository")?;
-        let claim = super::trust::agent_claim(&place.common_dir, name)?;
-        if Trust::open(&session.roots.state_home).is_trusted(&claim) {
-            return Ok(());
-        }
-        Err(Failure::usage(format!(
-            "agent '{name}' of this repository runs shell scripts, and is not trusted"
-        ))
-        .hint("`cx trust` shows what the repository would run"))
-    }
 }
 
 /// Reads the configuration files.

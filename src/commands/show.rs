@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     failure::{Exit, Failure},
+    ledger::Phase,
     ui::{self, Align, Table},
 };
 
@@ -27,7 +28,10 @@ pub struct ShowArgs {
 pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     let session = Session::open()?;
     let job = session.job(&args.job)?;
-    let view = JobView::new(&job, &session.store);
+    let mut view = JobView::new(&job, &session.store);
+    if job.phase == Phase::Queued {
+        view = view.queued(&job, &session.state()?.waits());
+    }
     let mut out = ui::out();
     if args.json {
         out.json(&view)?;

@@ -9,12 +9,13 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 use serde_ignored::Path as Ignored;
+use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
-use super::ConfigError;
 use super::keys::keys_of;
 use super::planner::PlannerLayers;
 use super::value::{Command, Limit, Origin, Span};
+use super::{ConfigError, aliases};
 use crate::job::BackendKind;
 
 /// What one file says; nothing where it says nothing. The fields are the keys.
@@ -31,6 +32,7 @@ pub(super) struct Layer {
     pub(super) codex: ProgramLayer,
     pub(super) claude: ProgramLayer,
     pub(super) merge: MergeLayer,
+    pub(super) alias: Option<serde_json::Map<String, Value>>,
     pub(super) planner: Option<PlannerLayers>,
 }
 
@@ -170,6 +172,13 @@ pub(super) fn parse(text: &str, origin: Origin, base: Base) -> Result<File, Conf
         }
         *program = located(program, base);
     }
+    for (name, value) in layer.alias.iter().flatten() {
+        let agent = value.get("agent").unwrap_or(value);
+        if agent.as_str().is_none_or(str::is_empty) {
+            let problem = format!("'alias.{name}' has to name its 'agent'");
+            return Err(invalid(line_of(&["alias", name]), problem));
+        }
+    }
     let models = [
         ("model", &layer.model),
         ("codex.model", &layer.codex.model),
@@ -217,10 +226,15 @@ impl Layer {
         }));
         let setup = self.worktree.setup.as_ref().map(command);
         commands.push(("worktree.setup".to_owned(), setup));
-        commands
+        let mut commands: Vec<(String, String)> = commands
             .into_iter()
             .filter_map(|(key, value)| Some((key, visible(&value?.to_string()))))
-            .collect()
+            .collect();
+        for (name, value) in self.alias.iter().flatten() {
+            aliases::commands(&format!("alias.{name}"), "", value, &mut commands);
+        }
+        commands.sort();
+        commands
     }
 
     /// Forgets what [`Layer::commands`] names.
@@ -235,12 +249,15 @@ impl Layer {
             planners.retain(|_, planner| planner.command.is_none());
         }
         self.worktree.setup = None;
+        for value in self.alias.iter_mut().flatten().map(|(_, value)| value) {
+            aliases::withhold("", value);
+        }
     }
 }
 
 /// JSON with every character escaped that a terminal obeys or does not show: what
 /// a person is asked to trust must not look like something else.
-fn visible(json: &str) -> String {
+pub fn visible(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for c in json.chars() {
         let hidden = c.is_control()

@@ -14,6 +14,7 @@
 //! Only `trust` writes, one small file at a time, each by a rename: a crash
 //! leaves the old state or the new one.
 
+mod aliases;
 mod file;
 mod keys;
 mod overrides;
@@ -22,7 +23,7 @@ mod roots;
 mod trust;
 mod value;
 
-pub use file::Warning;
+pub use file::{Warning, visible};
 pub use overrides::Overrides;
 pub use planner::Planner;
 pub use roots::{Roots, RootsError};
@@ -83,6 +84,19 @@ pub struct Config {
     pub merge: Merge,
     /// Whom `cx plan` can ask, by name.
     pub planners: BTreeMap<String, Planner>,
+    /// Second names for agents, the nearest file's first.
+    pub aliases: Vec<Alias>,
+}
+
+/// A second name for an agent, as a file has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alias {
+    /// The name.
+    pub name: String,
+    /// The agent's name, or an object with `agent` and what is laid over it.
+    pub value: serde_json::Value,
+    /// The file.
+    pub origin: Origin,
 }
 
 /// What `cx merge` asks before it lands anything.
@@ -190,6 +204,16 @@ impl Config {
                 verify_timeout: first(files, |layer| layer.merge.verify_timeout)
                     .and_then(Limit::duration),
             },
+            aliases: files
+                .iter()
+                .flat_map(|file| {
+                    file.layer.alias.iter().flatten().map(|(name, value)| Alias {
+                        name: name.clone(),
+                        value: value.clone(),
+                        origin: file.origin.clone(),
+                    })
+                })
+                .collect(),
             model: overrides.model.clone().or_else(|| first(files, |layer| layer.model.clone())),
             // The nearest file that has a name says all of it.
             planners: files.iter().rev().flat_map(planners).collect(),

@@ -75,6 +75,7 @@ fn without_files_there_are_the_defaults() {
             claude: program(),
             merge: Merge { verify: None, verify_timeout: None },
             planners: BTreeMap::new(),
+            aliases: Vec::new(),
         }
     );
     assert_eq!(loaded.warnings, []);

@@ -8,6 +8,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Hooks;
 use super::run::{RunEnded, RunRevised, RunRunning, RunStarted, RunStopping, TaskSkipped};
 use crate::job::{BackendKind, JobId, JobName, Mode, Outcome, ProcessRef, Usage, WorkerExit};
 
@@ -37,7 +38,7 @@ pub enum Event {
     Started(Started),
     /// It waits for the jobs it comes `--after`.
     Waiting(Waiting),
-    /// It waits for its turn under `--max-jobs`.
+    /// It waits for its turn, under `--max-jobs` or in a pool.
     Queued,
     /// Its turn has come; it counts against the limit from here on.
     Admitted,
@@ -101,6 +102,12 @@ pub struct Spawned {
     /// The role, if one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+    /// The alias by which the role was asked for; `agent` is its agent then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+    /// What runs around the worker; trusted by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Hooks>,
     /// The model, if one was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
@@ -143,6 +150,9 @@ pub struct Spawned {
     /// The most jobs of this repository that may run at once, itself included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_jobs: Option<u64>,
+    /// Pools in which it waits for its turn, besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pools: Vec<Pool>,
     /// The setup command that runs in a fresh worktree; trusted by then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub setup: Vec<String>,
@@ -158,6 +168,16 @@ pub struct Spawned {
     pub env_exclude: Vec<String>,
     /// The task's first line, cut to 120 characters, for listings.
     pub title: String,
+}
+
+/// Jobs of which only so many run at once in one repository, over all shells and
+/// plans: those of one alias or agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// Whose.
+    pub name: String,
+    /// The most that may run at once when this job starts, itself included.
+    pub max: u64,
 }
 
 impl Spawned {

@@ -98,8 +98,8 @@ pub struct Job {
 impl Job {
     fn new(job: JobId, at: Timestamp, spec: Spawned) -> Self {
         // A job that has to queue says so itself; all others may run at once.
-        let admitted = spec.max_jobs.is_none() && spec.after.is_empty();
-        let phase = if spec.max_jobs.is_some() { Phase::Queued } else { Phase::Starting };
+        let admitted = !spec.is_limited() && spec.after.is_empty();
+        let phase = if spec.is_limited() { Phase::Queued } else { Phase::Starting };
         let phase = if spec.after.is_empty() { phase } else { Phase::Waiting };
         Self {
             job,

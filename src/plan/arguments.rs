@@ -26,8 +26,6 @@ pub struct Argument {
     pub min: Option<NonZeroU32>,
     /// The most words.
     pub max: Option<NonZeroU32>,
-    /// Its line in the file.
-    pub line: u64,
 }
 
 /// A word that an argument may have, and what it stands for.
@@ -96,7 +94,8 @@ impl Plan {
         let mut problems = Vec::new();
         self.vars.extend(given.iter().map(|(name, value)| (name.clone(), value.clone())));
         for argument in &self.args {
-            let problem = |kind| Problem { line: argument.line, kind };
+            // It is mended on the command line, not in the file.
+            let problem = |kind| Problem { line: 0, kind };
             let value = self.vars.get(&argument.name).or(argument.default.as_ref());
             let Some(value) = value.filter(|value| !value.trim().is_empty()) else {
                 problems.push(problem(Kind::MissingArgument(

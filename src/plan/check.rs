@@ -37,6 +37,10 @@ pub fn check(
     for at in 0..plan.tasks.len() {
         checker.task(at, &needs);
     }
+    if let [first, more @ ..] = checker.without_goal.as_slice() {
+        let (task, more) = (&plan.tasks[*first], more.len());
+        checker.problem(task, Kind::NoGoal(task.id.clone(), more));
+    }
     let mut problems = checker.problems;
     if plan.tasks.is_empty() {
         problems.push(Problem { line: 0, kind: Kind::Empty });
@@ -52,6 +56,8 @@ struct Checker<'a> {
     plan: &'a Plan,
     by_id: HashMap<&'a str, usize>,
     problems: Vec<Problem>,
+    /// Tasks that ask for a goal that nobody gave.
+    without_goal: Vec<usize>,
 }
 
 impl<'a> Checker<'a> {
@@ -60,7 +66,7 @@ impl<'a> Checker<'a> {
         for (at, task) in plan.tasks.iter().enumerate() {
             by_id.entry(task.id.as_str()).or_insert(at);
         }
-        Self { plan, by_id, problems: Vec::new() }
+        Self { plan, by_id, problems: Vec::new(), without_goal: Vec::new() }
     }
 
     fn problem(&mut self, task: &Task, kind: Kind) {
@@ -215,6 +221,7 @@ impl<'a> Checker<'a> {
                 || before.get_or_insert_with(|| self.before(at, needs)).contains(id)
         };
         let mut problems = Vec::new();
+        let mut asks_goal = false;
         for (name, _) in Template::parse(&task.prompt).names() {
             let known = match (name, name.strip_prefix("results.")) {
                 (_, Some(id)) => is_before(id),
@@ -223,7 +230,9 @@ impl<'a> Checker<'a> {
                 _ => WORKER_NAMES.contains(&name) || self.plan.vars.contains_key(name),
             };
             let kind = Kind::Unset(task.id.clone(), name.to_owned());
-            if !known && !problems.contains(&kind) {
+            if !known && name == "goal" {
+                asks_goal = true;
+            } else if !known && !problems.contains(&kind) {
                 problems.push(kind);
             }
         }
@@ -239,6 +248,9 @@ impl<'a> Checker<'a> {
         for id in task.answers.iter().filter(|id| !is_before(id)) {
             let what = format!("is to see the answer of '{id}', which it does not need");
             problems.push(Kind::Task(task.id.clone(), what));
+        }
+        if asks_goal {
+            self.without_goal.push(at);
         }
         for kind in problems {
             self.problem(task, kind);

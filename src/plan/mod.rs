@@ -44,6 +44,8 @@ use crate::job::{BackendKind, Mode};
 pub struct Plan {
     /// What the run is called after: the plan's own name, or its file's.
     pub name: String,
+    /// How it was written: `task-map`, `pipeline`, `workers`, `phases` or `own`.
+    pub form: String,
     /// What it is for, in a line or more.
     pub description: String,
     /// What whoever runs it is asked for.

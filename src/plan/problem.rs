@@ -29,6 +29,8 @@ pub enum Kind {
     UnknownAgent(String, String),
     /// The task is told nothing.
     NoPrompt(String),
+    /// The task asks for the goal, as so many others do, and there is none.
+    NoGoal(String, usize),
     /// `{{name}}` in the task has no value.
     Unset(String, String),
     /// What the task says about itself cannot be: the end of a sentence.
@@ -51,6 +53,7 @@ impl Kind {
             Self::Cycle(_) => "cycle_detected".to_owned(),
             Self::UnknownAgent(agent, _) => format!("unknown_agent:{agent}"),
             Self::NoPrompt(id) => format!("empty_prompt:{id}"),
+            Self::NoGoal(..) => "unset:goal".to_owned(),
             Self::Unset(_, name) => format!("unset:{name}"),
             Self::Task(id, _) => format!("bad_task:{id}"),
             Self::MissingArgument(name, _) => format!("missing_argument:{name}"),
@@ -63,10 +66,7 @@ impl Kind {
         match self {
             Self::Empty => Some("docs/plans.md shows each form with an example".to_owned()),
             Self::UnknownNeed(.., Some(near)) => Some(format!("did you mean '{near}'?")),
-            Self::UnknownAgent(..) => Some("`cx agents list` shows all".to_owned()),
-            Self::Unset(_, name) if name == "goal" => {
-                Some("say it: cx run -f FILE \"GOAL\"".to_owned())
-            }
+            Self::NoGoal(..) => Some("say it: cx run -f FILE \"GOAL\"".to_owned()),
             Self::Unset(_, name) if name.starts_with("results.") => {
                 Some("a task sees the answers of what it needs".to_owned())
             }
@@ -105,8 +105,9 @@ impl fmt::Display for Kind {
             }
             Self::UnknownAgent(_, why) => f.write_str(why),
             Self::NoPrompt(id) => write!(f, "'{id}' is told nothing: it has no prompt"),
-            Self::Unset(task, name) if name == "goal" => {
-                write!(f, "'{task}' needs the goal, and none was given")
+            Self::NoGoal(task, 0) => write!(f, "'{task}' asks for the goal, and none was given"),
+            Self::NoGoal(task, more) => {
+                write!(f, "'{task}' and {more} more ask for the goal, and none was given")
             }
             Self::Unset(task, name) => {
                 write!(f, "'{{{{{name}}}}}' in '{task}' has no value")

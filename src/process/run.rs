@@ -3,7 +3,7 @@
 
 use std::{
     ffi::OsString,
-    io::{self, Seek, Write},
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -19,8 +19,6 @@ pub struct Question<'a> {
     pub dir: PathBuf,
     /// Taken out of the environment.
     pub env_remove: &'a [&'a str],
-    /// What it reads on stdin, all at hand; nothing where there is none.
-    pub input: Option<&'a [u8]>,
     /// When to give up and kill it.
     pub limit: Duration,
 }
@@ -37,7 +35,7 @@ pub struct Answer {
 }
 
 impl Question<'_> {
-    /// Runs it to its end. `None` when the limit passed first; the
+    /// Runs it with nothing on stdin. `None` when the limit passed first; the
     /// program has been killed then.
     pub fn ask(&self) -> io::Result<Option<Answer>> {
         // Files, not pipes: what it leaves running cannot hold us up.
@@ -45,17 +43,9 @@ impl Question<'_> {
         let mut expression = duct::cmd(self.program, &self.args)
             .dir(&self.dir)
             .unchecked()
+            .stdin_null()
             .stdout_file(stdout.reopen()?)
             .stderr_file(stderr.reopen()?);
-        expression = match self.input {
-            None => expression.stdin_null(),
-            Some(bytes) => {
-                let mut file = tempfile::tempfile()?;
-                file.write_all(bytes)?;
-                file.rewind()?;
-                expression.stdin_file(file)
-            }
-        };
         for name in self.env_remove {
             expression = expression.env_remove(name);
         }

@@ -104,6 +104,11 @@ impl Supervisor {
         let finisher =
             Finisher { store: &self.store, id: self.id, spec: &self.spec, files: &self.files };
         finisher.refuse_unresolved(&mut verdict, &self.undecided);
+        if ended.started {
+            self.hooks_after(&verdict.outcome)?;
+        }
+        let finisher =
+            Finisher { store: &self.store, id: self.id, spec: &self.spec, files: &self.files };
         finisher.finish(ended, verdict)
     }
 

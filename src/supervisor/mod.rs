@@ -25,6 +25,7 @@
 
 mod base;
 mod finish;
+mod hooks;
 mod litter;
 mod prepare;
 mod queue;
@@ -238,8 +239,11 @@ impl Supervisor {
         if let Err(stop) = self.prepare()? {
             return Ok(finish::Ended::stopped(stop));
         }
-        // Preparing a worktree may have taken a while.
-        if self.spec.tree.is_some()
+        if let Err(stop) = self.hooks_before()? {
+            return Ok(finish::Ended::stopped(stop));
+        }
+        // Preparing a worktree and hooks may have taken a while.
+        if (self.spec.tree.is_some() || self.spec.hooks.is_some())
             && let Some(stop) = self.check_killed()?
         {
             return Ok(finish::Ended::stopped(stop));

@@ -135,7 +135,8 @@ impl Supervisor {
         let tree = self.spec.tree.as_ref().map(|tree| Path::new(&tree.path));
         let roots: Vec<&Path> = tree.into_iter().chain([Path::new(checkout)]).collect();
         let mut places = confine::writable_places(&self.files.tmp(), &roots);
-        if let Some(tree) = tree {
+        // A reader's place is to be looked at.
+        if let (Some(tree), Mode::Writer) = (tree, self.spec.mode) {
             places.push(tree.to_owned());
             places.extend(backend::more_folders(self.spec.backend, &self.spec.extra_args));
         }
@@ -144,12 +145,7 @@ impl Supervisor {
 
     /// `places`, and those where the worker's program itself has to write.
     fn with_own_places(&self, mut places: Vec<PathBuf>) -> Vec<PathBuf> {
-        let own = backend::own_places(self.spec.backend, |name| std::env::var_os(name));
-        if let Some(folder) = own.first() {
-            // Confined, it could not make it itself, and would keep no session.
-            let _ = fs::create_dir_all(folder);
-        }
-        places.extend(own);
+        places.extend(backend::own_places(self.spec.backend, |name| std::env::var_os(name)));
         places
     }
 

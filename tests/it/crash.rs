@@ -43,6 +43,9 @@ const NEEDS: [&str; 2] = ["gathered", "based"];
 /// Points in a supervisor that waits for its turn.
 const QUEUE: [&str; 3] = ["waiting", "queued", "admitted"];
 
+/// The same in a pool; tried in `spawn/pools.rs`.
+const POOL: [&str; 1] = ["turn-got"];
+
 /// Points in a recovery; the first is in the command that finds the job lost.
 const RECOVERY: [&str; 8] = [
     "lost",
@@ -90,6 +93,7 @@ fn every_crash_point_is_in_a_table() {
             &RESOLVER,
             &NEEDS,
             &QUEUE,
+            &POOL,
             &RECOVERY,
             &UNDO,
             &VERIFY,

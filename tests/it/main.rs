@@ -30,6 +30,7 @@ mod look;
 mod manual;
 mod merge;
 mod parallel;
+mod planner;
 mod push;
 mod races;
 mod readers;

@@ -7,6 +7,7 @@ pub(super) mod bundle;
 pub(super) mod claude;
 pub(super) mod codex;
 pub(super) mod markdown;
+pub(super) mod write;
 
 use super::Agent;
 use crate::job::Mode;

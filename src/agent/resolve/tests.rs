@@ -259,7 +259,10 @@ fn a_bundle_that_is_named_has_to_be_there() {
     let (home, nowhere) = (ground.at("home"), ground.at("nowhere"));
     let catalog = Catalog::load(&places(&home, &home, &home, Some(&nowhere)));
     let error = catalog.expect_err("nothing there").to_string();
-    assert_eq!(error, format!("--agents-dir is {}, and there are no agents", nowhere.display()));
+    assert_eq!(
+        error,
+        format!("--agents-dir is {}, and there are no agents in it", nowhere.display())
+    );
 
     // The usual places may be empty, or hold only what is Codex's.
     let codex = "name = \"x\"\ndescription = \"d\"\ndeveloper_instructions = \"x\"\n";

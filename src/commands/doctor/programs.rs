@@ -166,7 +166,6 @@ pub(super) fn ask(session: &Session, program: &Path, args: &[OsString]) -> Resul
         args: args.to_vec(),
         dir: session.cwd.clone(),
         env_remove: SCRUBBED,
-        input: None,
         limit: PATIENCE,
     };
     match question.ask() {

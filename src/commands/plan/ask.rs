@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     fs,
-    io::Write,
+    io::{self, Write},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     time::Duration,
@@ -19,10 +19,10 @@ use crate::{
     },
     config::{Command, Limit, Planner},
     failure::{Exit, Failure},
-    job::{BackendKind, Mode},
+    job::{BackendKind, Mode, WorkerExit},
     ledger::Event,
     plan::propose::Request,
-    process::run::Question,
+    process::leash::{Ended, Interrupts, Leashed},
     ui,
 };
 
@@ -83,7 +83,7 @@ impl Who {
         let answer = |request: &Request<'_>| match planner {
             Planner::Command { command, timeout } => {
                 let words = words(&command.value, session, settings)?;
-                run(name, &words, patience(*timeout), session, request)
+                run(name, &words, patience(*timeout), (session, settings), request)
             }
             Planner::Model { backend, model, timeout } => {
                 let timeout = patience(*timeout);
@@ -135,45 +135,66 @@ fn folder(session: &Session) -> &Path {
     checkout.unwrap_or(&session.cwd)
 }
 
-/// What a command answers.
+/// What a command answers. Nothing that it starts outlives it.
 fn run(
     name: &str,
     (program, args): &(PathBuf, Vec<OsString>),
     limit: Option<Duration>,
-    session: &Session,
+    (session, settings): (&Session, &Settings),
     request: &Request<'_>,
 ) -> Result<String, Failure> {
     let failed = |what: String| {
         Failure::new(Exit::Failed, format!("the planner '{name}' {what}; there is no plan"))
     };
-    let input = serde_json::to_vec(request).map_err(|e| Failure::internal(e.to_string()))?;
-    let question = Question {
-        program,
-        args: args.clone(),
-        dir: folder(session).to_owned(),
-        env_remove: &[],
-        input: Some(&input),
-        limit: limit.unwrap_or(Duration::MAX),
+    let broken = |e: io::Error| failed(format!("cannot be run: {e}"));
+    let files = tempfile::tempdir().map_err(broken)?;
+    let [input, output, log] = ["request", "answer", "log"].map(|name| files.path().join(name));
+    let json = serde_json::to_vec(request).map_err(|e| Failure::internal(e.to_string()))?;
+    fs::write(&input, json).map_err(broken)?;
+    // Files, not pipes: what it leaves running cannot hold us up.
+    let mut words: Vec<OsString> = vec!["-c".into(), REDIRECT.into(), "sh".into()];
+    words.extend([input.into(), output.clone().into(), program.into()]);
+    words.extend(args.iter().cloned());
+    let here = folder(session);
+    let leashed = Leashed {
+        program: settings.program(BackendKind::Sh, None, Mode::Reader, here)?,
+        args: words,
+        dir: here.to_owned(),
+        env: Vec::new(),
+        env_remove: vec!["CX_CRASH_AT".into()],
+        log: log.clone(),
+        limit,
+        grace: settings.config.grace,
     };
-    let answer = question
-        .ask()
-        .map_err(|error| failed(format!("cannot be run: {error}")))?
-        .ok_or_else(|| {
-            failed(format!("did not answer within {}", ui::short(limit.unwrap_or_default())))
-                .hint(format!("planner.{name}.timeout allows more"))
-        })?;
-    if answer.code != Some(0) {
-        let said = String::from_utf8_lossy(&answer.stderr);
-        let last = said.lines().rev().map(ui::clean).find(|line| !line.is_empty());
-        let last = last.map(|line| format!(": {}", ui::cut(&line, 200))).unwrap_or_default();
-        let ending = match answer.code {
-            Some(code) => format!("ended with exit code {code}"),
-            None => "was ended by a signal".to_owned(),
-        };
-        return Err(failed(format!("{ending}{last}")));
-    }
-    String::from_utf8(answer.stdout).map_err(|_| failed("answered what is not UTF-8".to_owned()))
+    let interrupts = Interrupts::install().map_err(broken)?;
+    let code = match leashed.run(&interrupts).map_err(broken)? {
+        Ended::Exited(WorkerExit::Code(0)) => {
+            let answer = fs::read(&output).map_err(broken)?;
+            return String::from_utf8(answer)
+                .map_err(|_| failed("answered what is not UTF-8".to_owned()));
+        }
+        Ended::Exited(WorkerExit::Code(code)) => format!("ended with exit code {code}"),
+        Ended::Exited(WorkerExit::Signal(signal)) => format!("was ended by signal {signal}"),
+        Ended::TimedOut => {
+            let limit = ui::short(limit.unwrap_or_default());
+            return Err(failed(format!("did not answer within {limit}"))
+                .hint(format!("planner.{name}.timeout allows more")));
+        }
+        Ended::Interrupted(signal) => {
+            let code = u8::try_from(128 + signal).unwrap_or(u8::MAX);
+            let what = format!("the planner '{name}' was ended; there is no plan");
+            return Err(Failure::new(Exit::Code(code), what));
+        }
+    };
+    let said = fs::read(&log).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    let last = said.lines().rev().map(ui::clean).find(|line| !line.is_empty());
+    let last = last.map(|line| format!(": {}", ui::cut(&line, 200))).unwrap_or_default();
+    Err(failed(format!("{code}{last}")))
 }
+
+/// Its request on stdin and its answer in a file; then it is the program.
+const REDIRECT: &str = "exec < \"$1\" > \"$2\"; shift 2; exec \"$@\"";
 
 /// What a reader answers.
 fn job(

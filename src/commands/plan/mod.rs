@@ -112,8 +112,8 @@ pub fn run(args: &PlanArgs) -> Result<Exit, Failure> {
     let agents: BTreeSet<_> =
         proposal.plan.tasks.iter().filter_map(|task| task.alias.as_ref()).collect();
     let agents = ui::plural(agents.len() as u64, "agent");
-    let file = args.output.as_deref().map_or("-".into(), Path::to_string_lossy);
-    ui::note(format_args!("{tasks} for {agents}, and nothing was started: cx run -f {file}"));
+    let file = args.output.as_deref().map_or("FILE".into(), Path::to_string_lossy);
+    ui::note(format_args!("{tasks} for {agents}; `cx run -f {file}` runs them"));
     Ok(Exit::Success)
 }
 

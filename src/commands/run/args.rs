@@ -22,6 +22,20 @@ pub struct RunArgs {
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) file: Option<PathBuf>,
 
+    /// Give TEXT to each agent that it calls for, as `cx route TEXT` has them
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["file", "words", "resume"])]
+    pub(super) route: Option<String>,
+
+    /// Have each file reviewed by each agent that it calls for, as `cx route --files` has them
+    #[arg(
+        long,
+        value_name = "PATH",
+        num_args = 1..,
+        value_hint = ValueHint::FilePath,
+        conflicts_with_all = ["file", "words", "resume"]
+    )]
+    pub(super) route_files: Vec<PathBuf>,
+
     /// Print what would run, in which order and with which limits, and start nothing
     #[arg(long, conflicts_with_all = ["detach", "resume"])]
     pub(super) dry_run: bool,
@@ -116,6 +130,7 @@ Examples:
   cx run -f plan.toml --dry-run
   cx run -f pipeline.yaml \"Users can log in with a passkey\"
   echo '{\"reviewer\": [\"Review api/user.ts\"]}' | cx run -f -
+  cx run --route \"Document the openapi endpoint\"
   cx run --show review > my-review.toml";
 
 impl RunArgs {

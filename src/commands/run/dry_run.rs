@@ -124,14 +124,19 @@ fn as_text(loaded: &Loaded) -> Vec<String> {
         Align::Left,
     ]);
     let mut count: u64 = 0;
-    let mut open_ended = false;
+    let mut at_most = false;
     for (number, wave) in (1..).zip(&loaded.graph.waves) {
         for (first, at) in wave.iter().enumerate() {
             let Some(task) = plan.tasks.get(*at) else { continue };
-            let prompts = prompts(plan, task);
+            let prompts = match &task.foreach {
+                // What tells the members apart.
+                Some(Foreach::Values(values)) => values.clone(),
+                _ => prompts(plan, task),
+            };
             let members = match &task.foreach {
                 Some(Foreach::Answer { max, .. }) => {
-                    open_ended = true;
+                    at_most = true;
+                    count += u64::from(max.get()) - 1;
                     vec![format!("{}-1..{max}", task.id)]
                 }
                 Some(_) => (1..=prompts.len()).map(|n| format!("{}-{n}", task.id)).collect(),
@@ -154,8 +159,8 @@ fn as_text(loaded: &Loaded) -> Vec<String> {
     let mut lines = vec![head];
     lines.extend(table.lines(ui::is_terminal().then(ui::columns), &[5, 4, 2, 1]));
     let mut foot = ui::plural(count, "task");
-    if open_ended {
-        foot = format!("{foot} or more");
+    if at_most {
+        foot = format!("up to {foot}");
     }
     foot = format!("{foot} in {}", ui::plural(loaded.graph.waves.len() as u64, "wave"));
     if let Some(max) = plan.max_jobs {

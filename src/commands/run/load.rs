@@ -8,10 +8,12 @@ use std::{
     path::Path,
 };
 
+use serde_json::json;
+
 use super::args::RunArgs;
 use crate::{
-    agent::{self, Alias, AliasError, Lookup, Resolved},
-    commands::session::Session,
+    agent::{self, Alias, AliasError, Catalog, Lookup, Resolved},
+    commands::{route, session::Session},
     failure::Failure,
     job::BackendKind,
     plan::{Graph, PATTERNS, Pattern, Plan, Problem, check, nearest},
@@ -35,7 +37,12 @@ pub(super) struct Loaded {
 
 /// Reads, binds and checks the plan that the command line names.
 pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure> {
+    let is_routed = args.route.is_some() || !args.route_files.is_empty();
     let (mut plan, source, goal, usage) = match (&args.file, args.words.as_slice()) {
+        _ if is_routed => {
+            let usage = "cx run --route TEXT, or --route-files PATH...".to_owned();
+            (routed(args, session)?, "--route".to_owned(), &[][..], usage)
+        }
         (Some(file), words) => {
             let (bytes, source) = read(file)?;
             let plan = Plan::read(&bytes, &source)
@@ -56,15 +63,11 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
             )));
         }
     };
-    plan.bind(&args.values(goal)?).map_err(|problems| {
-        let failure = refusal(&source, &problems);
-        // What is wrong with the values is mended on the command line.
-        let has_hint = failure.hint.is_some();
-        if has_hint { failure } else { failure.hint(format!("usage: {}", usage.trim_end())) }
-    })?;
+    let usage = format!("usage: {}", usage.trim_end());
+    plan.bind(&args.values(goal)?).map_err(|problems| refusal(&source, &problems).hint(usage))?;
     apply(&mut plan, args)?;
 
-    let aliases = aliases(&plan, args, &source)?;
+    let aliases = aliases(&mut plan, args, &source)?;
     let places = session.places(args.agents_dir.as_deref());
     let lookup = Lookup { places, aliases: &aliases, stock_aliases: true };
     let agents = RefCell::new(BTreeMap::new());
@@ -80,12 +83,27 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
     Ok(Loaded { plan, graph, source, agents: agents.into_inner() })
 }
 
+/// The plan of `--route` and `--route-files`.
+fn routed(args: &RunArgs, session: &Session) -> Result<Plan, Failure> {
+    let places = session.places(args.agents_dir.as_deref());
+    let catalog = Catalog::load(&places).map_err(route::unknown)?;
+    let asked = route::Asked { text: args.route.clone(), files: args.route_files.clone() };
+    route::plan(session, &route::Directory::new(&catalog), &asked)
+}
+
 /// The aliases of the command line, then those of the plan: the nearest first.
-fn aliases(plan: &Plan, args: &RunArgs, source: &str) -> Result<Vec<Alias>, Failure> {
+/// The plan gets all of them, since whoever goes on with the run has only that.
+fn aliases(plan: &mut Plan, args: &RunArgs, source: &str) -> Result<Vec<Alias>, Failure> {
     let bad = |e: AliasError| Failure::usage(e.to_string()).maybe_hint(e.hint());
     let said = args.aliases.iter().map(|word| Alias::parse(word));
     let own = plan.aliases.iter().map(|(name, value)| Alias::from_value(name, value, source));
-    said.chain(own).collect::<Result<_, _>>().map_err(bad)
+    let all: Vec<Alias> = said.chain(own).collect::<Result<_, _>>().map_err(bad)?;
+    for alias in all.iter().take(args.aliases.len()) {
+        let mut value = json!({ "agent": alias.agent });
+        agent::merge(&mut value, &alias.overrides);
+        plan.aliases.insert(alias.name.clone(), value);
+    }
+    Ok(all)
 }
 
 /// The pattern of this name, or an error that names those that there are.

@@ -9,6 +9,7 @@ mod group;
 mod plan;
 mod reader;
 mod resolver;
+mod role;
 mod task;
 
 pub(super) use reader::{Asked, ask_reader};
@@ -50,9 +51,28 @@ use plan::Plan;
 #[derive(Debug, Default, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SpawnArgs {
-    /// The role to give it: a file in `.cx/agents/`, `~/.config/cx/agents/`, or a built-in one
+    /// The role to give it: an agent or an alias; `cx agents list` shows them
     #[arg(short = 't', long, value_name = "AGENT", add = crate::commands::completions::agent())]
     agent: Option<String>,
+
+    #[command(flatten)]
+    agents_dir: crate::commands::roles::AgentsDir,
+
+    /// A second name for an agent, with keys of its definition set anew: NAME=AGENT[:KEY=VALUE,...]
+    #[arg(long, value_name = "ALIAS")]
+    alias: Vec<String>,
+
+    /// Run the agent's hooks: before its worker, and after it
+    #[arg(long)]
+    hooks: bool,
+
+    /// A tool that the task needs, to be compared with those of the agent. May be repeated
+    #[arg(long, value_name = "TOOL")]
+    tool: Vec<String>,
+
+    /// Refuse a task that needs a tool that its agent may not use
+    #[arg(long)]
+    strict_tools: bool,
 
     /// Its name; also the branch's and the worktree's
     #[arg(short, long, value_name = "NAME")]
@@ -323,8 +343,8 @@ fn enter(
 ) -> Result<Vec<Entered>, Failure> {
     let mut entered: Vec<Entered> = Vec::new();
     for (draft, spec) in drafts.into_iter().zip(specs) {
-        if spec.max_jobs.is_some() && spec.after.is_empty() {
-            lock::begin_turn_wait(&draft.lock).map_err(|e| {
+        if spec.is_limited() && spec.after.is_empty() {
+            lock::begin_turn_wait(&draft.lock, spec.turns().len()).map_err(|e| {
                 Failure::internal(format!("cannot queue the job: {e}; nothing was started"))
             })?;
         }

@@ -6,10 +6,11 @@ use super::{
     SpawnArgs,
     base::{earlier, reader_base, tree_base},
     group::{self, Variant},
+    role::Role,
     task::Task,
 };
 use crate::{
-    agent::{self, Agent, ContextPack, Lookup, PromptParts, Resolved},
+    agent::{Agent, ContextPack, PromptParts},
     backend,
     commands::{
         session::{Session, git, label, store},
@@ -98,11 +99,9 @@ impl Plan {
     ) -> Result<Self, Failure> {
         let checkout = session.place.as_ref().and_then(|place| place.checkout.clone());
         let config = &settings.config;
-        let agent = match &variant.agent {
-            Some(name) => Some(find_agent(name, session)?),
-            None => None,
-        };
-        let agent = agent.as_ref().map(|found| &found.agent);
+        let role = Role::find(variant.agent.as_deref(), args, session, settings)?;
+        let pools = role.iter().filter_map(Role::pool).collect();
+        let agent = role.as_ref().map(Role::agent);
         let backend = choose_backend(variant.backend.as_deref(), agent, config.backend)?;
         let mode = match (args.read, args.write) {
             (true, _) => Mode::Reader,
@@ -132,7 +131,7 @@ impl Plan {
                 Failure::usage(format!("'{word}' cannot be a job's name: it {e}"))
                     .hint("for example: -n auth, -n fix-123")
             })?,
-            None => default_name(agent, backend, &task),
+            None => default_name(role.as_ref(), backend, &task),
         };
         let mut after = Vec::new();
         for word in &args.after {
@@ -166,7 +165,8 @@ impl Plan {
             return Err(Failure::usage("a model's name cannot be empty or begin with '-'"));
         }
         let utf8 = |path: &Path| path_text(path);
-        let notes = settings.notes.clone();
+        let mut notes = settings.notes.clone();
+        notes.extend(role.iter().flat_map(|role| role.notes(args, backend)));
         let setup = if base.is_some() { settings.setup(args.require_setup)? } else { Vec::new() };
         let max_jobs = args.max_jobs.map(std::num::NonZeroU64::get);
         let max_jobs = max_jobs.or_else(|| config.max_jobs.map(|n| n.get() as u64));
@@ -178,7 +178,14 @@ impl Plan {
                 backend,
                 program: utf8(&program)?,
                 argv: task.argv.clone(),
-                agent: variant.agent.clone(),
+                agent: variant.agent.clone().map(|word| match agent {
+                    Some(agent) if role.as_ref().is_some_and(|role| role.alias().is_some()) => {
+                        agent.qualified.clone()
+                    }
+                    _ => word,
+                }),
+                alias: role.as_ref().and_then(Role::alias),
+                hooks: role.as_ref().and_then(|role| role.hooks(args)),
                 model,
                 run: session.run.clone(),
                 task: None,
@@ -193,6 +200,7 @@ impl Plan {
                 silence_ms: silence.map(millis),
                 grace_ms: millis(config.grace),
                 max_jobs,
+                pools,
                 setup,
                 include: config.worktree.include.clone(),
                 extra_args: settings.extra_args(backend)?,
@@ -216,11 +224,8 @@ impl Plan {
         session: &Session,
         settings: &Settings,
     ) -> Result<BackendKind, Failure> {
-        let found = match &args.agent {
-            Some(name) => Some(find_agent(name, session)?),
-            None => None,
-        };
-        let agent = found.as_ref().map(|found| &found.agent);
+        let role = Role::find(args.agent.as_deref(), args, session, settings)?;
+        let agent = role.as_ref().map(Role::agent);
         choose_backend(args.backend.as_deref(), agent, settings.config.backend)
     }
 
@@ -379,16 +384,6 @@ fn readable(session: &Session, base: &(String, String), specs: &[String]) -> Res
     })
 }
 
-fn find_agent(name: &str, session: &Session) -> Result<Resolved, Failure> {
-    let lookup = Lookup { places: session.places(None), aliases: &[], stock_aliases: false };
-    let found = agent::resolve(name, &lookup)
-        .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
-    if found.agent.needs_trust() {
-        Settings::require_trusted_agent(session, name)?;
-    }
-    Ok(found)
-}
-
 /// What the worker reads. A script is never dressed up.
 fn compose(
     args: &SpawnArgs,
@@ -432,9 +427,9 @@ fn compose(
     Ok(parts.compose())
 }
 
-fn default_name(agent: Option<&Agent>, backend: BackendKind, task: &Task) -> JobName {
-    let text = match (agent, backend) {
-        (Some(agent), _) => return JobName::new(&agent.name).unwrap_or_else(|_| slug(&agent.name)),
+fn default_name(role: Option<&Role>, backend: BackendKind, task: &Task) -> JobName {
+    let text = match (role, backend) {
+        (Some(role), _) => return JobName::new(role.name()).unwrap_or_else(|_| slug(role.name())),
         (None, BackendKind::Sh) if !task.argv.is_empty() => {
             let program = task.argv.first().map(|word| word.rsplit('/').next().unwrap_or(word));
             let rest = task.argv.iter().skip(1).find(|word| !word.starts_with('-'));

@@ -113,8 +113,8 @@ fn names_without_a_value_are_found_before_anything_runs() {
             "3: unset:results.each: '{{results.each}}' in 'c' has no value",
             "3: unset:results.nobody: '{{results.nobody}}' in 'c' has no value",
             "4: unset:worker_task: '{{worker_task}}' in 'd' has no value",
-            "5: unset:goal: 'each' needs the goal, and none was given",
             "5: unset:dir: '{{dir}}' in 'each' has no value",
+            "5: unset:goal: 'each' asks for the goal, and none was given",
         ]
     );
 }

@@ -123,9 +123,9 @@ fn pick(
     suggest: &dyn Fn(&str) -> Vec<(usize, String)>,
 ) -> (Option<String>, Option<Mode>, String) {
     let asked = match &work.verb {
-        Some(verb) => format!("'{verb}' is work for a {}", work.role),
-        None if work.role == "researcher" => "a question is work for a researcher".to_owned(),
-        None => format!("no verb was known in it, so it goes to a {}", work.role),
+        Some(verb) => format!("'{verb}' goes to {}", work.role),
+        None if work.role == "researcher" => "a question goes to researcher".to_owned(),
+        None => format!("no verb was known in it, and then it goes to {}", work.role),
     };
     let suggested = suggest(piece)
         .into_iter()

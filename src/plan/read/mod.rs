@@ -52,14 +52,15 @@ impl Plan {
             error((line, "this is not valid UTF-8".to_owned()))
         })?;
         let (syntax, tree) = tree::read(text, name).map_err(error)?;
-        let read = match Form::of(&tree, syntax) {
-            Form::Pipeline => pipeline::read,
-            Form::Workers => workers::read,
-            Form::Phases => phases::read,
-            Form::Own => own::read,
-            Form::TaskMap => task_map::read,
+        let (form, read): (_, fn(&Node) -> _) = match Form::of(&tree, syntax) {
+            Form::Pipeline => ("pipeline", pipeline::read),
+            Form::Workers => ("workers", workers::read),
+            Form::Phases => ("phases", phases::read),
+            Form::Own => ("own", own::read),
+            Form::TaskMap => ("task-map", task_map::read),
         };
         let mut plan = read(&tree).map_err(error)?;
+        form.clone_into(&mut plan.form);
         if plan.name.is_empty() {
             let stem = Path::new(name).file_stem().and_then(|stem| stem.to_str());
             plan.name = slug(stem.filter(|stem| *stem != "-").unwrap_or("plan")).to_string();

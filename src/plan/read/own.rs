@@ -45,7 +45,7 @@ pub(super) const KEYS: [&str; 15] = [
 ];
 
 /// What a task can say.
-const TASK: [&str; 21] = [
+pub(super) const TASK: [&str; 21] = [
     "id",
     "agent",
     "prompt",
@@ -70,7 +70,7 @@ const TASK: [&str; 21] = [
 ];
 
 /// What an argument can say.
-const ARGUMENT: [&str; 6] = ["placeholder", "help", "default", "of", "min", "max"];
+pub(super) const ARGUMENT: [&str; 6] = ["placeholder", "help", "default", "of", "min", "max"];
 
 /// The most items of an answer that a task is repeated over, where nothing is said.
 const MAX: u32 = 16;
@@ -145,7 +145,6 @@ fn arguments(key: &Key, node: &Node) -> Result<Vec<Argument>, Problem> {
         let mut argument = Argument {
             name: variable(name)?,
             placeholder: name.name.to_ascii_uppercase(),
-            line: name.line,
             ..Argument::default()
         };
         for (key, node) in table(name, said)? {

@@ -74,23 +74,16 @@ struct Reader {
 
 impl Reader {
     fn step(&mut self, step: &Node) -> Result<(), Problem> {
-        let none: &[(Key, Node)] = &[];
+        let alone: &[(Key, Node)] = &[];
         let name = step.text().map(|name| Key { name, line: step.line });
         let (key, node, more) = match (&name, step.map()) {
-            (Some(name), _) => (name, None, none),
+            (Some(name), _) => (name, None, alone),
             (None, Some([(key, node), more @ ..])) => (key, Some(node), more),
             _ => return Err((step.line, format!("a step cannot be {}", step.kind()))),
         };
         let node = node.filter(|node| node.value != Value::Null);
         match (key.name.as_str(), node) {
-            ("spawn", Some(node)) => {
-                let one = std::slice::from_ref(node);
-                for worker in node.list().unwrap_or(one) {
-                    self.spawn(worker, more)?;
-                }
-                return Ok(());
-            }
-            ("spawn_workers", Some(node)) => {
+            ("spawn" | "spawn_workers", Some(node)) => {
                 let one = std::slice::from_ref(node);
                 for worker in node.list().unwrap_or(one) {
                     self.spawn(worker, more)?;
@@ -137,7 +130,7 @@ impl Reader {
         let mut task = Task { line: worker.line, ..Task::default() };
         let mut count = None;
         if let Some(name) = worker.text() {
-            task.id = name.trim().to_owned();
+            name.trim().clone_into(&mut task.id);
         } else if worker.map().is_none() {
             let what = format!("a worker has to be a name or a table, and is {}", worker.kind());
             return Err((worker.line, what));

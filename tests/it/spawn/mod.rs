@@ -4,6 +4,7 @@ mod environment;
 mod limits;
 mod names;
 mod places;
+mod pools;
 mod prompts;
 mod queue;
 mod refusals;
