@@ -9,6 +9,7 @@ mod agents;
 mod apply;
 mod best_of_n;
 mod bundles;
+mod claude;
 mod clean;
 mod codex;
 mod codex_real;
