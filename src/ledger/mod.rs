@@ -26,9 +26,7 @@ mod turn;
 pub use event::{
     Based, Batch, Cleaned, Event, Exited, KillRequested, Merged, NotPicked, Note, Pool, Record,
     Resolves, Running, Spawned, Started, TaskOf, Tree, Unmerged, VERSION, Waiting, Worktree,
-    decode,
-    Based, Batch, Cleaned, Event, Exited, KillRequested, Merged, NotPicked, Note, Record, Resolves,
-    Running, Spawned, Started, TaskOf, Tree, Unmerged, VERSION, Waiting, Worktree, decode, glance,
+    decode, glance,
 };
 pub use fold::{Job, Phase, State};
 pub use log::{Appender, FollowedState, Follower};
