@@ -34,6 +34,12 @@ impl Lines {
         }
     }
 
+    /// Leaves the lines as they are and draws no more. After a Ctrl-C nobody knows
+    /// where the cursor is: the terminal has written `^C`.
+    pub fn leave(&self) {
+        self.multi.set_draw_target(ProgressDrawTarget::hidden());
+    }
+
     /// Takes the lines off the screen.
     pub fn clear(&self) {
         for bar in &self.bars {
