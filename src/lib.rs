@@ -21,7 +21,7 @@ pub mod ui;
 use std::{ffi::OsString, process::ExitCode};
 
 use commands::{completions, segment};
-use process::{leash, start};
+use process::{leash, start, within};
 
 /// The whole program: `args` is the command line, the program's name first.
 ///
@@ -32,6 +32,7 @@ pub fn main(args: &[OsString]) -> ExitCode {
         Some(start::SUPERVISE) => return supervisor::main(&args[2..]),
         Some(leash::LEASH) => return leash::main(&args[2..]),
         Some(start::RECOVER) => return supervisor::main_recover(&args[2..]),
+        Some(within::WITHIN) => return within::main(&args[2..]),
         Some(start::RUN) => return commands::run::main(&args[2..]),
         Some(segment::VERB) => return segment::main(&args[2..]),
         _ => {}

@@ -91,6 +91,7 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
             "tokens",
             format!("{} in ({} cached), {} out", usage.input, usage.cached, usage.output),
         );
+        row("cost", usage.cost_usd.map(|cost| cost.to_string()).unwrap_or_default());
     }
     row("thread", text(view.thread));
     row("left", view::left_behind(&job).unwrap_or_default());

@@ -29,7 +29,8 @@ pub(super) struct Layer {
     pub(super) silence: Option<Limit>,
     pub(super) grace: Option<Span>,
     pub(super) worktree: WorktreeLayer,
-    pub(super) codex: CodexLayer,
+    pub(super) codex: ProgramLayer,
+    pub(super) claude: ProgramLayer,
     pub(super) merge: MergeLayer,
     pub(super) alias: Option<serde_json::Map<String, Value>>,
     pub(super) planner: Option<PlannerLayers>,
@@ -44,10 +45,10 @@ pub(super) struct WorktreeLayer {
     pub(super) include: Option<Vec<String>>,
 }
 
-/// The table `[codex]`.
+/// The tables `[codex]` and `[claude]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
-pub(super) struct CodexLayer {
+pub(super) struct ProgramLayer {
     pub(super) program: Option<PathBuf>,
     pub(super) args: Option<Vec<String>>,
     pub(super) env_exclude: Option<Vec<String>>,
@@ -163,10 +164,11 @@ pub(super) fn parse(text: &str, origin: Origin, base: Base) -> Result<File, Conf
             invalid(line_of(&["worktree", "dir"]), problem)
         })?;
     }
-    if let Some(program) = &mut layer.codex.program {
+    for (name, table) in [("codex", &mut layer.codex), ("claude", &mut layer.claude)] {
+        let Some(program) = &mut table.program else { continue };
         if program.as_os_str().is_empty() {
-            let problem = "'codex.program' is empty".to_owned();
-            return Err(invalid(line_of(&["codex", "program"]), problem));
+            let problem = format!("'{name}.program' is empty");
+            return Err(invalid(line_of(&[name, "program"]), problem));
         }
         *program = located(program, base);
     }
@@ -177,7 +179,11 @@ pub(super) fn parse(text: &str, origin: Origin, base: Base) -> Result<File, Conf
             return Err(invalid(line_of(&["alias", name]), problem));
         }
     }
-    let models = [("model", &layer.model), ("codex.model", &layer.codex.model)];
+    let models = [
+        ("model", &layer.model),
+        ("codex.model", &layer.codex.model),
+        ("claude.model", &layer.claude.model),
+    ];
     for (key, model) in models.into_iter().filter_map(|(key, model)| Some((key, model.as_ref()?))) {
         // It becomes an argument, and must not pass for another option.
         if model.is_empty() || model.starts_with('-') {
@@ -203,13 +209,16 @@ impl Layer {
             Command::Shell(line) => line.as_str().into(),
             Command::Argv(words) => argv(words),
         };
-        let program = self.codex.program.as_ref().map(|path| path.to_string_lossy().into());
+        let program =
+            |table: &ProgramLayer| table.program.as_ref().map(|path| path.to_string_lossy().into());
         // On `sh` it is the person's prompt that runs, for which they did not ask.
         let backend = self.backend.filter(|kind| *kind == BackendKind::Sh);
         let mut commands = vec![
             ("backend".to_owned(), backend.map(|kind| kind.as_str().into())),
+            ("claude.args".to_owned(), self.claude.args.as_deref().map(argv)),
+            ("claude.program".to_owned(), program(&self.claude)),
             ("codex.args".to_owned(), self.codex.args.as_deref().map(argv)),
-            ("codex.program".to_owned(), program),
+            ("codex.program".to_owned(), program(&self.codex)),
             ("merge.verify".to_owned(), self.merge.verify.as_ref().map(command)),
         ];
         commands.extend(self.planner.iter().flatten().map(|(name, planner)| {
@@ -231,8 +240,10 @@ impl Layer {
     /// Forgets what [`Layer::commands`] names.
     pub(super) fn withhold(&mut self) {
         self.backend = self.backend.filter(|kind| *kind != BackendKind::Sh);
-        self.codex.args = None;
-        self.codex.program = None;
+        for table in [&mut self.codex, &mut self.claude] {
+            table.args = None;
+            table.program = None;
+        }
         self.merge.verify = None;
         if let Some(planners) = &mut self.planner {
             planners.retain(|_, planner| planner.command.is_none());

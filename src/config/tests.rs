@@ -55,6 +55,12 @@ fn problem(text: &str) -> String {
 #[test]
 fn without_files_there_are_the_defaults() {
     let loaded = World::new(None, None).load();
+    let program = || Program {
+        program: None,
+        args: None,
+        env_exclude: vec!["*KEY*".into(), "*TOKEN*".into(), "*SECRET*".into()],
+        model: None,
+    };
     assert_eq!(
         loaded.config,
         Config {
@@ -65,12 +71,8 @@ fn without_files_there_are_the_defaults() {
             silence: None,
             grace: Duration::from_secs(5),
             worktree: Worktree { dir: "../{repo}.cx".into(), setup: None, include: Vec::new() },
-            codex: Codex {
-                program: None,
-                args: None,
-                env_exclude: vec!["*KEY*".into(), "*TOKEN*".into(), "*SECRET*".into()],
-                model: None,
-            },
+            codex: program(),
+            claude: program(),
             merge: Merge { verify: None, verify_timeout: None },
             planners: BTreeMap::new(),
             aliases: Vec::new(),
@@ -131,7 +133,7 @@ fn variables_stand_above_the_repository_and_it_above_the_person() {
 fn a_wrong_variable_is_named_and_an_empty_one_is_not_set() {
     let world = World::new(None, None);
     for (name, value, problem) in [
-        ("CX_BACKEND", "gpt", "is no backend: write codex or sh"),
+        ("CX_BACKEND", "gpt", "is no backend: write codex or claude or sh"),
         ("CX_MAX_JOBS", "0", "is not a number of jobs: write 1 or more"),
         ("CX_MODEL", "-x", "is no name of a model"),
         (

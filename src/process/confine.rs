@@ -74,7 +74,7 @@ fn name(path: &Path) -> nix::Result<OwnedFd> {
 
 /// Confines this thread and all that it starts from here on: nothing can be
 /// written but below `writable` and to the usual devices.
-fn confine(writable: &[PathBuf]) -> Result<(), ConfineError> {
+pub(super) fn confine(writable: &[PathBuf]) -> Result<(), ConfineError> {
     let mut ruleset = ruleset()?.set_compatibility(CompatLevel::BestEffort);
     let to_files = writes() & AccessFs::from_file(ABI::V5);
     let devices = DEVICES.iter().map(|path| (Path::new(path), to_files));

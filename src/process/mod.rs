@@ -23,6 +23,7 @@ pub mod stdio;
 pub mod tree;
 pub mod vigil;
 pub mod watch;
+pub mod within;
 
 #[cfg(test)]
 mod tests;

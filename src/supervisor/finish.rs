@@ -24,6 +24,8 @@ pub(super) struct Ended {
     stragglers: u64,
     ran: Duration,
     answer_file: Option<PathBuf>,
+    /// The thread that it had to answer on.
+    thread: Option<String>,
     /// An unconfined reader changed the checkout.
     wrote: bool,
 }
@@ -38,12 +40,18 @@ impl Ended {
             stragglers: 0,
             ran: Duration::ZERO,
             answer_file: None,
+            thread: None,
             wrote: false,
         }
     }
 
     /// The worker ran and was watched to its end.
-    pub(super) fn ran(watched: Watched, answer_file: Option<PathBuf>, wrote: bool) -> Self {
+    pub(super) fn ran(
+        watched: Watched,
+        answer_file: Option<PathBuf>,
+        thread: Option<String>,
+        wrote: bool,
+    ) -> Self {
         Self {
             started: true,
             exit: watched.exit,
@@ -51,6 +59,7 @@ impl Ended {
             stragglers: watched.stragglers,
             ran: watched.ran,
             answer_file,
+            thread,
             wrote,
         }
     }
@@ -70,8 +79,7 @@ impl Ended {
 
     /// The supervisor vanished; `started` says whether a worker may have run.
     pub(super) fn lost(started: bool, reason: String, ran: Duration, stragglers: u64) -> Self {
-        let stop = Some(Stop { outcome: Outcome::Lost, reason });
-        Self { started, exit: None, stop, stragglers, ran, answer_file: None, wrote: false }
+        Self { started, stragglers, ran, ..Self::stopped(Stop { outcome: Outcome::Lost, reason }) }
     }
 }
 
@@ -135,7 +143,7 @@ impl Finisher<'_> {
                     stderr: &self.files.stderr(),
                     answer_file: ended.answer_file.as_deref(),
                     ended_by_us: stop.map(|stop| stop.outcome.clone()),
-                    expected_thread: None,
+                    expected_thread: ended.thread.as_deref(),
                 },
             )?
         } else {

@@ -11,12 +11,13 @@ use super::{
 };
 use crate::{
     backend::{self, LaunchInput, Stdin},
-    job::{BackendKind, Mode, Outcome, WorkerExit},
+    job::{Mode, Outcome, WorkerExit},
     ledger::{Event, Running},
     process::{
         confine, crash, signals,
         start::{Input, Worker, WorkerCommand},
         tree,
+        within::Bounds,
     },
     ui,
 };
@@ -41,8 +42,10 @@ impl Supervisor {
         let root =
             self.spec.tree.as_ref().map(|tree| tree.path.clone()).or(self.spec.checkout.clone());
         let argv: Vec<_> = self.spec.argv.iter().map(Into::into).collect();
+        let places = self.writable_places();
         let launch = backend::launch(&LaunchInput {
             kind: self.spec.backend,
+            id: &self.spec.id,
             program: Path::new(&self.spec.program),
             mode: self.spec.mode,
             start: &start,
@@ -54,25 +57,35 @@ impl Supervisor {
             answer_file: &self.files.answer(),
             exclude_env: &self.spec.env_exclude,
             extra_args: &self.spec.extra_args,
+            resume: None,
+            commands_confined: places.is_some(),
         });
         drop(prompt);
         let mut env = self.worker_env();
         env.extend(launch.env);
+        if let Some(prefix) = backend::command_prefix(self.spec.backend) {
+            let exclude = self.spec.env_exclude.clone();
+            env.extend(Bounds { writable: places.clone(), exclude }.environment(prefix)?);
+        }
         let command = WorkerCommand {
             program: launch.program,
             args: launch.args,
             dir: start,
             env,
-            env_remove: prepare::scrubbed(),
+            env_remove: prepare::scrubbed()
+                .into_iter()
+                .chain(backend::env_remove(self.spec.backend).iter().map(|&name| name.to_owned()))
+                .collect(),
             stdin: match launch.stdin {
                 Stdin::PromptFile => Input::File(self.files.prompt()),
                 Stdin::Null => Input::Null,
             },
             stdout: self.files.stdout(),
             stderr: self.files.stderr(),
-            confine: self.confinement(),
+            confine: places.map(|places| self.with_own_places(places)),
         };
-        let unconfined = self.is_confinable() && command.confine.is_none();
+        let reader = self.spec.mode == Mode::Reader;
+        let unconfined = reader && self.is_confinable() && command.confine.is_none();
         let before = if unconfined { self.checkout_state() } else { None };
         let litter = self.spec.tree.as_ref().map(|tree| {
             let root = Path::new(&tree.path);
@@ -90,6 +103,8 @@ impl Supervisor {
         crash::point("worker");
         self.append(&Event::Running(Running { worker: worker.process() }))?;
         crash::point("running");
+        // Now, so that the worker does not wait for it.
+        self.note_what_is_left_out()?;
         let (stdout, stderr) = (self.files.stdout(), self.files.stderr());
         let watched = self.watch(worker, &[&stdout, &stderr])?;
         if let Some((litter, root)) = litter {
@@ -97,7 +112,7 @@ impl Supervisor {
         }
         crash::point("worker-ended");
         let wrote = unconfined && before != self.checkout_state();
-        Ok(Ended::ran(watched, launch.answer_file, wrote))
+        Ok(Ended::ran(watched, launch.answer_file, launch.thread, wrote))
     }
 
     /// Where the worker stands.
@@ -110,18 +125,30 @@ impl Supervisor {
 
     /// Whether it is up to us to keep the worker from writing.
     fn is_confinable(&self) -> bool {
-        self.spec.mode == Mode::Reader && self.spec.backend == BackendKind::Sh
+        backend::is_confined_by_us(self.spec.backend, self.spec.mode)
     }
 
-    /// Where the worker may write, if it is we who confine it.
-    fn confinement(&self) -> Option<Vec<PathBuf>> {
+    /// Where the worker's commands may write, if it is we who confine them.
+    fn writable_places(&self) -> Option<Vec<PathBuf>> {
         if !self.is_confinable() || !confine::is_supported() {
             return None;
         }
         let checkout = self.spec.checkout.as_deref().unwrap_or(&self.spec.cwd);
         let tree = self.spec.tree.as_ref().map(|tree| Path::new(&tree.path));
         let roots: Vec<&Path> = tree.into_iter().chain([Path::new(checkout)]).collect();
-        Some(confine::writable_places(&self.files.tmp(), &roots))
+        let mut places = confine::writable_places(&self.files.tmp(), &roots);
+        // A reader's place is to be looked at.
+        if let (Some(tree), Mode::Writer) = (tree, self.spec.mode) {
+            places.push(tree.to_owned());
+            places.extend(backend::more_folders(self.spec.backend, &self.spec.extra_args));
+        }
+        Some(places)
+    }
+
+    /// `places`, and those where the worker's program itself has to write.
+    fn with_own_places(&self, mut places: Vec<PathBuf>) -> Vec<PathBuf> {
+        places.extend(backend::own_places(self.spec.backend, |name| std::env::var_os(name)));
+        places
     }
 
     /// What tells whether a reader that could not be confined has written.

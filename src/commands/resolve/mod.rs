@@ -36,7 +36,7 @@ pub struct ResolveArgs {
     #[arg(short = 't', long, value_name = "AGENT", add = super::completions::agent())]
     agent: Option<String>,
 
-    /// What does the work: codex or sh
+    /// What does the work: codex, claude or sh
     #[arg(short, long, value_name = "BACKEND", add = super::completions::backend())]
     backend: Option<String>,
 

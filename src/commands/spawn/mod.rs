@@ -89,7 +89,7 @@ pub struct SpawnArgs {
     #[arg(short, long)]
     write: bool,
 
-    /// What does the work: codex or sh
+    /// What does the work: codex, claude or sh
     #[arg(short, long, value_name = "BACKEND", add = crate::commands::completions::backend())]
     backend: Option<String>,
 

@@ -209,7 +209,10 @@ impl Plan {
                 setup,
                 include: config.worktree.include.clone(),
                 extra_args: settings.extra_args(backend)?,
-                env_exclude: config.codex.env_exclude.clone(),
+                env_exclude: config
+                    .of_backend(backend)
+                    .map(|own| own.env_exclude.clone())
+                    .unwrap_or_default(),
                 title: task.title(),
             },
             prompt,
@@ -241,7 +244,10 @@ impl Plan {
     ) -> Result<(), Failure> {
         self.spec.name = name;
         self.spec.title = title;
-        self.spec.extra_args.extend(["--output-schema".to_owned(), path_text(schema)?]);
+        // The prompt says the same, for backends that cannot be told otherwise.
+        if self.spec.backend == BackendKind::Codex {
+            self.spec.extra_args.extend(["--output-schema".to_owned(), path_text(schema)?]);
+        }
         Ok(())
     }
 
@@ -425,13 +431,15 @@ fn compose(
     if task.bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(Failure::usage("the prompt is empty").hint("say what the job is to do"));
     }
-    let parts = PromptParts {
-        preamble: !args.no_preamble,
-        agent,
-        context: &context,
-        scope,
-        task: &task.bytes,
+    let task = match agent {
+        Some(agent) => agent.in_its_words(&task.bytes).map_err(|e| {
+            Failure::usage(format!("{e}; nothing was started"))
+                .hint("an alias can leave it out: --alias NAME=AGENT:template={{task}}")
+        })?,
+        None => task.bytes.as_slice().into(),
     };
+    let parts =
+        PromptParts { preamble: !args.no_preamble, agent, context: &context, scope, task: &task };
     Ok(parts.compose())
 }
 
