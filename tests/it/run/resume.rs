@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::{jobs_of, plan, task, task_of};
-use crate::support::Sandbox;
+use crate::crash::RUN;
+use crate::support::{Output, Sandbox};
 
 #[test]
 fn a_run_that_was_killed_goes_on_where_it_was() {
@@ -81,4 +82,83 @@ fn what_was_skipped_for_a_failure_runs_once_that_is_mended() {
         .cx(["run", "--resume", "mend"])
         .refused(2, "run mend has succeeded, and there is nothing left to do");
     sandbox.cx(["run", "--resume", "nobody"]).refused(127, "no such run: nobody");
+}
+
+/// `cx ARGS`, which dies at this point.
+#[track_caller]
+fn crashing(sandbox: &Sandbox, at: &str, args: &[&str]) -> Output {
+    let mut command = sandbox.cx_command(args);
+    command.env("CX_CRASH_AT", at);
+    sandbox.run(command).signal(9)
+}
+
+/// How often each task of a run has succeeded.
+fn successes(sandbox: &Sandbox, run: &str, tasks: &[&str]) -> Vec<usize> {
+    let well = |job: &u64| sandbox.job(&job.to_string())["status"] == "succeeded";
+    tasks
+        .iter()
+        .map(|task| jobs_of(sandbox, run, task).iter().filter(|job| well(job)).count())
+        .collect()
+}
+
+#[test]
+fn a_runner_that_dies_anywhere_leaves_a_run_that_can_go_on() {
+    let spawn = ["draft", "settled", "spawned", "supervisor-started"].map(|at| (at, true));
+    for (at, exists) in RUN.into_iter().chain(spawn) {
+        let sandbox = Sandbox::new();
+        let tasks = json!([
+            { "id": "a", "prompt": "echo a > a; echo one", "write": true },
+            task("b", "cat a", &["a"]),
+            task("c", "echo three", &[]),
+        ]);
+        let file = plan(&sandbox, "crash", &tasks);
+        crashing(&sandbox, at, &["run", "-f", &file]);
+        let run = if exists {
+            // The jobs are nobody's but their supervisors'.
+            sandbox.cx(["wait"]);
+            let resumed = sandbox.cx(["run", "--resume", "crash"]);
+            if at == "run-ended" {
+                resumed.refused(2, "run crash has succeeded");
+            } else {
+                resumed.ok();
+            }
+            "crash"
+        } else {
+            assert_eq!(sandbox.cx(["runs", "--json"]).ok().json(), json!([]), "{at}");
+            sandbox.cx(["run", "--resume", "crash"]).refused(127, "no such run: crash");
+            sandbox.cx(["run", "-f", &file]).ok();
+            "crash-2"
+        };
+        assert_eq!(successes(&sandbox, run, &["a", "b", "c"]), [1, 1, 1], "{at}");
+        // Only a job that never came to work is there twice.
+        let jobs: usize =
+            ["a", "b", "c"].iter().map(|task| jobs_of(&sandbox, run, task).len()).sum();
+        assert_eq!(jobs, 3 + usize::from(at == "spawned"), "{at}");
+        let status = sandbox.cx(["status", run, "--json"]).ok().json();
+        assert_eq!(
+            (&status["outcome"], &status["succeeded"]),
+            (&json!("succeeded"), &json!(3)),
+            "{at}"
+        );
+    }
+}
+
+#[test]
+fn a_runner_may_die_while_it_stops_and_a_starter_once_it_has_handed_over() {
+    let sandbox = Sandbox::new();
+    let mark = sandbox.root().join("mended");
+    let tasks = json!([
+        task("bad", &format!("test -e '{}'", mark.display()), &[]),
+        task("next", "echo next", &["bad"]),
+    ]);
+    let file = plan(&sandbox, "stop", &tasks);
+    crashing(&sandbox, "run-stopping", &["run", "-f", &file, "--fail-fast"]);
+    assert_eq!(sandbox.cx(["status", "--json"]).ok().json()["outcome"], "interrupted");
+    std::fs::write(&mark, "").unwrap();
+    sandbox.cx(["run", "--resume", "stop"]).ok();
+    assert_eq!(successes(&sandbox, "stop", &["bad", "next"]), [1, 1]);
+
+    crashing(&sandbox, "run-detached", &["run", "-f", &file, "--detach"]);
+    sandbox.cx(["wait", "--run", "stop-2"]).ok();
+    assert_eq!(successes(&sandbox, "stop-2", &["bad", "next"]), [1, 1]);
 }
