@@ -1,9 +1,13 @@
 //! The command line: what all verbs share. Each verb's own arguments stand in
 //! its file under `commands/`; their doc comments are the manual.
+//!
+//! Describing every verb to clap costs more than all else that a short run does,
+//! so [`parse`] describes the one that is asked for, where the first argument says
+//! which that is. Help, errors and the manual are the same both ways.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::commands;
 
@@ -38,7 +42,8 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(name = "cx", version, propagate_version = true, arg_required_else_help = true)]
 #[command(after_help = EXAMPLES, max_term_width = 100, infer_subcommands = false)]
-pub struct Cli {
+#[command(subcommand_required = true)]
+struct Top {
     /// Run as if started in DIR
     #[arg(
         short = 'C',
@@ -47,7 +52,7 @@ pub struct Cli {
         display_order = 900,
         value_hint = clap::ValueHint::DirPath
     )]
-    pub dir: Option<PathBuf>,
+    dir: Option<PathBuf>,
 
     /// When to use colour
     #[arg(
@@ -58,11 +63,58 @@ pub struct Cli {
         default_value = "auto",
         hide_possible_values = true
     )]
-    pub color: Color,
+    color: Color,
+}
 
+/// A command line that clap took.
+#[derive(Debug)]
+pub struct Cli {
+    /// Where to run, if not here.
+    pub dir: Option<PathBuf>,
+    /// When to use colour.
+    pub color: Color,
     /// What to do.
-    #[command(subcommand)]
     pub command: Command,
+}
+
+impl CommandFactory for Cli {
+    fn command() -> clap::Command {
+        Command::augment_subcommands(Top::command())
+    }
+
+    fn command_for_update() -> clap::Command {
+        Command::augment_subcommands_for_update(Top::command_for_update())
+    }
+}
+
+impl FromArgMatches for Cli {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Self::from_arg_matches_mut(&mut matches.clone())
+    }
+
+    fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
+        let Top { dir, color } = Top::from_arg_matches_mut(matches)?;
+        Ok(Self { dir, color, command: Command::from_arg_matches_mut(matches)? })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// Reads a command line, the program's name first.
+pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
+    let verb = args.get(1).and_then(|word| word.to_str());
+    let mut cx = match verb.and_then(describe) {
+        Some(verb) => Top::command().subcommand(verb),
+        None => Cli::command(),
+    };
+    let mut matches = cx.try_get_matches_from_mut(args)?;
+    let cli = Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut cx));
+    // The process is over before anybody could use what these hold.
+    std::mem::forget((cx, matches));
+    cli
 }
 
 /// `--color`.
@@ -76,37 +128,127 @@ pub enum Color {
     Never,
 }
 
-/// The verbs; each says itself what it does.
-#[expect(missing_docs, reason = "the doc comment of a variant would replace the help of its verb")]
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    Spawn(Box<commands::spawn::SpawnArgs>),
-    Jobs(commands::jobs::JobsArgs),
-    Wait(commands::wait::WaitArgs),
-    Collect(commands::collect::CollectArgs),
-    Merge(commands::merge::MergeArgs),
-    Apply(commands::apply::ApplyArgs),
-    Compare(commands::compare::CompareArgs),
-    Pick(commands::pick::PickArgs),
-    Conflicts(commands::conflicts::ConflictsArgs),
-    Resolve(commands::resolve::ResolveArgs),
-    Push(commands::push::PushArgs),
-    Logs(commands::logs::LogsArgs),
-    Diff(commands::diff::DiffArgs),
-    Show(commands::show::ShowArgs),
-    Cd(commands::cd::CdArgs),
-    Path(commands::path::PathArgs),
-    Prompt(commands::prompt::PromptArgs),
-    Fg(commands::fg::FgArgs),
-    Kill(commands::kill::KillArgs),
-    Clean(commands::clean::CleanArgs),
-    Agents(commands::agents::AgentsArgs),
-    Events(commands::events::EventsArgs),
-    Trust(commands::trust::TrustArgs),
-    Doctor(commands::doctor::DoctorArgs),
-    Init(commands::init::InitArgs),
-    Completions(commands::completions::CompletionsArgs),
-    Man(commands::man::ManArgs),
-    #[command(name = "__generate", hide = true)]
-    Generate(commands::generate::GenerateArgs),
+/// Makes [`Command`], and [`describe`] for one verb of it.
+macro_rules! verbs {
+    ($($(#[$hidden:meta])? $name:literal => $verb:ident($args:ty),)*) => {
+        // The verbs; each says itself what it does.
+        #[expect(
+            missing_docs,
+            reason = "doc comments here would replace the help of cx, and of the verbs"
+        )]
+        #[derive(Debug, Subcommand)]
+        pub enum Command {
+            $(#[command(name = $name)] $(#[$hidden])? $verb($args),)*
+        }
+
+        /// One verb as [`Command`] describes it; none for a word that is no verb.
+        fn describe(verb: &str) -> Option<clap::Command> {
+            match verb {
+                $($name => Some(<$args>::augment_args(clap::Command::new($name))),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+verbs! {
+    "spawn" => Spawn(Box<commands::spawn::SpawnArgs>),
+    "run" => Run(Box<commands::run::RunArgs>),
+    "jobs" => Jobs(commands::jobs::JobsArgs),
+    "wait" => Wait(commands::wait::WaitArgs),
+    "collect" => Collect(commands::collect::CollectArgs),
+    "merge" => Merge(commands::merge::MergeArgs),
+    "apply" => Apply(commands::apply::ApplyArgs),
+    "compare" => Compare(commands::compare::CompareArgs),
+    "pick" => Pick(commands::pick::PickArgs),
+    "conflicts" => Conflicts(commands::conflicts::ConflictsArgs),
+    "resolve" => Resolve(commands::resolve::ResolveArgs),
+    "push" => Push(commands::push::PushArgs),
+    "logs" => Logs(commands::logs::LogsArgs),
+    "diff" => Diff(commands::diff::DiffArgs),
+    "show" => Show(commands::show::ShowArgs),
+    "cd" => Cd(commands::cd::CdArgs),
+    "path" => Path(commands::path::PathArgs),
+    "prompt" => Prompt(commands::prompt::PromptArgs),
+    "fg" => Fg(commands::fg::FgArgs),
+    "kill" => Kill(commands::kill::KillArgs),
+    "clean" => Clean(commands::clean::CleanArgs),
+    "agents" => Agents(commands::agents::AgentsArgs),
+    "plan" => Plan(commands::plan::PlanArgs),
+    "route" => Route(commands::route::RouteArgs),
+    "events" => Events(commands::events::EventsArgs),
+    "trust" => Trust(commands::trust::TrustArgs),
+    "doctor" => Doctor(commands::doctor::DoctorArgs),
+    "init" => Init(commands::init::InitArgs),
+    "completions" => Completions(commands::completions::CompletionsArgs),
+    "man" => Man(commands::man::ManArgs),
+    #[command(hide = true)]
+    "__generate" => Generate(commands::generate::GenerateArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes of a command line: what clap makes of it, or what it says.
+    fn outcome(mut cx: clap::Command, words: &[&str]) -> String {
+        let said = |error: clap::Error| {
+            format!("{:?} {}\n{}", error.kind(), error.exit_code(), error.render().ansi())
+        };
+        let parsed = cx
+            .try_get_matches_from_mut(words)
+            .and_then(|matches| Cli::from_arg_matches(&matches).map_err(|e| e.format(&mut cx)));
+        match parsed {
+            Ok(cli) => format!("{cli:?}"),
+            Err(error) => said(error),
+        }
+    }
+
+    #[test]
+    fn one_verb_alone_is_as_it_is_among_all() {
+        let tails: [&[&str]; 17] = [
+            &[],
+            &["-h"],
+            &["--help"],
+            &["--version"],
+            &["--hlep"],
+            &["--no-such-option", "x"],
+            &["-C", "/", "--color", "never", "a"],
+            &["--color", "sometimes"],
+            &["--color"],
+            &["a", "b", "c", "--", "-d", "wait"],
+            &["help"],
+            &["wait", "--jsno"],
+            &["-n"],
+            &["-n", "--json", "x"],
+            &["--timeout", "soon"],
+            &["--timeout", "1h", "--write", "--read", "x"],
+            &["-N", "0", "-t", "coder", "x"],
+        ];
+        let verbs: Vec<String> =
+            Cli::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+        assert!(verbs.len() > 20, "{verbs:?}");
+        for verb in &verbs {
+            for tail in tails {
+                let words: Vec<&str> = ["cx", verb].iter().chain(tail).copied().collect();
+                let alone = Top::command().subcommand(describe(verb).expect("described"));
+                assert_eq!(outcome(alone, &words), outcome(Cli::command(), &words), "{words:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn any_other_word_is_looked_up_among_all_verbs() {
+        let words = ["", "spawm", "Spawn", "help", "-C", "--color=never", "--help", "-V"];
+        for word in words {
+            assert!(describe(word).is_none(), "{word}");
+        }
+        let args = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        let error = parse(&args(&["cx", "spawm"])).expect_err("no verb");
+        assert!(error.to_string().contains("'spawn'"), "{error}");
+        let error = parse(&args(&["cx", "help", "wait"])).expect_err("help");
+        assert!(error.to_string().contains("cx wait"), "{error}");
+        let cli = parse(&args(&["cx", "-C", "/tmp", "jobs"])).expect("parses");
+        assert_eq!(cli.dir, Some(PathBuf::from("/tmp")));
+    }
 }

@@ -20,10 +20,8 @@ pub mod ui;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use clap::Parser;
-
 use commands::{completions, segment};
-use process::{leash, start};
+use process::{leash, start, within};
 
 /// The whole program: `args` is the command line, the program's name first.
 ///
@@ -34,11 +32,12 @@ pub fn main(args: &[OsString]) -> ExitCode {
         Some(start::SUPERVISE) => return supervisor::main(&args[2..]),
         Some(leash::LEASH) => return leash::main(&args[2..]),
         Some(start::RECOVER) => return supervisor::main_recover(&args[2..]),
+        Some(within::WITHIN) => return within::main(&args[2..]),
         Some(segment::VERB) => return segment::main(&args[2..]),
         _ => {}
     }
     completions::answer();
-    let cli = match cli::Cli::try_parse_from(args) {
+    let cli = match cli::parse(args) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version come this way too, on stdout and with 0.

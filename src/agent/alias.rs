@@ -144,12 +144,14 @@ impl Alias {
             let tree = key.rsplit('.').fold(value, |inner, part| json!({ part: inner }));
             merge(&mut overrides, &tree);
         }
-        Self::from_value(name, &overrides, "--alias")
+        Self::from_value(name, &overrides, "--alias").map_err(|error| match error {
+            AliasError::Malformed { problem, .. } => malformed(&problem),
+            error @ AliasError::Override { .. } => error,
+        })
     }
 
     /// The ten that are part of cx.
-    #[expect(dead_code, reason = "bundles come next")]
-    pub(super) fn stock() -> impl Iterator<Item = Self> {
+    pub fn stock() -> impl Iterator<Item = Self> {
         STOCK_ALIASES.into_iter().map(|(name, agent, autonomy, writes)| {
             let mut overrides = Map::new();
             if let Some(level) = autonomy {
@@ -169,10 +171,14 @@ impl Alias {
 
     /// Lays it over its agent.
     pub(super) fn lay_over(&self, mut agent: Agent) -> Result<Agent, AgentError> {
-        apply(&mut agent, &Node::of(&self.overrides), &[], 0).map_err(|(_, problem)| {
-            AliasError::Override { name: self.name.clone(), origin: self.origin.clone(), problem }
-        })?;
+        apply(&mut agent, &Node::of(&self.overrides), &[], 0)
+            .map_err(|(_, problem)| self.wrong(problem))?;
         Ok(agent)
+    }
+
+    pub(super) fn wrong(&self, problem: String) -> AgentError {
+        let (name, origin) = (self.name.clone(), self.origin.clone());
+        AliasError::Override { name, origin, problem }.into()
     }
 }
 
@@ -191,5 +197,99 @@ pub fn merge(base: &mut Value, over: &Value) {
             }
         }
         (base, over) => base.clone_from(over),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_read_as_name_agent_and_keys() {
+        let alias = Alias::parse("fast=core/coder:model=gpt-5,runtime.autonomy_level=0.9,tools=[\"Read\",\"Edit\"],hooks.pre_task=echo a,b")
+            .expect("reads");
+        assert_eq!((alias.name.as_str(), alias.agent.as_str()), ("fast", "core/coder"));
+        assert_eq!(
+            alias.overrides,
+            json!({
+                "model": "gpt-5",
+                "runtime": { "autonomy_level": 0.9 },
+                "tools": ["Read", "Edit"],
+                "hooks": { "pre_task": "echo a,b" },
+            })
+        );
+        assert_eq!(Alias::parse("a=b").expect("reads").overrides, json!({}));
+    }
+
+    #[test]
+    fn what_is_no_alias_is_said() {
+        for (word, problem) in [
+            ("fast", "write NAME=AGENT[:KEY=VALUE,...]"),
+            ("fast=", "it has to name its 'agent'"),
+            ("=coder", "its name has to consist of letters, digits, '.', '_' and '-'"),
+            ("a/b=coder", "its name has to consist of letters, digits, '.', '_' and '-'"),
+            ("fast=coder:model", "what comes after ':' has to be KEY=VALUE"),
+        ] {
+            let error = Alias::parse(word).expect_err(word);
+            assert_eq!(error.to_string(), format!("--alias '{word}' is no alias: {problem}"));
+            assert!(error.hint().is_some_and(|hint| hint.contains("--alias")));
+        }
+        for value in [json!(1), json!({}), json!({"agent": 3}), json!({"model": "x"})] {
+            let error = Alias::from_value("x", &value, "f.toml").expect_err("no agent");
+            assert_eq!(error.to_string(), "f.toml 'x' is no alias: it has to name its 'agent'");
+        }
+        let short = Alias::from_value("x", &json!("coder"), "f.toml").expect("reads");
+        assert_eq!(short.agent, "coder");
+    }
+
+    #[test]
+    fn maps_are_merged_and_all_else_is_replaced() {
+        let mut base = json!({"a": {"b": 1, "c": [1, 2]}, "d": {"e": 1}, "f": "x"});
+        merge(&mut base, &json!({"a": {"c": [3]}, "d": 2, "f": {"g": 1}, "h": {"i": null}}));
+        assert_eq!(base, json!({"a": {"b": 1, "c": [3]}, "d": 2, "f": {"g": 1}, "h": {"i": null}}));
+    }
+
+    #[test]
+    fn laying_over_is_the_same_as_merging_the_trees() {
+        let base = json!({"runtime": {"autonomy_level": 0.2, "timeout_ms": 5},
+                          "tools": {"allowed": ["Read"]}, "hooks": {"failure": ["a"]}});
+        let over = json!({"runtime": {"autonomy_level": 0.9}, "tools": {"restricted": ["Bash"]},
+                          "hooks": {"failure": []}});
+        let read = |tree: &Value| {
+            let mut agent = Agent::empty("x", "x".to_owned(), super::super::Source::BuiltIn);
+            apply(&mut agent, &Node::of(tree), &[], 0).expect("reads");
+            agent
+        };
+        let alias = Alias {
+            name: "y".to_owned(),
+            agent: "x".to_owned(),
+            overrides: over.clone(),
+            origin: "--alias".to_owned(),
+        };
+        let laid = alias.lay_over(read(&base)).expect("lies");
+        let mut merged = base;
+        merge(&mut merged, &over);
+        assert_eq!(laid, read(&merged));
+        assert_eq!((laid.autonomy, laid.hooks.is_empty()), (Some(0.9), true));
+    }
+
+    #[test]
+    fn the_stock_is_codex_flows() {
+        let names: Vec<String> = Alias::stock().map(|alias| alias.name).collect();
+        assert_eq!(
+            names,
+            [
+                "architect",
+                "backend",
+                "docs",
+                "frontend",
+                "planner",
+                "reviewer",
+                "reviewer2",
+                "scaffold",
+                "tester",
+                "validator"
+            ]
+        );
     }
 }

@@ -38,7 +38,7 @@ pub enum AgentError {
         error: io::Error,
     },
     /// A folder that was asked for holds no agents.
-    #[error("{from} is {}, and there are no agents", path.display())]
+    #[error("{from} is {}, and there are no agents in it", path.display())]
     NoBundle {
         /// What names it: `--agents-dir`.
         from: &'static str,

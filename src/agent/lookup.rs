@@ -5,50 +5,117 @@ use std::fs;
 use std::path::Path;
 
 use super::places::{entries, is_absent};
-use super::{Agent, AgentError, Entry, Places, Source, builtin, format};
+use super::{Agent, AgentError, Entry, Places, Source, builtin, foreign, format};
 
-/// Finds the agent `name`: the repository's own, the person's own, or the
-/// built-in one. A broken file is an error; it never makes way for the next one.
+/// A file as it is: where it lies and its bytes.
+type Definition = (Source, Cow<'static, [u8]>);
+
+/// Finds the agent `name`. A plain name is that of the repository's own, the
+/// person's own or the built-in agent, or else the id of one of another tool; a
+/// qualified name is that of one agent. A broken file is an error; it never makes
+/// way for the next one.
 ///
 /// # Errors
 /// Those of [`AgentError`]; an unknown name comes with the nearest ones.
 pub fn find(name: &str, places: &Places) -> Result<Agent, AgentError> {
-    let (source, bytes) = definition(name, places)?;
-    format::markdown::parse(name, &bytes, source)
+    if let Some(own) = own_definition(name, places)? {
+        return format::markdown::parse(bare(name), &own.1, own.0);
+    }
+    foreign_entry(name, places)?.agent
 }
 
 /// The file that [`find`] would read, as it is: where it lies and its bytes.
 ///
 /// # Errors
-/// Those of [`find`], except that the file may say anything.
-pub fn definition(name: &str, places: &Places) -> Result<(Source, Cow<'static, [u8]>), AgentError> {
-    if !is_name(name) {
-        return Err(AgentError::BadName(name.to_owned()));
+/// Those of [`find`], except that one of cx's own files may say anything.
+pub fn definition(name: &str, places: &Places) -> Result<Definition, AgentError> {
+    if let Some(own) = own_definition(name, places)? {
+        return Ok(own);
     }
+    let entry = foreign_entry(name, places)?;
+    let path = entry.source.path().unwrap_or(Path::new("")).to_owned();
+    match fs::read(&path) {
+        Ok(bytes) => Ok((entry.source, Cow::Owned(bytes))),
+        Err(error) => Err(AgentError::Unreadable { path, error }),
+    }
+}
+
+/// All that a name may mean: one, or several of other tools with the same id.
+///
+/// # Errors
+/// Those of [`find`], except that an id may be that of several.
+pub fn candidates(name: &str, places: &Places) -> Result<Vec<Agent>, AgentError> {
+    match find(name, places) {
+        Ok(agent) => Ok(vec![agent]),
+        Err(AgentError::Ambiguous { .. }) => {
+            foreign::named(name, places)?.into_iter().map(|entry| entry.agent).collect()
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// `reviewer` of `cx/reviewer`.
+fn bare(name: &str) -> &str {
+    name.strip_prefix("cx/").unwrap_or(name)
+}
+
+/// The definition of one of cx's own agents, if there is one of this name.
+fn own_definition(name: &str, places: &Places) -> Result<Option<Definition>, AgentError> {
+    let name = bare(name);
+    if !is_name(name) {
+        return Ok(None);
+    }
+    let in_file = file_definition(name, places)?;
+    let built_in = || Some((Source::BuiltIn, Cow::Borrowed(builtin::text(name)?.as_bytes())));
+    Ok(in_file.or_else(built_in))
+}
+
+/// The repository's or the person's own file of this name.
+pub(super) fn file_definition(
+    name: &str,
+    places: &Places,
+) -> Result<Option<Definition>, AgentError> {
     let file = format!("{name}.md");
     for (folder, source) in places.own() {
         let path = folder.join(&file);
         match fs::read(&path) {
-            Ok(bytes) => return Ok((source(path), Cow::Owned(bytes))),
+            Ok(bytes) => return Ok(Some((source(path), Cow::Owned(bytes)))),
             Err(error) if is_absent(&error) => {}
             Err(error) => return Err(AgentError::Unreadable { path, error }),
         }
     }
-    match builtin::text(name) {
-        Some(text) => Ok((Source::BuiltIn, Cow::Borrowed(text.as_bytes()))),
-        None => Err(AgentError::Unknown { name: name.to_owned(), nearest: nearest(name, places) }),
+    Ok(None)
+}
+
+/// The one agent of another tool that a name means.
+fn foreign_entry(name: &str, places: &Places) -> Result<Entry, AgentError> {
+    let mut found = foreign::named(name, places)?;
+    match (found.pop(), found.is_empty()) {
+        (Some(one), true) => Ok(one),
+        (Some(one), false) => {
+            found.push(one);
+            let places = found.into_iter().map(|entry| (entry.qualified, entry.source)).collect();
+            Err(AgentError::Ambiguous { name: name.to_owned(), places })
+        }
+        (None, _) if name.strip_prefix("./").unwrap_or(name).split('/').all(is_name) => {
+            Err(AgentError::Unknown { name: name.to_owned(), nearest: nearest(name, places) })
+        }
+        (None, _) => Err(AgentError::BadName(name.to_owned())),
     }
 }
 
-/// The names of all agents, each once, in alphabetical order. Opens no agent.
+/// The names of all agents, each once, in alphabetical order: those of which two
+/// have the id are qualified. Opens no agent.
 ///
 /// # Errors
-/// [`AgentError::Unreadable`] when a folder is there and cannot be read.
+/// [`AgentError::Unreadable`] when one of cx's own folders is there and cannot be
+/// read.
 pub fn names(places: &Places) -> Result<Vec<String>, AgentError> {
     let mut names: Vec<String> = builtin::ALL.iter().map(|(name, _)| (*name).to_owned()).collect();
     for (folder, _) in places.own() {
         names.extend(names_in(&folder)?);
     }
+    names.extend(foreign::names(places));
     names.sort();
     names.dedup();
     Ok(names)
@@ -57,12 +124,8 @@ pub fn names(places: &Places) -> Result<Vec<String>, AgentError> {
 /// Every definition in cx's own three places, in the order in which they count.
 pub(super) fn own(places: &Places) -> Result<Vec<Entry>, AgentError> {
     let mut all = Vec::new();
-    let entry = |name: &str, source: Source, agent| Entry {
-        name: name.to_owned(),
-        qualified: format!("cx/{name}"),
-        source,
-        agent,
-        shadowed_by: None,
+    let entry = |name: &str, source: Source, agent| {
+        Entry::new(name.to_owned(), format!("cx/{name}"), source, agent)
     };
     for (folder, source) in places.own() {
         for name in names_in(&folder)? {
@@ -99,7 +162,7 @@ fn names_in(folder: &Path) -> Result<Vec<String>, AgentError> {
 
 /// Whether `name` can be an agent's. It becomes part of a path, so `/` and a
 /// leading `.` are out.
-pub(super) fn is_name(name: &str) -> bool {
+pub fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
 }
@@ -253,7 +316,10 @@ mod tests {
         let root = tempfile::tempdir().expect("folder");
         put(root.path(), "cx/secret.md", OWN);
         let folders = places(None, root.path());
-        for name in ["../secret", "", ".hidden", "a/b", "-t", "a b", "ä"] {
+        assert!(matches!(find("a/b", &folders), Err(AgentError::Unknown { .. })));
+        for name in
+            ["../secret", "", ".hidden", "a//b", "/secret", "cx/../secret", "-t", "a b", "ä"]
+        {
             assert!(matches!(find(name, &folders), Err(AgentError::BadName(_))), "{name}");
         }
     }

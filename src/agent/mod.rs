@@ -19,11 +19,14 @@ mod catalog;
 mod context;
 mod definition;
 mod error;
+mod foreign;
 mod format;
 mod lookup;
 mod places;
 mod prompt;
+mod registry;
 mod resolve;
+pub mod route;
 pub mod tools;
 mod triggers;
 
@@ -31,10 +34,12 @@ pub use alias::{Alias, AliasError, STOCK_ALIASES, merge};
 pub use catalog::{Catalog, Entry};
 pub use context::ContextPack;
 pub use error::AgentError;
-pub use lookup::{definition, find, names};
+pub use foreign::{read_file, read_folder};
+pub use lookup::{candidates, definition, find, is_name, names};
 pub use places::Places;
 pub use prompt::{PREAMBLE, PromptParts};
-pub use resolve::{Lookup, Resolved, resolve};
+pub use registry::Flaw;
+pub use resolve::{Lookup, Resolved, alias as alias_of, laid_over, resolve};
 pub use tools::Tools;
 pub use triggers::{Priority, RegexTrigger, Triggers};
 
@@ -123,16 +128,27 @@ impl Agent {
         }
     }
 
+    /// The agent as a file of cx's own that is called `name`; without what this cx
+    /// does not honour.
+    pub fn to_markdown(&self, name: &str) -> String {
+        format::write::markdown(self, name)
+    }
+
     /// Why it has the mode that it has; reads after "because".
     pub fn why_mode(&self) -> &str {
         self.mode_reason.as_deref().unwrap_or("nothing in its definition says that it may write")
     }
 
-    /// Whether its jobs would run, as a program, what stands in a repository's
-    /// own file: an agent of the repository on the `sh` backend. That is for
-    /// `cx trust` to decide.
-    pub fn needs_trust(&self) -> bool {
-        matches!(self.source, Source::Repository(_)) && self.backend == Some(BackendKind::Sh)
+    /// What it would have run on this machine, as key and JSON: its hooks, and its
+    /// tasks themselves where it makes `sh` the backend. Where a repository's own
+    /// file says it, that is for `cx trust` to decide.
+    pub fn wants(&self) -> Vec<(String, String)> {
+        let sh = self.backend == Some(BackendKind::Sh);
+        let backend = sh.then(|| ("backend".to_owned(), "\"sh\"".to_owned()));
+        let hooks = self.hooks.named().into_iter().filter(|(_, commands)| !commands.is_empty());
+        let hooks = hooks
+            .map(|(key, commands)| (key.to_owned(), serde_json::Value::from(commands).to_string()));
+        backend.into_iter().chain(hooks).collect()
     }
 }
 

@@ -60,6 +60,11 @@ impl PromptParts<'_> {
         }
         points(&mut prompt, self.scope);
 
+        if let Some(level) = self.agent.and_then(|agent| agent.autonomy) {
+            heading(&mut prompt, "AUTONOMY");
+            prompt.extend_from_slice(autonomy(level).as_bytes());
+        }
+
         for (name, all) in self.context.sections() {
             if !all.is_empty() {
                 heading(&mut prompt, name);
@@ -79,6 +84,14 @@ impl PromptParts<'_> {
         }
         prompt
     }
+}
+
+/// What a level of autonomy asks of a worker, which nobody can answer.
+fn autonomy(level: f64) -> String {
+    format!(
+        "{level} of 1. At 0, decide nothing that the task leaves open: stop there, and name it in \
+         your answer. At 1, decide all of it yourself, and say what you decided.\n"
+    )
 }
 
 /// An agent's body, taken apart: what it says about every task and every scope

@@ -2,6 +2,8 @@
 
 use std::num::NonZeroU64;
 
+use super::foreign::Bundle;
+use super::lookup::{file_definition, find};
 use super::{Agent, AgentError, Alias, Places};
 
 /// Where a name is looked up.
@@ -28,6 +30,9 @@ pub struct Resolved {
     pub agent: Agent,
     /// How many jobs of this pool may run at once.
     pub limit: Option<NonZeroU64>,
+    /// What the definition itself would have run on this machine, as key and JSON: a
+    /// file of a repository may be asked for trust.
+    pub wants: Vec<(String, String)>,
     /// What the limit counts: the alias, or the agent's qualified name.
     pub pool: String,
 }
@@ -37,19 +42,59 @@ pub struct Resolved {
 /// # Errors
 /// Those of [`AgentError`].
 pub fn resolve(name: &str, lookup: &Lookup) -> Result<Resolved, AgentError> {
-    let alias = lookup.aliases.iter().find(|alias| alias.name == name);
-    match alias {
-        Some(alias) => through(alias, lookup),
-        None => super::find(name, &lookup.places).map(plain),
+    if let Some(alias) = alias(name, lookup)? {
+        let agent = target(&alias, lookup)?;
+        let wants = agent.wants();
+        let agent = alias.lay_over(agent)?;
+        let pool = alias.name;
+        return Ok(Resolved { alias: Some(pool.clone()), limit: agent.limit, wants, pool, agent });
     }
+    let agent = find(name, &lookup.places)?;
+    let (wants, pool) = (agent.wants(), agent.qualified.clone());
+    Ok(Resolved { alias: None, limit: agent.limit, wants, pool, agent })
 }
 
-fn plain(agent: Agent) -> Resolved {
-    Resolved { alias: None, limit: agent.limit, pool: agent.qualified.clone(), agent }
+/// The alias that `name` is, if it is one. Reads no agent.
+///
+/// # Errors
+/// Those of [`resolve`] that come of looking.
+pub fn alias(name: &str, lookup: &Lookup) -> Result<Option<Alias>, AgentError> {
+    if let Some(alias) = lookup.aliases.iter().find(|alias| alias.name == name) {
+        return Ok(Some(alias.clone()));
+    }
+    let Some(stock) = Alias::stock().find(|alias| lookup.stock_aliases && alias.name == name)
+    else {
+        return Ok(None);
+    };
+    // What somebody has written comes before what cx brings along.
+    if file_definition(name, &lookup.places)?.is_some() {
+        return Ok(None);
+    }
+    let bundle = Bundle::find(&lookup.places)?;
+    Ok(bundle.is_some_and(|bundle| bundle.has(&stock.agent)).then_some(stock))
 }
 
-fn through(alias: &Alias, lookup: &Lookup) -> Result<Resolved, AgentError> {
-    let agent = alias.lay_over(super::find(&alias.agent, &lookup.places)?)?;
-    let name = alias.name.clone();
-    Ok(Resolved { alias: Some(name.clone()), limit: agent.limit, pool: name, agent })
+/// What an alias makes of its agent.
+///
+/// # Errors
+/// Those of [`resolve`].
+pub fn laid_over(alias: &Alias, lookup: &Lookup) -> Result<Agent, AgentError> {
+    alias.lay_over(target(alias, lookup)?)
 }
+
+/// The agent of an alias.
+fn target(alias: &Alias, lookup: &Lookup) -> Result<Agent, AgentError> {
+    let found = find(&alias.agent, &lookup.places);
+    if let Err(AgentError::Unknown { .. }) = &found
+        && let Some(other) = lookup.aliases.iter().find(|other| other.name == alias.agent)
+    {
+        return Err(alias.wrong(format!(
+            "'{}' is an alias too, and an alias stands for an agent: write '{}'",
+            other.name, other.agent
+        )));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;

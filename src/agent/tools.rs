@@ -73,6 +73,9 @@ pub fn unenforced(backend: BackendKind, tools: &Tools) -> Option<String> {
         BackendKind::Codex => format!(
             "{name} cannot be held to a list of tools; only what the sandbox forbids is out of reach"
         ),
+        BackendKind::Claude => {
+            format!("{name} is given the tools of its mode, and not yet the agent's list of tools")
+        }
         BackendKind::Sh => {
             format!("{name} knows no tools, so the agent's list of them means nothing")
         }

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use serde::Serialize;
+
 /// The triggers of one agent: those of its definition, then those that its
 /// bundle's `triggers.json` gives it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,7 +26,8 @@ pub struct RegexTrigger {
 }
 
 /// How much a trigger counts against others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Priority {
     /// After all others.
     Low,
@@ -63,8 +66,14 @@ impl Triggers {
         self.keywords.is_empty() && self.regex.is_empty() && self.file_patterns.is_empty()
     }
 
+    /// Whether all of `other` is there.
+    pub(super) fn has(&self, other: &Self) -> bool {
+        other.keywords.iter().all(|one| self.keywords.contains(one))
+            && other.file_patterns.iter().all(|one| self.file_patterns.contains(one))
+            && other.regex.iter().all(|one| self.regex.iter().any(|own| own.pattern == one.pattern))
+    }
+
     /// Takes in what is not there yet.
-    #[expect(dead_code, reason = "bundles come next")]
     pub(super) fn add(&mut self, other: Self) {
         fn extend<T: PartialEq>(all: &mut Vec<T>, more: Vec<T>) {
             for one in more {

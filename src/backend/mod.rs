@@ -11,6 +11,7 @@
 //! The rule that matters most: [`judge`] says [`Outcome::Succeeded`] only where
 //! every sign of success is there. What is missing, torn or unknown is failure.
 
+mod claude;
 mod codex;
 pub mod program;
 mod sh;
@@ -27,6 +28,8 @@ use crate::job::{BackendKind, Mode, Outcome, Usage, WorkerExit};
 pub struct LaunchInput<'a> {
     /// The program family.
     pub kind: BackendKind,
+    /// The job's 16 hexadecimal digits.
+    pub id: &'a str,
     /// What [`program::locate`] found, or for `argv` the resolved first word.
     pub program: &'a Path,
     /// Reader or writer.
@@ -53,6 +56,11 @@ pub struct LaunchInput<'a> {
     pub exclude_env: &'a [String],
     /// More arguments from the configuration; see [`check_args`].
     pub extra_args: &'a [String],
+    /// The thread that is to be taken up again, where there is one.
+    pub resume: Option<&'a str>,
+    /// Whether the commands that the program runs are confined by us, so that they
+    /// need no other bounds; see [`command_prefix`].
+    pub commands_confined: bool,
 }
 
 /// A worker that is ready to be started, in [`LaunchInput::start`].
@@ -70,6 +78,8 @@ pub struct Launch {
     pub answer_file: Option<PathBuf>,
     /// Whether stdout is a stream of events rather than the message itself.
     pub stdout_is_events: bool,
+    /// The thread that the program has to answer on, where it is chosen by us.
+    pub thread: Option<String>,
 }
 
 /// What a worker's stdin is. Never a pipe: codex reads it to its end.
@@ -87,11 +97,23 @@ pub enum PromptError {
     /// Nothing but white space.
     #[error("the prompt is empty")]
     Empty,
-    /// codex reads UTF-8 only.
-    #[error("the prompt is not valid UTF-8 (byte {at}), and codex takes nothing else")]
+    /// The backend reads UTF-8 only.
+    #[error("the prompt is not valid UTF-8 (byte {at}), and {kind} takes nothing else")]
     NotUtf8 {
         /// Offset of the first bad byte, from 0.
         at: usize,
+        /// The backend.
+        kind: BackendKind,
+    },
+    /// The backend refuses more on its stdin.
+    #[error("the prompt has {bytes} bytes, and {kind} takes at most {max}")]
+    TooManyBytes {
+        /// Of the prompt as it is sent.
+        bytes: usize,
+        /// The most that is taken.
+        max: usize,
+        /// The backend.
+        kind: BackendKind,
     },
     /// codex refuses more on its stdin.
     #[error("the prompt has {chars} characters, and codex takes at most {max}")]
@@ -117,7 +139,7 @@ impl PromptError {
             Self::NotUtf8 { .. } => {
                 Some("convert it first, for example with `iconv -t UTF-8`".to_owned())
             }
-            Self::TooLong { .. } => {
+            Self::TooLong { .. } | Self::TooManyBytes { .. } => {
                 Some("put the long part into a file and name the file in the prompt".to_owned())
             }
             Self::Nul { .. } => {
@@ -196,6 +218,7 @@ pub enum Answer {
 pub fn check_prompt(kind: BackendKind, prompt: &[u8]) -> Result<(), PromptError> {
     match kind {
         BackendKind::Codex => codex::check_prompt(prompt),
+        BackendKind::Claude => claude::check_prompt(prompt),
         BackendKind::Sh => sh::check_prompt(prompt),
     }
 }
@@ -205,6 +228,7 @@ pub fn check_prompt(kind: BackendKind, prompt: &[u8]) -> Result<(), PromptError>
 pub fn check_args(kind: BackendKind, args: &[String]) -> Result<(), ArgError> {
     match kind {
         BackendKind::Codex => codex::check_args(args),
+        BackendKind::Claude => claude::check_args(args),
         BackendKind::Sh => sh::check_args(args),
     }
 }
@@ -213,6 +237,7 @@ pub fn check_args(kind: BackendKind, args: &[String]) -> Result<(), ArgError> {
 pub fn launch(input: &LaunchInput<'_>) -> Launch {
     match input.kind {
         BackendKind::Codex => codex::launch(input),
+        BackendKind::Claude => claude::launch(input),
         BackendKind::Sh => sh::launch(input),
     }
 }
@@ -222,7 +247,51 @@ pub fn launch(input: &LaunchInput<'_>) -> Launch {
 pub fn sandbox_probe(kind: BackendKind, program: &Path) -> Option<Launch> {
     match kind {
         BackendKind::Codex => Some(codex::sandbox_probe(program)),
-        BackendKind::Sh => None,
+        BackendKind::Claude | BackendKind::Sh => None,
+    }
+}
+
+/// The variable that makes the backend's program put a word or two before each
+/// command that it runs, if it has one. So they can be confined more tightly
+/// than the program itself.
+pub fn command_prefix(kind: BackendKind) -> Option<&'static str> {
+    match kind {
+        BackendKind::Claude => Some(claude::PREFIX_VARIABLE),
+        BackendKind::Codex | BackendKind::Sh => None,
+    }
+}
+
+/// Whether it is up to us to keep the program, and the commands that it runs,
+/// from writing where a job of this mode must not.
+pub fn is_confined_by_us(kind: BackendKind, mode: Mode) -> bool {
+    match (kind, mode) {
+        (BackendKind::Claude, _) | (BackendKind::Sh, Mode::Reader) => true,
+        (BackendKind::Codex, _) | (BackendKind::Sh, Mode::Writer) => false,
+    }
+}
+
+/// Where the program itself has to write, besides its job's places: its login,
+/// its sessions. `variable` reads the environment.
+pub fn own_places(kind: BackendKind, variable: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
+    match kind {
+        BackendKind::Claude => claude::own_places(variable),
+        BackendKind::Codex | BackendKind::Sh => Vec::new(),
+    }
+}
+
+/// The folders that configured arguments let a writer write to as well.
+pub fn more_folders(kind: BackendKind, args: &[String]) -> Vec<PathBuf> {
+    match kind {
+        BackendKind::Claude => claude::more_folders(args),
+        BackendKind::Codex | BackendKind::Sh => Vec::new(),
+    }
+}
+
+/// Variables that its worker must not inherit.
+pub fn env_remove(kind: BackendKind) -> &'static [&'static str] {
+    match kind {
+        BackendKind::Claude => &claude::ENV_REMOVE,
+        BackendKind::Codex | BackendKind::Sh => &[],
     }
 }
 
@@ -231,7 +300,7 @@ pub fn sandbox_probe(kind: BackendKind, program: &Path) -> Option<Launch> {
 pub fn litter(kind: BackendKind) -> &'static [&'static str] {
     match kind {
         BackendKind::Codex => &[".agents", ".aws", ".codex", ".git"],
-        BackendKind::Sh => &[],
+        BackendKind::Claude | BackendKind::Sh => &[],
     }
 }
 
@@ -240,6 +309,7 @@ pub fn litter(kind: BackendKind) -> &'static [&'static str] {
 pub fn activity(kind: BackendKind, tail: &[u8], root: Option<&Path>) -> Option<String> {
     match kind {
         BackendKind::Codex => codex::activity(tail, root),
+        BackendKind::Claude => claude::activity(tail, root),
         BackendKind::Sh => sh::activity(tail),
     }
 }
@@ -248,7 +318,7 @@ pub fn activity(kind: BackendKind, tail: &[u8], root: Option<&Path>) -> Option<S
 /// plain output.
 pub fn has_events(kind: BackendKind) -> bool {
     match kind {
-        BackendKind::Codex => true,
+        BackendKind::Codex | BackendKind::Claude => true,
         BackendKind::Sh => false,
     }
 }
@@ -258,6 +328,7 @@ pub fn has_events(kind: BackendKind) -> bool {
 pub fn render(kind: BackendKind, line: &[u8], root: Option<&Path>) -> Option<String> {
     match kind {
         BackendKind::Codex => codex::render(line, root),
+        BackendKind::Claude => claude::render(line, root),
         BackendKind::Sh => Some(String::from_utf8_lossy(line).into_owned()),
     }
 }
@@ -268,6 +339,7 @@ pub fn render(kind: BackendKind, line: &[u8], root: Option<&Path>) -> Option<Str
 pub fn judge(kind: BackendKind, input: &JudgeInput<'_>) -> io::Result<Verdict> {
     match kind {
         BackendKind::Codex => codex::judge(input),
+        BackendKind::Claude => claude::judge(input),
         BackendKind::Sh => sh::judge(input),
     }
 }
@@ -277,6 +349,7 @@ pub fn judge(kind: BackendKind, input: &JudgeInput<'_>) -> io::Result<Verdict> {
 pub fn hint(kind: BackendKind, outcome: &Outcome, reason: &str) -> Option<&'static str> {
     match kind {
         BackendKind::Codex => codex::hint(outcome, reason),
+        BackendKind::Claude => claude::hint(outcome, reason),
         BackendKind::Sh => None,
     }
 }

@@ -69,6 +69,9 @@ impl ProgramError {
             Self::NotFound { kind: BackendKind::Codex, .. } => {
                 Some("install it: npm install -g @openai/codex".to_owned())
             }
+            Self::NotFound { kind: BackendKind::Claude, .. } => {
+                Some("install it: npm install -g @anthropic-ai/claude-code".to_owned())
+            }
             Self::NotFound { .. } => None,
             Self::NotExecutable { path } => Some(format!("chmod +x {}", path.display())),
         }
@@ -86,6 +89,10 @@ pub fn locate(
     let path = find(kind, name, path_env)?;
     Ok(match kind {
         BackendKind::Codex => native_codex(&path),
+        BackendKind::Claude => {
+            let native = !head(&path).starts_with(b"#!");
+            Program { path, native }
+        }
         BackendKind::Sh => Program { path, native: true },
     })
 }

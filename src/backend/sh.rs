@@ -62,6 +62,7 @@ pub(super) fn launch(input: &LaunchInput<'_>) -> Launch {
         env: Vec::new(),
         answer_file: None,
         stdout_is_events: false,
+        thread: None,
     }
 }
 
@@ -121,6 +122,7 @@ mod tests {
     fn input<'a>(prompt: &'a [u8], file: &'a Path, argv: &'a [OsString]) -> LaunchInput<'a> {
         LaunchInput {
             kind: BackendKind::Sh,
+            id: "0123456789abcdef",
             program: Path::new("/bin/sh"),
             mode: Mode::Writer,
             start: Path::new("/"),
@@ -132,6 +134,8 @@ mod tests {
             answer_file: Path::new("/jobs/1/last"),
             exclude_env: &[],
             extra_args: &[],
+            resume: None,
+            commands_confined: true,
         }
     }
 

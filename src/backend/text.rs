@@ -4,9 +4,51 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
+use anstream::adapter::strip_str;
+use serde_json::Value;
+
 /// Longest line that is read, in bytes; longer ones are skipped. An event with
 /// a whole file in it is far below.
 const LINE_MAX: usize = 16 << 20;
+
+/// How many lines of a command's output are shown: the last ones.
+const OUTPUT_LINES: usize = 10;
+
+/// Longest line of it, in characters.
+const OUTPUT_WIDTH: usize = 300;
+
+/// The JSON object on a line; none for blank, torn and other lines. Invalid
+/// UTF-8 is replaced.
+pub(super) fn object(line: &[u8]) -> Option<Value> {
+    let line = line.trim_ascii();
+    if line.first() != Some(&b'{') {
+        return None;
+    }
+    serde_json::from_slice(line).ok().or_else(|| match str::from_utf8(line) {
+        Ok(_) => None,
+        Err(_) => serde_json::from_str(&String::from_utf8_lossy(line)).ok(),
+    })
+}
+
+/// The last lines that a command put out, indented; how many there were before.
+pub(super) fn last_lines(said: &str) -> Option<String> {
+    let plain = strip_str(said).to_string();
+    // Of what was written over with a carriage return, the last stays.
+    let last = |line| str::trim_end_matches(line, '\r').rsplit('\r').next().unwrap_or_default();
+    let plain_chars = |c: &char| *c == '\t' || !c.is_control();
+    let lines: Vec<String> = plain
+        .trim_end()
+        .lines()
+        .map(|line| last(line).chars().filter(plain_chars).take(OUTPUT_WIDTH).collect())
+        .collect();
+    let cut = lines.len().saturating_sub(OUTPUT_LINES);
+    let before = (cut > 0).then(|| format!("  ({cut} more lines; --raw has them)"));
+    let shown: Vec<String> = before
+        .into_iter()
+        .chain(lines.iter().skip(cut).map(|line| format!("  {line}").trim_end().to_owned()))
+        .collect();
+    (!shown.is_empty()).then(|| shown.join("\n"))
+}
 
 /// Calls `each` with every line of `reader`, without its line end. A line longer
 /// than 16 MiB is left out, so memory stays bounded.
@@ -57,7 +99,7 @@ pub(super) fn tail(path: &Path, max: u64) -> io::Result<Vec<u8>> {
 /// characters, single spaces, at most `max` characters.
 pub(super) fn one_line(bytes: &[u8], max: usize) -> String {
     let text = String::from_utf8_lossy(bytes);
-    let plain = anstream::adapter::strip_str(&text).to_string();
+    let plain = strip_str(&text).to_string();
     let mut line = String::new();
     let mut chars = 0;
     for word in

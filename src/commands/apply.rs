@@ -46,7 +46,7 @@ pub fn run(args: &ApplyArgs) -> Result<Exit, Failure> {
     let session = Session::open()?;
     let place = session.repository("apply")?;
     let job = session.job(std::slice::from_ref(&args.job))?;
-    let Some(tree) = &job.spec.tree else {
+    let Some((tree, _)) = job.spec.branch() else {
         let failure = format!("{} is a reader and changes nothing", label(&job));
         return Err(Failure::new(Exit::Failed, failure));
     };

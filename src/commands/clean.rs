@@ -16,7 +16,9 @@ use super::{
 };
 use crate::{
     failure::{Exit, Failure},
-    git::{CommitMessage, GitError, Head, Oid, Place, Repo, commit, merge, push, refs, worktree},
+    git::{
+        CommitMessage, GitError, Head, Oid, Place, Repo, commit, diff, merge, push, refs, worktree,
+    },
     job::{JobId, parse_duration},
     ledger::{Cleaned, Event, Follower, Job, Tree, decode},
     process::{crash, lock},
@@ -148,7 +150,7 @@ fn clean_tree(
     let repo = Repo::open(place);
     let path = Path::new(&tree.path);
     let is_there = fs::symlink_metadata(path).is_ok();
-    let tip = repo.branch_tip(&tree.branch).map_err(git)?;
+    let tip = branch_tip(&repo, tree)?;
     let mut trash = None;
     if let Some(why) = unsaved(&repo, job, tree, path, is_there, tip.as_ref())? {
         let settled = is_settled(job, tree, tip.as_ref());
@@ -176,10 +178,18 @@ fn clean_tree(
     }
     crash::point("clean-worktree");
     // Looked up again: committing what was left may have moved it.
-    if let Some(tip) = repo.branch_tip(&tree.branch).map_err(git)? {
-        refs::delete_branch(place, &tree.branch, &tip).map_err(git)?;
+    if let (Some(branch), Some(tip)) = (&tree.branch, branch_tip(&repo, tree)?) {
+        refs::delete_branch(place, branch, &tip).map_err(git)?;
     }
     Ok(Ok(trash))
+}
+
+/// The tip of a job's branch, if it has one.
+fn branch_tip(repo: &Repo, tree: &Tree) -> Result<Option<Oid>, Failure> {
+    match &tree.branch {
+        Some(branch) => repo.branch_tip(branch).map_err(git),
+        None => Ok(None),
+    }
 }
 
 /// Whether what is not merged of a job's branch is not going to be: another of
@@ -209,7 +219,7 @@ fn unsaved(
     }
     let base = Oid::new(&tree.base).map_err(|e| Failure::internal(e.to_string()))?;
     let commits = repo.commits_between(&base, tip).map_err(git)? as u64;
-    Ok(Some(format!("{} on {} not merged", ui::plural(commits, "commit"), tree.branch)))
+    Ok(Some(format!("{} on {} not merged", ui::plural(commits, "commit"), branch_name(tree))))
 }
 
 /// What lies in a job's worktree that its branch has not.
@@ -252,7 +262,7 @@ fn unsaved_files(
             && tip != Some(head)
             && !is_saved(repo, job, tree, head)?
         {
-            return Ok(Some(format!("commits outside of {} in {}", tree.branch, tree.path)));
+            return Ok(Some(format!("commits outside of {} in {}", branch_name(tree), tree.path)));
         }
     }
     Ok(None)
@@ -283,6 +293,11 @@ fn keep(
     tip: Option<Oid>,
 ) -> Result<Option<String>, Failure> {
     let mut tip = tip;
+    let Some(branch) = &tree.branch else {
+        // A reader's: what lies there is on no branch, and comes from nobody who may write.
+        let tip = diff::snapshot_commit(place, path).map_err(git)?;
+        return refs::keep(place, &kept_as(job), &tip).map(Some).map_err(git);
+    };
     if is_there {
         let message = CommitMessage {
             subject: format!("[discarded] {}", job.spec.title),
@@ -292,7 +307,7 @@ fn keep(
         let kept = commit::leftovers(&commit::Leftovers {
             place,
             worktree: path,
-            branch: &tree.branch,
+            branch,
             merges: None,
             name: job.spec.name.as_str(),
             message: &message,
@@ -304,7 +319,16 @@ fn keep(
         tip = kept.tip;
     }
     let Some(tip) = tip else { return Ok(None) };
-    refs::keep(place, &format!("{}-{}", job.spec.name, job.job.0), &tip).map(Some).map_err(git)
+    refs::keep(place, &kept_as(job), &tip).map(Some).map_err(git)
+}
+
+/// What is discarded of a job is kept under this name.
+fn kept_as(job: &Job) -> String {
+    format!("{}-{}", job.spec.name, job.job.0)
+}
+
+fn branch_name(tree: &Tree) -> &str {
+    tree.branch.as_deref().unwrap_or("no branch")
 }
 
 /// Takes what crashes left: folders of jobs that never came to be or are
@@ -429,9 +453,12 @@ fn clean_scratch(session: &Session, dry_run: bool) -> Result<bool, Failure> {
 fn sentence(job: &Job, cleaned: &Cleaned, stays: &[String], dry_run: bool) -> String {
     let verb = if dry_run { "would remove" } else { "removed" };
     let mut parts = Vec::new();
+    let has_branch = job.spec.branch().is_some();
     match (cleaned.tree, cleaned.files) {
-        (true, true) => parts.push(format!("{verb} worktree, branch and files")),
-        (true, false) => parts.push(format!("{verb} worktree and branch")),
+        (true, true) if has_branch => parts.push(format!("{verb} worktree, branch and files")),
+        (true, true) => parts.push(format!("{verb} worktree and files")),
+        (true, false) if has_branch => parts.push(format!("{verb} worktree and branch")),
+        (true, false) => parts.push(format!("{verb} worktree")),
         (false, true) => parts.push(format!("{verb} files")),
         (false, false) => {}
     }

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     backend,
     failure::{Exit, Failure},
+    job::JobId,
     ledger::{Event, Job},
     process::{crash, stdio},
     ui::{self, Out},
@@ -42,7 +43,9 @@ pub struct CollectArgs {
 
     /// One line for each job, with {name}, {job}, {status}, {code}, {seconds},
     /// {message}, {reason}, {branch}, {commits}, {files}, {input}, {output},
-    /// {agent}, {backend}; \n and \t
+    /// {agent}, {backend}; \n and \t. Or one of these words: `summary`, a line for
+    /// each job and their count; `detailed`, the answers and that count; `json`,
+    /// one object with `workers` and `summary`
     #[arg(long, value_name = "FMT")]
     format: Option<String>,
 
@@ -59,21 +62,84 @@ struct Collected<'a> {
     message: Option<String>,
 }
 
+/// How jobs are shown.
+#[derive(Clone, Copy)]
+enum Shape<'a> {
+    /// With its answer, for people.
+    Plain,
+    /// All of `cx jobs --json`.
+    Array,
+    /// A line for each, from a template.
+    Lines(&'a str),
+    /// A headline for each, and the count.
+    Summary,
+    /// As for people, and the count.
+    Detailed,
+    /// One object, as other tools read it.
+    Object,
+}
+
+impl<'a> Shape<'a> {
+    /// What was asked for; a template is checked.
+    fn of(args: &'a CollectArgs) -> Result<Self, Failure> {
+        Ok(match args.format.as_deref() {
+            None if args.json => Self::Array,
+            None => Self::Plain,
+            Some("summary") => Self::Summary,
+            Some("detailed") => Self::Detailed,
+            Some("json") => Self::Object,
+            Some(format) => {
+                fill(format, &|_| Some(String::new()))?;
+                Self::Lines(format)
+            }
+        })
+    }
+}
+
+/// `--format json`: one worker.
+#[derive(Serialize)]
+struct Worker<'a> {
+    /// Its name, which a plan's task gives it.
+    id: &'a str,
+    job: JobId,
+    /// `completed` or `failed`; `outcome` says how.
+    status: &'static str,
+    outcome: &'a str,
+    agent: Option<&'a str>,
+    seconds: f64,
+    result: Option<String>,
+}
+
+/// How many there are, and how they ended.
+#[derive(Clone, Copy, Default, Serialize)]
+struct Count {
+    total: usize,
+    completed: usize,
+    failed: usize,
+}
+
+impl Count {
+    fn of(jobs: &[Job]) -> Self {
+        let completed = jobs.iter().filter(|job| job.succeeded()).count();
+        Self { total: jobs.len(), completed, failed: jobs.len() - completed }
+    }
+}
+
 /// Runs the verb.
 pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
     refuse_in_worker("collect results")?;
     let session = Session::open()?;
-    if let Some(format) = &args.format {
-        fill(format, &|_| Some(String::new()))?;
-    }
+    let shape = Shape::of(args)?;
     let jobs = wanted(&session, args)?;
     if jobs.is_empty() {
         ui::note("nothing to collect");
-        if args.json {
-            let mut out = ui::out();
-            out.json(&[(); 0])?;
-            out.finish()?;
+        let mut out = ui::out();
+        match shape {
+            Shape::Array => out.json(&[(); 0])?,
+            Shape::Object => out.json(&object(&[], &jobs))?,
+            _ => {}
         }
+        out.finish()?;
         return Ok(Exit::Failed);
     }
     if let Some(dir) = &args.output {
@@ -86,7 +152,7 @@ pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
             .hint("-o DIR writes the answers to files"));
     }
     let mut out = ui::out();
-    let mut rows = Vec::new();
+    let (mut rows, mut workers) = (Vec::new(), Vec::new());
     for (index, job) in jobs.iter().enumerate() {
         let view = JobView::new(job, &session.store);
         let message = message(&session, job)?;
@@ -98,22 +164,42 @@ pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
             };
             write_message(&dir.join(file), job, message.as_deref())?;
         }
-        if args.json {
-            let message = message.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-            rows.push(Collected { view, message });
-        } else if let Some(format) = &args.format {
-            out.line(fill(format, &|key| field(key, &view, message.as_deref()))?)?;
-        } else if args.output.is_some() {
-            out.line(headline(job, &view))?;
-        } else {
-            if index > 0 {
-                out.line("")?;
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        match shape {
+            Shape::Array => rows.push(Collected { view, message: message.map(text) }),
+            Shape::Object => workers.push(Worker {
+                id: job.spec.name.as_str(),
+                job: job.job,
+                status: if job.succeeded() { "completed" } else { "failed" },
+                outcome: view.status,
+                agent: view.agent,
+                seconds: view.seconds,
+                result: message.map(text),
+            }),
+            Shape::Lines(format) => {
+                out.line(fill(format, &|key| field(key, &view, message.as_deref()))?)?;
             }
-            print(&mut out, job, &view, message.as_deref())?;
+            Shape::Summary => out.line(headline(job, &view))?,
+            Shape::Plain | Shape::Detailed if args.output.is_some() => {
+                out.line(headline(job, &view))?;
+            }
+            Shape::Plain | Shape::Detailed => {
+                if index > 0 {
+                    out.line("")?;
+                }
+                print(&mut out, job, &view, message.as_deref())?;
+            }
         }
     }
-    if args.json {
-        out.json(&rows)?;
+    match shape {
+        Shape::Array => out.json(&rows)?,
+        Shape::Object => out.json(&object(&workers, &jobs))?,
+        Shape::Summary | Shape::Detailed => {
+            let Count { total, completed, failed } = Count::of(&jobs);
+            let jobs = ui::plural(total as u64, "job");
+            out.line(format_args!("== {jobs}: {completed} completed, {failed} failed"))?;
+        }
+        Shape::Plain | Shape::Lines(_) => {}
     }
     // Only what was written is collected.
     out.finish()?;
@@ -125,6 +211,11 @@ pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
         session.store.refresh_snapshot();
     }
     Ok(if jobs.iter().all(Job::succeeded) { Exit::Success } else { Exit::Failed })
+}
+
+/// What other tools read.
+fn object(workers: &[Worker<'_>], jobs: &[Job]) -> serde_json::Value {
+    serde_json::json!({ "workers": workers, "summary": Count::of(jobs) })
 }
 
 fn wanted(session: &Session, args: &CollectArgs) -> Result<Vec<Job>, Failure> {
@@ -207,6 +298,7 @@ fn headline(job: &Job, view: &JobView<'_>) -> String {
     let mut parts = vec![label(job), view::status_with_code(job), ui::short(view::elapsed(job))];
     if let Some(usage) = view.usage {
         parts.push(format!("{} tokens in, {} out", usage.input, usage.output));
+        parts.extend(usage.cost_usd.map(|cost| cost.to_string()));
     }
     if let (Some(branch), true) = (view.branch, view.commits > 0) {
         let commits = ui::plural(view.commits, "commit");

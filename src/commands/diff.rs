@@ -35,7 +35,7 @@ pub fn run(args: &DiffArgs) -> Result<Exit, Failure> {
     let session = Session::open()?;
     let place = session.repository("diff")?;
     let job = session.job(&args.job)?;
-    let Some(tree) = &job.spec.tree else {
+    let Some((tree, _)) = job.spec.branch() else {
         return Err(Failure::new(
             Exit::Failed,
             format!("{} is a reader and changes nothing", label(&job)),

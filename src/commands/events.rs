@@ -70,6 +70,10 @@ fn sentence(record: &Record) -> String {
         }
         Event::Queued => "waits for its turn".to_owned(),
         Event::Admitted => "its turn has come".to_owned(),
+        Event::Based(b) => {
+            let of: Vec<_> = b.of.iter().map(ToString::to_string).collect();
+            format!("starts from {}, with the work of {}", b.base, of.join(", "))
+        }
         Event::Worktree(w) => format!("worktree made by {} in {} ms", w.engine, w.took_ms),
         Event::Note(n) => n.text.clone(),
         Event::Running(r) => format!("running as pid {}", r.worker.pid),

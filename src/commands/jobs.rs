@@ -1,5 +1,7 @@
 //! `cx jobs`
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 
 use super::{
@@ -8,8 +10,8 @@ use super::{
 };
 use crate::{
     failure::{Exit, Failure},
-    job::Candidate,
-    ledger::Job,
+    job::{Candidate, JobId},
+    ledger::{Job, Wait},
     ui::{self, Align, Table},
 };
 
@@ -43,12 +45,14 @@ pub fn run(args: &JobsArgs) -> Result<Exit, Failure> {
         .values()
         .filter(|job| args.all || (job.is_open() && session.in_run(job)))
         .collect();
+    let waits = state.waits();
     let mut out = ui::out();
     if args.json {
-        let views: Vec<_> = shown.iter().map(|job| JobView::new(job, &session.store)).collect();
+        let views: Vec<_> =
+            shown.iter().map(|job| JobView::new(job, &session.store).queued(job, &waits)).collect();
         out.json(&views)?;
     } else {
-        for line in table(&session, &shown, &open, args.long) {
+        for line in table(&session, &shown, &open, &waits, args.long) {
             out.line(line)?;
         }
     }
@@ -60,7 +64,13 @@ pub fn run(args: &JobsArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-fn table(session: &Session, jobs: &[&Job], open: &[crate::job::JobId], long: bool) -> Vec<String> {
+fn table(
+    session: &Session,
+    jobs: &[&Job],
+    open: &[JobId],
+    waits: &BTreeMap<JobId, Wait>,
+    long: bool,
+) -> Vec<String> {
     let columns = ui::is_terminal().then(ui::columns);
     let mut table = Table::new(&[
         Align::Right,
@@ -72,12 +82,16 @@ fn table(session: &Session, jobs: &[&Job], open: &[crate::job::JobId], long: boo
     ]);
     for job in jobs {
         let files = session.store.job(job.job);
+        let activity = match waits.get(&job.job) {
+            Some(wait) => Some(view::turn(job, wait)),
+            None => view::activity(job, &files),
+        };
         table.row(vec![
             format!("[{}]{}", job.job.0, view::mark(open, job.job)),
             view::status_with_code(job),
             ui::short(view::elapsed(job)),
             job.spec.name.to_string(),
-            ui::clean(&doing(job, view::activity(job, &files))),
+            ui::clean(&doing(job, activity)),
             ui::clean(&job.spec.title),
         ]);
         table.paint(1, view::colour(job));
@@ -137,7 +151,10 @@ fn details(job: &Job) -> String {
         parts.push(format!("pid {}", worker.pid));
     }
     parts.push(match spec.tree.as_ref().filter(|_| !job.tree_gone) {
-        Some(tree) => format!("{} in {}", tree.branch, tree.path),
+        Some(tree) => match &tree.branch {
+            Some(branch) => format!("{branch} in {}", tree.path),
+            None => format!("in {}", tree.path),
+        },
         None => format!("in {}", spec.cwd),
     });
     parts.join(" · ")

@@ -20,7 +20,7 @@ use crate::{
 
 /// Print what a job's worker has put out
 ///
-/// For codex its events as readable lines, with the last lines that each command
+/// For codex and claude their events as readable lines, with the last lines that each command
 /// put out; `--raw` gives them as they came.
 #[derive(Debug, Args)]
 pub struct LogsArgs {

@@ -22,9 +22,13 @@ pub mod man;
 pub mod merge;
 pub mod path;
 pub mod pick;
+pub mod plan;
 pub mod prompt;
 pub mod push;
 pub mod resolve;
+mod roles;
+pub mod route;
+pub mod run;
 pub mod segment;
 mod session;
 mod settings;
@@ -52,6 +56,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
     }
     match &cli.command {
         Command::Spawn(args) => spawn::run(args),
+        Command::Run(args) => run::run(args),
         Command::Jobs(args) => jobs::run(args),
         Command::Wait(args) => wait::run(args),
         Command::Collect(args) => collect::run(args),
@@ -72,6 +77,8 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Kill(args) => kill::run(args),
         Command::Clean(args) => clean::run(args),
         Command::Agents(args) => agents::run(args),
+        Command::Plan(args) => plan::run(args),
+        Command::Route(args) => route::run(args),
         Command::Events(args) => events::run(args),
         Command::Trust(args) => trust::run(args),
         Command::Doctor(args) => doctor::run(args),

@@ -8,7 +8,7 @@ use crate::{
     ui,
 };
 
-/// Print the worktree of a writer, or the folder of a reader
+/// Print the worktree of a job, or the folder of a reader that has none
 ///
 /// `cx cd JOB` (from `cx init`) changes to it.
 #[derive(Debug, Args)]

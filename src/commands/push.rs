@@ -22,7 +22,6 @@ use crate::{
         self, Oid, Place, Repo,
         push::{self, Push},
     },
-    job::Mode,
     ledger::Job,
     process::run::{Question, with_input},
     ui,
@@ -100,7 +99,7 @@ pub(super) fn key(job: &Job) -> String {
 
 /// The branch and the commit to be pushed; all is checked before anything goes out.
 fn tip(repo: &Repo, job: &Job) -> Result<(String, Oid), Failure> {
-    let (Some(tree), Mode::Writer) = (&job.spec.tree, job.spec.mode) else {
+    let Some((tree, branch)) = job.spec.branch() else {
         return Err(Failure::usage(format!("{} is a reader and has no branch", label(job))));
     };
     let name = &job.spec.name;
@@ -113,7 +112,7 @@ fn tip(repo: &Repo, job: &Job) -> Result<(String, Oid), Failure> {
     if tip.as_str() == tree.base {
         return Err(failed(format!("{} has no commits", label(job))));
     }
-    Ok((tree.branch.clone(), tip))
+    Ok((branch.to_owned(), tip))
 }
 
 fn find_gh() -> Result<PathBuf, Failure> {

@@ -69,10 +69,8 @@ impl Settings {
             let word = here.as_deref().map_or(word.as_ref(), Path::as_os_str);
             program::locate_word(word, &path)
         } else {
-            let configured = match kind {
-                BackendKind::Codex => self.config.codex.program.as_ref().map(|c| c.value.as_path()),
-                BackendKind::Sh => None,
-            };
+            let configured = self.config.of_backend(kind).and_then(|own| own.program.as_ref());
+            let configured = configured.map(|program| program.value.as_path());
             program::locate(kind, configured, &path).map(|found| found.path)
         };
         found.map_err(|error| {
@@ -110,13 +108,10 @@ impl Settings {
 
     /// The configured arguments of a backend's program, checked.
     pub(super) fn extra_args(&self, kind: BackendKind) -> Result<Vec<String>, Failure> {
-        let args = match kind {
-            BackendKind::Codex => self.config.codex.args.as_ref().map(|c| c.value.clone()),
-            BackendKind::Sh => None,
-        };
-        let args = args.unwrap_or_default();
+        let args = self.config.of_backend(kind).and_then(|own| own.args.as_ref());
+        let args = args.map(|args| args.value.clone()).unwrap_or_default();
         backend::check_args(kind, &args).map_err(|e| {
-            Failure::usage(e.to_string()).hint("change codex.args in the configuration")
+            Failure::usage(e.to_string()).hint(format!("change {kind}.args in the configuration"))
         })?;
         Ok(args)
     }
@@ -124,19 +119,6 @@ impl Settings {
     /// The folder that a repository's worktrees lie in.
     pub(super) fn worktree_folder(&self, place: &Place) -> PathBuf {
         self.config.worktree.folder(&main_folder(place))
-    }
-
-    /// A repository's own agent that would run scripts has to be trusted.
-    pub(super) fn require_trusted_agent(session: &Session, name: &str) -> Result<(), Failure> {
-        let place = session.repository("an agent of the repository")?;
-        let claim = super::trust::agent_claim(&place.common_dir, name)?;
-        if Trust::open(&session.roots.state_home).is_trusted(&claim) {
-            return Ok(());
-        }
-        Err(Failure::usage(format!(
-            "agent '{name}' of this repository runs shell scripts, and is not trusted"
-        ))
-        .hint("`cx trust` shows what the repository would run"))
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     failure::{Exit, Failure},
+    ledger::Phase,
     ui::{self, Align, Table},
 };
 
@@ -27,7 +28,10 @@ pub struct ShowArgs {
 pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     let session = Session::open()?;
     let job = session.job(&args.job)?;
-    let view = JobView::new(&job, &session.store);
+    let mut view = JobView::new(&job, &session.store);
+    if job.phase == Phase::Queued {
+        view = view.queued(&job, &session.state()?.waits());
+    }
     let mut out = ui::out();
     if args.json {
         out.json(&view)?;
@@ -67,7 +71,7 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
             .unwrap_or_default(),
     );
     row("branch", text(view.branch));
-    row("base", text(view.base));
+    row("base", base(&view));
     row("tip", text(view.tip));
     if view.commits > 0 {
         row(
@@ -87,6 +91,7 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
             "tokens",
             format!("{} in ({} cached), {} out", usage.input, usage.cached, usage.output),
         );
+        row("cost", usage.cost_usd.map(|cost| cost.to_string()).unwrap_or_default());
     }
     row("thread", text(view.thread));
     row("left", view::left_behind(&job).unwrap_or_default());
@@ -96,7 +101,7 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     row("collected", if view.collected { "yes".to_owned() } else { String::new() });
     row("merged", view.merged_into.map(|into| format!("into {into}")).unwrap_or_default());
     row("kept at", text(view.kept));
-    row("cleaned", cleaned(&view).to_owned());
+    row("cleaned", cleaned(&view, job.worktree.is_some()).to_owned());
     if !view.files_gone {
         row("files", view.folder.clone());
     }
@@ -107,8 +112,19 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-fn cleaned(view: &JobView<'_>) -> &'static str {
-    match (view.tree_gone, view.files_gone) {
+/// The commit that its worktree starts from, and whose work is in that.
+fn base(view: &JobView<'_>) -> String {
+    let base = view.base.unwrap_or_default();
+    if view.with_work_of.is_empty() {
+        return base.to_owned();
+    }
+    let of: Vec<String> = view.with_work_of.iter().map(ToString::to_string).collect();
+    format!("{base}, with the work of {}", of.join(" "))
+}
+
+/// What was removed of it; a worktree only where there was one.
+fn cleaned(view: &JobView<'_>, had_tree: bool) -> &'static str {
+    match (view.tree_gone && had_tree, view.files_gone) {
         (true, true) => "worktree, branch and files",
         (true, false) => "worktree and branch",
         (false, true) => "files",

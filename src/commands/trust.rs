@@ -9,16 +9,17 @@ use super::{
     settings::{claim, load},
 };
 use crate::{
-    agent::{find, names},
-    config::{Claim, Trust, TrustError},
+    agent::{Catalog, Source},
+    config::{Claim, Trust, TrustError, visible},
     failure::{Exit, Failure},
+    git::Place,
     ui,
 };
 
 /// Show what this repository's own files would run, and trust it
 ///
 /// A repository can bring commands along (`worktree.setup` and the like in
-/// `.cx/config.toml`, agents that run scripts). They run only after this verb has
+/// `.cx/config.toml`, agents that run scripts or have hooks). They run only after this verb has
 /// shown them. Trust is remembered for this repository and these very words:
 /// when they change, it is asked for again. What the commands themselves call is
 /// not looked at.
@@ -31,15 +32,18 @@ pub struct TrustArgs {
     /// Trust it no longer
     #[arg(long)]
     revoke: bool,
+
+    #[command(flatten)]
+    agents_dir: super::roles::AgentsDir,
 }
 
 /// Runs the verb.
 pub fn run(args: &TrustArgs) -> Result<Exit, Failure> {
     super::session::refuse_in_worker("trust commands")?;
     let session = Session::open()?;
-    let place = session.repository("trust")?;
+    session.repository("trust")?;
     let mut claims: Vec<Claim> = claim(&session, &load(&session)?)?.into_iter().collect();
-    claims.extend(agent_claims(&session, &place.common_dir)?);
+    claims.extend(agent_claims(&session, args.agents_dir.path())?);
     if claims.is_empty() {
         ui::note("this repository's files want nothing run");
         return Ok(Exit::Success);
@@ -69,28 +73,56 @@ pub fn run(args: &TrustArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// The repository's own agents that run scripts.
-pub(super) fn agent_claims(session: &Session, common: &Path) -> Result<Vec<Claim>, Failure> {
-    let checkout = session.place.as_ref().and_then(|place| place.checkout.as_deref());
-    let Some(root) = checkout else { return Ok(Vec::new()) };
-    if fs::metadata(root.join(".cx/agents")).is_err() {
-        return Ok(Vec::new());
-    }
-    let folders = session.places(None);
+/// The repository's own agents that would have something run.
+pub(super) fn agent_claims(
+    session: &Session,
+    agents_dir: Option<&Path>,
+) -> Result<Vec<Claim>, Failure> {
+    let catalog = Catalog::load(&session.places(agents_dir)).map_err(super::roles::failure)?;
     let mut claims = Vec::new();
-    for name in names(&folders).map_err(|e| Failure::usage(e.to_string()))? {
-        if find(&name, &folders).is_ok_and(|agent| agent.needs_trust()) {
-            claims.push(agent_claim(common, &name)?);
+    for agent in catalog.iter() {
+        let wants = agent.wants();
+        if !wants.is_empty() {
+            claims.extend(agent_claim(session, &agent.source, &wants)?);
         }
     }
     Ok(claims)
 }
 
-/// That an agent of the repository runs scripts.
-pub fn agent_claim(common: &Path, name: &str) -> Result<Claim, Failure> {
-    let file = format!(".cx/agents/{name}.md");
-    Claim::new(common, &file, vec![("backend".to_owned(), "\"sh\"".to_owned())])
+/// That an agent's file would have something run; nothing where the file is not
+/// the repository's.
+pub(super) fn agent_claim(
+    session: &Session,
+    source: &Source,
+    wants: &[(String, String)],
+) -> Result<Option<Claim>, Failure> {
+    let (Some(place), Some(path)) = (&session.place, source.path()) else { return Ok(None) };
+    let Some(file) = repositorys(place, path) else { return Ok(None) };
+    let wants = wants.iter().map(|(key, json)| (key.clone(), visible(json))).collect();
+    let common = &place.common_dir;
+    Claim::new(common, file, wants)
+        .map(Some)
         .map_err(|e| Failure::internal(format!("cannot read {}: {e}", common.display())))
+}
+
+/// How a file is called from the top of its checkout, if that is a checkout of this
+/// repository. Links are followed: what counts is where the words really stand.
+fn repositorys(place: &Place, path: &Path) -> Option<String> {
+    let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let below = |root: &Path, path: &Path| {
+        Some(path.strip_prefix(root).ok()?.to_string_lossy().into_owned())
+    };
+    // A link in the checkout is the repository's as well.
+    let root = place.checkout.as_deref()?;
+    let real_root = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
+    if let Some(file) = below(root, path).or_else(|| below(&real_root, &real)) {
+        return Some(file);
+    }
+    let other = Place::discover(real.parent()?).ok()??;
+    let same =
+        fs::canonicalize(&other.common_dir).ok()? == fs::canonicalize(&place.common_dir).ok()?;
+    let root = other.checkout.filter(|_| same)?;
+    below(&fs::canonicalize(root).ok()?, &real)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]

@@ -1,7 +1,7 @@
 //! A job as listings and JSON show it. The JSON keys are the contract for
 //! scripts (`docs/cli.md`): keys are added, never renamed.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::{
     backend,
     job::{JobId, Mode, ProcessRef, Usage, WorkerExit},
-    ledger::{Job, JobFiles, Phase, Store},
+    ledger::{Job, JobFiles, Phase, Store, Wait},
     ui,
 };
 
@@ -70,8 +70,10 @@ pub(super) struct JobView<'a> {
     pub worktree: Option<&'a str>,
     /// A writer's branch.
     pub branch: Option<&'a str>,
-    /// The commit that the branch started from.
+    /// The commit that the worktree started from.
     pub base: Option<&'a str>,
+    /// The jobs whose work that commit holds besides the base that was asked for.
+    pub with_work_of: &'a [JobId],
     /// The branch's tip at the end.
     pub tip: Option<&'a str>,
     /// Commits from base to tip.
@@ -107,6 +109,12 @@ pub(super) struct JobView<'a> {
 }
 
 impl<'a> JobView<'a> {
+    /// The same with what it waits for, where it is queued.
+    pub(super) fn queued(mut self, job: &Job, waits: &BTreeMap<JobId, Wait>) -> Self {
+        self.activity = waits.get(&job.job).map(|wait| turn(job, wait)).or(self.activity);
+        self
+    }
+
     /// A view of `job`, as of now. Reads the end of a live job's output.
     pub(super) fn new(job: &'a Job, store: &Store) -> Self {
         let exited = job.exited.as_ref();
@@ -138,8 +146,9 @@ impl<'a> JobView<'a> {
             supervisor: job.supervisor,
             cwd: &spec.cwd,
             worktree: tree.map(|t| t.path.as_str()),
-            branch: tree.map(|t| t.branch.as_str()),
+            branch: tree.and_then(|t| t.branch.as_deref()),
             base: tree.map(|t| t.base.as_str()),
+            with_work_of: job.based.as_ref().map_or(&[], |based| based.of.as_slice()),
             tip: exited.and_then(|e| e.tip.as_deref()),
             commits: exited.map_or(0, |e| e.commits),
             files: exited.map_or(0, |e| e.files),
@@ -207,6 +216,23 @@ pub(super) fn elapsed(job: &Job) -> Duration {
     let from = job.running_at.unwrap_or(job.spawned_at);
     let to = job.ended_at.unwrap_or_else(Timestamp::now);
     Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}
+
+/// What a queued job waits for, one line.
+pub(super) fn turn(job: &Job, wait: &Wait) -> String {
+    let pool = job.spec.turns().get(wait.turn).and_then(|turn| turn.pool);
+    // An agent's qualified name is longer than a line has room for.
+    let pool = pool.map(|pool| pool.rsplit('/').next().unwrap_or(pool));
+    let run = match (&pool, wait.running) {
+        (Some(pool), 1) => format!("1 of {pool} runs"),
+        (Some(pool), count) => format!("{count} of {pool} run"),
+        (None, 1) => "1 job runs".to_owned(),
+        (None, count) => format!("{count} jobs run"),
+    };
+    match wait.ahead {
+        0 => format!("waits for its turn: {run}"),
+        ahead => format!("waits for its turn: {run}, {ahead} before it"),
+    }
 }
 
 /// What a live job does now, or why an ended one failed; one line.

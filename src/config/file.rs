@@ -9,11 +9,13 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 use serde_ignored::Path as Ignored;
+use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
-use super::ConfigError;
 use super::keys::keys_of;
+use super::planner::PlannerLayers;
 use super::value::{Command, Limit, Origin, Span};
+use super::{ConfigError, aliases};
 use crate::job::BackendKind;
 
 /// What one file says; nothing where it says nothing. The fields are the keys.
@@ -27,8 +29,11 @@ pub(super) struct Layer {
     pub(super) silence: Option<Limit>,
     pub(super) grace: Option<Span>,
     pub(super) worktree: WorktreeLayer,
-    pub(super) codex: CodexLayer,
+    pub(super) codex: ProgramLayer,
+    pub(super) claude: ProgramLayer,
     pub(super) merge: MergeLayer,
+    pub(super) alias: Option<serde_json::Map<String, Value>>,
+    pub(super) planner: Option<PlannerLayers>,
 }
 
 /// The table `[worktree]`.
@@ -40,10 +45,10 @@ pub(super) struct WorktreeLayer {
     pub(super) include: Option<Vec<String>>,
 }
 
-/// The table `[codex]`.
+/// The tables `[codex]` and `[claude]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
-pub(super) struct CodexLayer {
+pub(super) struct ProgramLayer {
     pub(super) program: Option<PathBuf>,
     pub(super) args: Option<Vec<String>>,
     pub(super) env_exclude: Option<Vec<String>>,
@@ -159,20 +164,38 @@ pub(super) fn parse(text: &str, origin: Origin, base: Base) -> Result<File, Conf
             invalid(line_of(&["worktree", "dir"]), problem)
         })?;
     }
-    if let Some(program) = &mut layer.codex.program {
+    for (name, table) in [("codex", &mut layer.codex), ("claude", &mut layer.claude)] {
+        let Some(program) = &mut table.program else { continue };
         if program.as_os_str().is_empty() {
-            let problem = "'codex.program' is empty".to_owned();
-            return Err(invalid(line_of(&["codex", "program"]), problem));
+            let problem = format!("'{name}.program' is empty");
+            return Err(invalid(line_of(&[name, "program"]), problem));
         }
         *program = located(program, base);
     }
-    let models = [("model", &layer.model), ("codex.model", &layer.codex.model)];
+    for (name, value) in layer.alias.iter().flatten() {
+        let agent = value.get("agent").unwrap_or(value);
+        if agent.as_str().is_none_or(str::is_empty) {
+            let problem = format!("'alias.{name}' has to name its 'agent'");
+            return Err(invalid(line_of(&["alias", name]), problem));
+        }
+    }
+    let models = [
+        ("model", &layer.model),
+        ("codex.model", &layer.codex.model),
+        ("claude.model", &layer.claude.model),
+    ];
     for (key, model) in models.into_iter().filter_map(|(key, model)| Some((key, model.as_ref()?))) {
         // It becomes an argument, and must not pass for another option.
         if model.is_empty() || model.starts_with('-') {
             let path: Vec<&str> = key.split('.').collect();
             let problem = format!("'{key}' is '{model}', which is no name of a model");
             return Err(invalid(line_of(&path), problem));
+        }
+    }
+    for (name, planner) in layer.planner.iter().flatten() {
+        if let Some(problem) = planner.problem(name) {
+            let problem = format!("'planner.{name}' {problem}");
+            return Err(invalid(line_of(&["planner", name]), problem));
         }
     }
     Ok(File { origin, layer, commands, warnings })
@@ -186,34 +209,55 @@ impl Layer {
             Command::Shell(line) => line.as_str().into(),
             Command::Argv(words) => argv(words),
         };
-        let program = self.codex.program.as_ref().map(|path| path.to_string_lossy().into());
+        let program =
+            |table: &ProgramLayer| table.program.as_ref().map(|path| path.to_string_lossy().into());
         // On `sh` it is the person's prompt that runs, for which they did not ask.
         let backend = self.backend.filter(|kind| *kind == BackendKind::Sh);
-        [
-            ("backend", backend.map(|kind| kind.as_str().into())),
-            ("codex.args", self.codex.args.as_deref().map(argv)),
-            ("codex.program", program),
-            ("merge.verify", self.merge.verify.as_ref().map(command)),
-            ("worktree.setup", self.worktree.setup.as_ref().map(command)),
-        ]
-        .into_iter()
-        .filter_map(|(key, value)| Some((key.to_owned(), visible(&value?.to_string()))))
-        .collect()
+        let mut commands = vec![
+            ("backend".to_owned(), backend.map(|kind| kind.as_str().into())),
+            ("claude.args".to_owned(), self.claude.args.as_deref().map(argv)),
+            ("claude.program".to_owned(), program(&self.claude)),
+            ("codex.args".to_owned(), self.codex.args.as_deref().map(argv)),
+            ("codex.program".to_owned(), program(&self.codex)),
+            ("merge.verify".to_owned(), self.merge.verify.as_ref().map(command)),
+        ];
+        commands.extend(self.planner.iter().flatten().map(|(name, planner)| {
+            (format!("planner.{name}.command"), planner.command.as_ref().map(command))
+        }));
+        let setup = self.worktree.setup.as_ref().map(command);
+        commands.push(("worktree.setup".to_owned(), setup));
+        let mut commands: Vec<(String, String)> = commands
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, visible(&value?.to_string()))))
+            .collect();
+        for (name, value) in self.alias.iter().flatten() {
+            aliases::commands(&format!("alias.{name}"), "", value, &mut commands);
+        }
+        commands.sort();
+        commands
     }
 
     /// Forgets what [`Layer::commands`] names.
     pub(super) fn withhold(&mut self) {
         self.backend = self.backend.filter(|kind| *kind != BackendKind::Sh);
-        self.codex.args = None;
-        self.codex.program = None;
+        for table in [&mut self.codex, &mut self.claude] {
+            table.args = None;
+            table.program = None;
+        }
         self.merge.verify = None;
+        if let Some(planners) = &mut self.planner {
+            planners.retain(|_, planner| planner.command.is_none());
+        }
         self.worktree.setup = None;
+        for value in self.alias.iter_mut().flatten().map(|(_, value)| value) {
+            aliases::withhold("", value);
+        }
     }
 }
 
 /// JSON with every character escaped that a terminal obeys or does not show: what
 /// a person is asked to trust must not look like something else.
-fn visible(json: &str) -> String {
+pub fn visible(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for c in json.chars() {
         let hidden = c.is_control()

@@ -14,26 +14,30 @@
 //! Only `trust` writes, one small file at a time, each by a rename: a crash
 //! leaves the old state or the new one.
 
+mod aliases;
 mod file;
 mod keys;
 mod overrides;
+mod planner;
 mod roots;
 mod trust;
 mod value;
 
-pub use file::Warning;
+pub use file::{Warning, visible};
 pub use overrides::Overrides;
+pub use planner::Planner;
 pub use roots::{Roots, RootsError};
 pub use trust::{Claim, Trust, TrustError};
 pub use value::{Command, Commanded, Limit, Origin};
 
+use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use crate::job::BackendKind;
-use file::{Base, File, Layer};
+use file::{Base, File, Layer, ProgramLayer};
 
 /// Where a repository's own file lies in the checkout.
 pub const REPOSITORY_FILE: &str = ".cx/config.toml";
@@ -41,9 +45,9 @@ pub const REPOSITORY_FILE: &str = ".cx/config.toml";
 /// Where a person's own file lies in the configuration folder.
 pub const USER_FILE: &str = "cx/config.toml";
 
-/// How long a worker may write nothing when nothing else is said. Codex can hang
+/// How long a worker may write nothing when nothing else is said. A model can hang
 /// for ever without a word, but is also still while a long build or test runs.
-const CODEX_SILENCE: Duration = Duration::from_mins(30);
+const MODEL_SILENCE: Duration = Duration::from_mins(30);
 
 /// The folder for worktrees, from the repository's own.
 const WORKTREE_DIR: &str = "../{repo}.cx";
@@ -51,7 +55,7 @@ const WORKTREE_DIR: &str = "../{repo}.cx";
 /// Between TERM and KILL.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Variables that codex keeps from the commands it runs.
+/// Variables that are kept from the commands that a model runs.
 const ENV_EXCLUDE: [&str; 3] = ["*KEY*", "*TOKEN*", "*SECRET*"];
 
 /// Everything that can be configured, with the defaults filled in. The keys, and
@@ -73,9 +77,26 @@ pub struct Config {
     /// Where writers work.
     pub worktree: Worktree,
     /// The codex backend.
-    pub codex: Codex,
+    pub codex: Program,
+    /// The claude backend.
+    pub claude: Program,
     /// What `cx merge` asks before it lands anything.
     pub merge: Merge,
+    /// Whom `cx plan` can ask, by name.
+    pub planners: BTreeMap<String, Planner>,
+    /// Second names for agents, the nearest file's first.
+    pub aliases: Vec<Alias>,
+}
+
+/// A second name for an agent, as a file has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alias {
+    /// The name.
+    pub name: String,
+    /// The agent's name, or an object with `agent` and what is laid over it.
+    pub value: serde_json::Value,
+    /// The file.
+    pub origin: Origin,
 }
 
 /// What `cx merge` asks before it lands anything.
@@ -99,17 +120,17 @@ pub struct Worktree {
     pub include: Vec<String>,
 }
 
-/// The codex backend.
+/// A backend whose program talks to a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Codex {
+pub struct Program {
     /// The program, absolute or a name to look up in `PATH`.
     pub program: Option<Commanded<PathBuf>>,
     /// Arguments that go before cx's own.
     pub args: Option<Commanded<Vec<String>>>,
-    /// Variables that codex keeps from the commands it runs. A repository can
-    /// add to them, never take away.
+    /// Variables that are kept from the commands it runs. A repository can add to
+    /// them, never take away.
     pub env_exclude: Vec<String>,
-    /// The model for codex alone.
+    /// The model for this backend alone.
     pub model: Option<String>,
 }
 
@@ -117,19 +138,25 @@ impl Config {
     /// The model for `backend`: its own, or the one for all. `CX_MODEL` is before
     /// both.
     pub fn model_for(&self, backend: BackendKind) -> Option<&str> {
-        let own = match backend {
-            BackendKind::Codex => self.codex.model.as_deref(),
-            BackendKind::Sh => None,
-        };
+        let own = self.of_backend(backend).and_then(|own| own.model.as_deref());
         own.or(self.model.as_deref())
     }
 
+    /// What is configured for `backend`, if it can be configured.
+    pub fn of_backend(&self, backend: BackendKind) -> Option<&Program> {
+        match backend {
+            BackendKind::Codex => Some(&self.codex),
+            BackendKind::Claude => Some(&self.claude),
+            BackendKind::Sh => None,
+        }
+    }
+
     /// How long a worker of `backend` may write nothing: what is configured, or
-    /// else half an hour for codex and no limit for `sh`.
+    /// else half an hour for a model and no limit for `sh`.
     pub fn silence_for(&self, backend: BackendKind) -> Option<Duration> {
         match (self.silence, backend) {
             (Some(limit), _) => limit.duration(),
-            (None, BackendKind::Codex) => Some(CODEX_SILENCE),
+            (None, BackendKind::Codex | BackendKind::Claude) => Some(MODEL_SILENCE),
             (None, BackendKind::Sh) => None,
         }
     }
@@ -140,17 +167,24 @@ impl Config {
         let worktree_include = |file: &File| file.layer.worktree.include.clone();
         let (own, others): (Vec<&File>, Vec<&File>) =
             files.iter().partition(|file| !file.origin.is_repository());
-        let mut env_exclude = first(own.iter().copied(), |layer| layer.codex.env_exclude.clone())
-            .unwrap_or_else(|| ENV_EXCLUDE.map(str::to_owned).to_vec());
-        env_exclude.extend(
-            others.iter().flat_map(|file| file.layer.codex.env_exclude.iter().flatten().cloned()),
-        );
+        let program = |table: fn(&Layer) -> &ProgramLayer| {
+            let excluded = |layer: &Layer| table(layer).env_exclude.clone();
+            let mut env_exclude = first(own.iter().copied(), excluded)
+                .unwrap_or_else(|| ENV_EXCLUDE.map(str::to_owned).to_vec());
+            env_exclude.extend(others.iter().filter_map(|file| excluded(&file.layer)).flatten());
+            // A model from the variable is before one for this backend alone.
+            let own_model = || first(files, |layer| table(layer).model.clone());
+            Program {
+                program: commanded(files, |layer| table(layer).program.clone()),
+                args: commanded(files, |layer| table(layer).args.clone()),
+                env_exclude,
+                model: if overrides.model.is_some() { None } else { own_model() },
+            }
+        };
 
         let timeout = overrides.timeout.or_else(|| first(files, |layer| layer.timeout));
         let grace = || first(files, |layer| layer.grace).map(|grace| grace.0);
         let backend = overrides.backend.or_else(|| first(files, |layer| layer.backend));
-        // A model from the variable is before one for codex alone.
-        let own_model = || first(files, |layer| layer.codex.model.clone());
         let dir = first(files, |layer| layer.worktree.dir.clone());
         Self {
             backend: backend.unwrap_or(BackendKind::Codex),
@@ -163,20 +197,34 @@ impl Config {
                 setup: commanded(files, |layer| layer.worktree.setup.clone()),
                 include: files.iter().rev().filter_map(worktree_include).flatten().collect(),
             },
-            codex: Codex {
-                program: commanded(files, |layer| layer.codex.program.clone()),
-                args: commanded(files, |layer| layer.codex.args.clone()),
-                env_exclude,
-                model: if overrides.model.is_some() { None } else { own_model() },
-            },
+            codex: program(|layer| &layer.codex),
+            claude: program(|layer| &layer.claude),
             merge: Merge {
                 verify: commanded(files, |layer| layer.merge.verify.clone()),
                 verify_timeout: first(files, |layer| layer.merge.verify_timeout)
                     .and_then(Limit::duration),
             },
+            aliases: files
+                .iter()
+                .flat_map(|file| {
+                    file.layer.alias.iter().flatten().map(|(name, value)| Alias {
+                        name: name.clone(),
+                        value: value.clone(),
+                        origin: file.origin.clone(),
+                    })
+                })
+                .collect(),
             model: overrides.model.clone().or_else(|| first(files, |layer| layer.model.clone())),
+            // The nearest file that has a name says all of it.
+            planners: files.iter().rev().flat_map(planners).collect(),
         }
     }
+}
+
+/// Those of one file.
+fn planners(file: &File) -> impl Iterator<Item = (String, Planner)> + '_ {
+    let layers = file.layer.planner.iter().flatten();
+    layers.map(|(name, layer)| (name.clone(), layer.planner(&file.origin)))
 }
 
 /// The first value that a file gives for a key.

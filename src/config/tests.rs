@@ -1,5 +1,6 @@
 //! Both files together, and what `docs/config.md` says of them.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use tempfile::TempDir;
@@ -54,6 +55,12 @@ fn problem(text: &str) -> String {
 #[test]
 fn without_files_there_are_the_defaults() {
     let loaded = World::new(None, None).load();
+    let program = || Program {
+        program: None,
+        args: None,
+        env_exclude: vec!["*KEY*".into(), "*TOKEN*".into(), "*SECRET*".into()],
+        model: None,
+    };
     assert_eq!(
         loaded.config,
         Config {
@@ -64,13 +71,11 @@ fn without_files_there_are_the_defaults() {
             silence: None,
             grace: Duration::from_secs(5),
             worktree: Worktree { dir: "../{repo}.cx".into(), setup: None, include: Vec::new() },
-            codex: Codex {
-                program: None,
-                args: None,
-                env_exclude: vec!["*KEY*".into(), "*TOKEN*".into(), "*SECRET*".into()],
-                model: None,
-            },
+            codex: program(),
+            claude: program(),
             merge: Merge { verify: None, verify_timeout: None },
+            planners: BTreeMap::new(),
+            aliases: Vec::new(),
         }
     );
     assert_eq!(loaded.warnings, []);
@@ -128,7 +133,7 @@ fn variables_stand_above_the_repository_and_it_above_the_person() {
 fn a_wrong_variable_is_named_and_an_empty_one_is_not_set() {
     let world = World::new(None, None);
     for (name, value, problem) in [
-        ("CX_BACKEND", "gpt", "is no backend: write codex or sh"),
+        ("CX_BACKEND", "gpt", "is no backend: write codex or claude or sh"),
         ("CX_MAX_JOBS", "0", "is not a number of jobs: write 1 or more"),
         ("CX_MODEL", "-x", "is no name of a model"),
         (
@@ -381,4 +386,60 @@ fn the_documented_example_is_read_without_a_warning() {
     let loaded = World::new(Some(example), None).load();
     assert_eq!(loaded.warnings, []);
     assert_eq!(loaded.config.codex.model.as_deref(), Some("gpt-5.1-codex"));
+}
+
+#[test]
+fn planners_are_commands_or_models() {
+    let world = World::new(
+        Some(
+            "[planner.a]\ncommand = 'repo'\n[planner.b]\nmodel = 'm'\n[planner.c]\nbackend = 'codex'",
+        ),
+        Some("[planner.a]\ncommand = ['own', 'x']\ntimeout = 3\n[planner.b]\ncommand = 'own b'"),
+    );
+    let mut loaded = world.load();
+    let name = |planner: Option<&Planner>| match planner {
+        Some(Planner::Command { command, timeout }) => {
+            format!("{:?} {timeout:?} {}", command.value, command.origin.is_repository())
+        }
+        Some(Planner::Model { backend, model, .. }) => format!("{backend:?} {model:?}"),
+        None => "none".to_owned(),
+    };
+    let all =
+        |loaded: &Loaded| ["a", "b", "c", "d"].map(|one| name(loaded.config.planners.get(one)));
+    assert_eq!(
+        all(&loaded),
+        ["Shell(\"repo\") None true", "None Some(\"m\")", "Some(Codex) None", "none"]
+    );
+    let claim = loaded.claim(world.0.path()).expect("resolves").expect("wants something run");
+    let claimed = [("planner.a.command".to_owned(), "\"repo\"".to_owned())];
+    assert_eq!(claim.commands(), claimed);
+    assert_eq!(loaded.withhold(), ["planner.a.command"]);
+    // What was withheld makes way for the person's own of that name.
+    assert_eq!(
+        all(&loaded),
+        [
+            "Argv([\"own\", \"x\"]) Some(After(3s)) false",
+            "None Some(\"m\")",
+            "Some(Codex) None",
+            "none"
+        ]
+    );
+}
+
+#[test]
+fn planners_that_cannot_be_asked_are_errors() {
+    for (text, what) in [
+        ("[planner.llm]\nmodel = 'm'", "'planner.llm' is a name that"),
+        ("\n[planner.a]\n", "'planner.a' has neither a command nor"),
+        ("[planner.a]\ncommand = 'x'\nmodel = 'm'", "'planner.a' has a command, and so neither"),
+        ("[planner.a]\nbackend = 'sh'", "'planner.a' is on the backend sh"),
+        ("[planner.a]\nmodel = '-m'", "'planner.a' has the model '-m'"),
+        ("[planner.a]\ncommand = ''", "'planner.a.command' is wrong"),
+    ] {
+        let line = if text.starts_with('\n') || text.contains("= ''") { 2 } else { 1 };
+        let said = problem(text);
+        assert!(said.starts_with(&format!(".cx/config.toml:{line}: {what}")), "{said}");
+    }
+    let world = World::new(Some("[planner.a]\ncomand = 'x'\nmodel = 'm'"), None);
+    assert_eq!(world.load().warnings[0].key, "planner.a.comand");
 }

@@ -267,7 +267,7 @@ fn place_work(
 }
 
 /// Makes a commit, as the user, or as cx where git knows no user. Says whether as cx.
-fn make(
+pub(super) fn make(
     git: &dyn Fn() -> Git,
     tree: &Oid,
     parents: &[&Oid],

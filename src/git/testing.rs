@@ -90,7 +90,7 @@ impl Fixture {
         let path = self.beside("repo.cx").join(name);
         let base = self.repo().resolve_commit("HEAD").expect("a commit");
         let branch = format!("cx/{name}");
-        let new = super::worktree::NewWorktree { path: &path, branch: &branch, base: &base };
+        let new = super::worktree::NewWorktree { path: &path, branch: Some(&branch), base: &base };
         super::worktree::create(&self.place(), &new, &self.lock()).expect("a worktree");
         path
     }

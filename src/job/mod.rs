@@ -4,12 +4,14 @@
 //! Nothing here does I/O and nothing here knows another module of the crate,
 //! so every rule in this folder is tested by calling it.
 
+mod cost;
 mod limit;
 mod name;
 mod outcome;
 mod spec;
 mod template;
 
+pub use cost::Usd;
 pub use limit::{DurationError, parse_duration};
 pub use name::{JobName, NameError, slug};
 pub use outcome::{Outcome, Usage, WorkerExit};
@@ -56,18 +58,21 @@ impl fmt::Display for Mode {
 pub enum BackendKind {
     /// `codex exec`.
     Codex,
+    /// `claude -p`, Claude Code without its terminal.
+    Claude,
     /// A shell command or an argv that runs as it is.
     Sh,
 }
 
 impl BackendKind {
     /// Every backend, in the order in which help lists them.
-    pub const ALL: [Self; 2] = [Self::Codex, Self::Sh];
+    pub const ALL: [Self; 3] = [Self::Codex, Self::Claude, Self::Sh];
 
-    /// The word people type: `codex`, `sh`.
+    /// The word people type: `codex`, `claude`, `sh`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Codex => "codex",
+            Self::Claude => "claude",
             Self::Sh => "sh",
         }
     }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::Usd;
+
 /// How a job ended. Only [`Outcome::Succeeded`] is success; everything else
 /// names what went wrong, in the word that ledgers and listings use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +29,13 @@ pub enum Outcome {
     SandboxBroken,
     /// The model's service refused for rate or quota.
     RateLimited,
+    /// The worker was refused something that it asked for, and says that it ended
+    /// well all the same.
+    Denied,
+    /// The worker's own limit on turns was reached before its task was done.
+    TurnLimit,
+    /// What the job may cost was spent before its task was done.
+    OverBudget,
     /// A reader changed the checkout.
     WroteInReader,
     /// A job that it had to come `--after` did not succeed.
@@ -51,6 +60,9 @@ impl Outcome {
             Self::NoAnswer => "no-answer",
             Self::SandboxBroken => "sandbox-broken",
             Self::RateLimited => "rate-limited",
+            Self::Denied => "denied",
+            Self::TurnLimit => "turn-limit",
+            Self::OverBudget => "over-budget",
             Self::WroteInReader => "wrote-in-reader",
             Self::Skipped => "skipped",
             Self::NotStarted => "not-started",
@@ -102,7 +114,7 @@ impl WorkerExit {
     }
 }
 
-/// Tokens that a job used, as its program reported them.
+/// What a job used, as its program reported it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Usage {
@@ -112,6 +124,9 @@ pub struct Usage {
     pub cached: u64,
     /// Tokens that the model wrote, reasoning included.
     pub output: u64,
+    /// What it cost, where the program says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<Usd>,
 }
 
 #[cfg(test)]
@@ -130,8 +145,9 @@ mod tests {
 
     #[test]
     fn every_word_reads_back_and_unknown_ones_survive() {
-        for word in ["succeeded", "timed-out", "no-answer", "wrote-in-reader", "held-for-a-reason"]
-        {
+        let words = ["succeeded", "timed-out", "no-answer", "wrote-in-reader", "denied"];
+        let more = ["turn-limit", "over-budget", "held-for-a-reason"];
+        for word in words.into_iter().chain(more) {
             let json = format!("{word:?}");
             let outcome: Outcome = serde_json::from_str(&json).expect("reads");
             assert_eq!(outcome.as_str(), word);

@@ -8,6 +8,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Hooks;
 use super::run::{RunEnded, RunRevised, RunRunning, RunStarted, RunStopping, TaskSkipped};
 use crate::job::{BackendKind, JobId, JobName, Mode, Outcome, ProcessRef, Usage, WorkerExit};
 
@@ -37,11 +38,13 @@ pub enum Event {
     Started(Started),
     /// It waits for the jobs it comes `--after`.
     Waiting(Waiting),
-    /// It waits for its turn under `--max-jobs`.
+    /// It waits for its turn, under `--max-jobs` or in a pool.
     Queued,
     /// Its turn has come; it counts against the limit from here on.
     Admitted,
-    /// A writer's worktree and branch were made.
+    /// It starts from the merge of the work of writers that it comes after.
+    Based(Based),
+    /// Its worktree was made, and a writer's branch.
     Worktree(Worktree),
     /// Something a person should know about this job, such as a setup command
     /// that was not run.
@@ -99,6 +102,12 @@ pub struct Spawned {
     /// The role, if one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+    /// The alias by which the role was asked for; `agent` is its agent then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+    /// What runs around the worker; trusted by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Hooks>,
     /// The model, if one was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
@@ -112,12 +121,13 @@ pub struct Spawned {
     /// be picked. The first one's `id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Where it was spawned, absolute; a reader works there.
+    /// Where it was spawned, absolute; a reader without a `tree` works there.
     pub cwd: String,
     /// The top of the checkout around `cwd`, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkout: Option<String>,
-    /// A writer's place, or what it will be once it is made.
+    /// The worktree of a writer, or of a reader that comes after writers; or what
+    /// it will be once it is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tree: Option<Tree>,
     /// Pathspecs that it may touch.
@@ -140,6 +150,9 @@ pub struct Spawned {
     /// The most jobs of this repository that may run at once, itself included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_jobs: Option<u64>,
+    /// Pools in which it waits for its turn, besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pools: Vec<Pool>,
     /// The setup command that runs in a fresh worktree; trusted by then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub setup: Vec<String>,
@@ -157,14 +170,33 @@ pub struct Spawned {
     pub title: String,
 }
 
-/// Where a writer works.
+/// Jobs of which only so many run at once in one repository, over all shells and
+/// plans: those of one alias or agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// Whose.
+    pub name: String,
+    /// The most that may run at once when this job starts, itself included.
+    pub max: u64,
+}
+
+impl Spawned {
+    /// A writer's worktree, and its branch.
+    pub fn branch(&self) -> Option<(&Tree, &str)> {
+        let tree = self.tree.as_ref()?;
+        Some((tree, tree.branch.as_deref()?))
+    }
+}
+
+/// The worktree that a job works in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tree {
     /// The linked worktree, absolute.
     pub path: String,
-    /// The branch, `cx/NAME`.
-    pub branch: String,
-    /// The commit that it starts from, in full.
+    /// The branch, `cx/NAME`. A reader has none: its HEAD is detached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// The commit that it starts from, in full; see also [`Based`].
     pub base: String,
     /// The worker's working directory below `path`; empty for its top.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -210,6 +242,15 @@ pub struct Started {
 pub struct Waiting {
     /// The jobs it waits for.
     pub after: Vec<JobId>,
+}
+
+/// [`Event::Based`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Based {
+    /// The commit that its tree starts from, in place of the one in `spawned`.
+    pub base: String,
+    /// The jobs whose work that one did not have.
+    pub of: Vec<JobId>,
 }
 
 /// [`Event::Worktree`].
@@ -380,6 +421,7 @@ impl Event {
             Self::Waiting(_) => "waiting",
             Self::Queued => "queued",
             Self::Admitted => "admitted",
+            Self::Based(_) => "based",
             Self::Worktree(_) => "worktree",
             Self::Note(_) => "note",
             Self::Running(_) => "running",
@@ -423,6 +465,7 @@ pub(super) fn encode(
         Event::Spawned(body) => line(head, body),
         Event::Started(body) => line(head, body),
         Event::Waiting(body) => line(head, body),
+        Event::Based(body) => line(head, body),
         Event::Worktree(body) => line(head, body),
         Event::Note(body) => line(head, body),
         Event::Running(body) => line(head, body),
@@ -460,6 +503,7 @@ pub fn decode(line: &[u8]) -> Option<Record> {
         "waiting" => body(line, Event::Waiting),
         "queued" => Event::Queued,
         "admitted" => Event::Admitted,
+        "based" => body(line, Event::Based),
         "worktree" => body(line, Event::Worktree),
         "note" => body(line, Event::Note),
         "running" => body(line, Event::Running),
@@ -480,4 +524,17 @@ pub fn decode(line: &[u8]) -> Option<Record> {
         _ => Event::Unknown,
     };
     Some(Record { version: head.v, at: head.t, job: head.job, event })
+}
+
+/// The kind and the job of a line, if it is spelt as cx spells it. Nothing is
+/// said about the rest of it: this is for passing over lines, of which most are
+/// about other jobs or say nothing that is asked for.
+pub fn glance(line: &[u8]) -> Option<(&str, JobId)> {
+    let until_quote = |text: &[u8]| text.iter().position(|byte| *byte == b'"');
+    let rest = line.strip_prefix(b"{\"v\":1,\"t\":\"")?;
+    let rest = rest.get(until_quote(rest)?..)?.strip_prefix(b"\",\"ev\":\"")?;
+    let (kind, rest) = rest.split_at_checked(until_quote(rest)?)?;
+    let rest = rest.strip_prefix(b"\",\"job\":")?;
+    let digits = rest.split(|byte| !byte.is_ascii_digit()).next()?;
+    Some((str::from_utf8(kind).ok()?, JobId(str::from_utf8(digits).ok()?.parse().ok()?)))
 }

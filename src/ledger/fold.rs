@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    event::{Event, Exited, Merged, Record, Spawned, Worktree},
+    event::{Based, Event, Exited, Merged, Record, Spawned, Worktree},
     run::{self, NO_JOB, Run},
 };
 use crate::job::{Candidate, JobId, Mode, Outcome, ProcessRef};
@@ -56,6 +56,10 @@ pub struct Job {
     /// Its worker's first process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<ProcessRef>,
+    /// Whose work its tree starts from, once that is settled. `spec.tree.base` is
+    /// the commit that it does start from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub based: Option<Based>,
     /// How its worktree was made, once it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worktree: Option<Worktree>,
@@ -94,8 +98,8 @@ pub struct Job {
 impl Job {
     fn new(job: JobId, at: Timestamp, spec: Spawned) -> Self {
         // A job that has to queue says so itself; all others may run at once.
-        let admitted = spec.max_jobs.is_none() && spec.after.is_empty();
-        let phase = if spec.max_jobs.is_some() { Phase::Queued } else { Phase::Starting };
+        let admitted = !spec.is_limited() && spec.after.is_empty();
+        let phase = if spec.is_limited() { Phase::Queued } else { Phase::Starting };
         let phase = if spec.after.is_empty() { phase } else { Phase::Waiting };
         Self {
             job,
@@ -106,6 +110,7 @@ impl Job {
             ended_at: None,
             supervisor: None,
             worker: None,
+            based: None,
             worktree: None,
             admitted,
             kill: None,
@@ -185,6 +190,12 @@ impl Job {
             Event::Admitted => {
                 self.phase = Phase::Starting;
                 self.admitted = true;
+            }
+            Event::Based(based) => {
+                if let Some(tree) = &mut self.spec.tree {
+                    tree.base.clone_from(&based.base);
+                }
+                self.based = Some(based);
             }
             Event::Worktree(worktree) => self.worktree = Some(worktree),
             Event::Note(note) => self.notes.push(note.text),

@@ -15,18 +15,22 @@
 mod check;
 mod event;
 mod fold;
+mod hooks;
 mod log;
 mod promise;
 mod run;
 mod segment;
 mod snapshot;
 mod store;
+mod turn;
 
 pub use event::{
-    Batch, Cleaned, Event, Exited, KillRequested, Merged, NotPicked, Note, Record, Resolves,
-    Running, Spawned, Started, TaskOf, Tree, Unmerged, VERSION, Waiting, Worktree, decode,
+    Based, Batch, Cleaned, Event, Exited, KillRequested, Merged, NotPicked, Note, Pool, Record,
+    Resolves, Running, Spawned, Started, TaskOf, Tree, Unmerged, VERSION, Waiting, Worktree,
+    decode, glance,
 };
 pub use fold::{Job, Phase, State};
+pub use hooks::Hooks;
 pub use log::{Appender, FollowedState, Follower};
 pub use promise::Promise;
 pub use run::{
@@ -34,6 +38,7 @@ pub use run::{
 };
 pub use snapshot::Head;
 pub use store::{JobFiles, RunFiles, Store, StoreError};
+pub use turn::{Turn, Wait};
 
 #[cfg(test)]
 mod tests;

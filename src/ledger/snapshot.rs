@@ -17,7 +17,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    event::decode,
+    event::{decode, glance},
     fold::{Job, State},
     run::Run,
     store::{Store, StoreError, at},
@@ -156,12 +156,19 @@ pub(super) fn head(store: &Store) -> Result<Head, StoreError> {
         (next, offset) = (header.next, header.offset);
         holders.extend(header.taken.into_iter().map(|holder| (holder.job, holder)));
     }
-    for line in whole_lines_from(store, &mut ledger, offset)?.split(|b| *b == b'\n') {
-        if let Some(number) = of_no_account(line) {
+    let bytes = whole_lines_from(store, &mut ledger, offset)?;
+    let (mut rest, mut line) = (bytes.as_slice(), Vec::new());
+    loop {
+        line.clear();
+        // Of what the standard library has, this looks for newlines the fastest.
+        if rest.read_until(b'\n', &mut line).map_err(at("read", &store.ledger_path()))? == 0 {
+            break;
+        }
+        if let Some(number) = of_no_account(&line) {
             next = next.max(number.saturating_add(1));
             continue;
         }
-        let Ok(line) = serde_json::from_slice::<HeadLine<'_>>(line) else { continue };
+        let Ok(line) = serde_json::from_slice::<HeadLine<'_>>(&line) else { continue };
         next = next.max(line.job.0.saturating_add(1));
         match (line.ev.as_ref(), holders.get_mut(&line.job)) {
             ("spawned", None) => {
@@ -184,17 +191,12 @@ pub(super) fn head(store: &Store) -> Result<Head, StoreError> {
 /// it; any other line has to be parsed, which is most of what a long tail costs
 /// `cx spawn`.
 fn of_no_account(line: &[u8]) -> Option<u64> {
-    const KEY: &[u8] = b"\"ev\":\"";
-    let start = line.get(..64)?;
-    let at = start.windows(KEY.len()).position(|window| window == KEY)?;
-    let rest = line.get(at + KEY.len()..)?;
-    let kinds = ["started", "running", "collected", "worktree", "note", "merged"];
-    let rest = kinds.iter().find_map(|kind| rest.strip_prefix(kind.as_bytes()))?;
-    let rest = rest.strip_prefix(b"\",\"job\":")?;
-    let digits = rest.split(|b| !b.is_ascii_digit()).next()?;
+    const KINDS: [&str; 7] =
+        ["started", "running", "collected", "based", "worktree", "note", "merged"];
+    let (kind, job) = glance(line)?;
     // A torn line is none, whatever it begins with.
-    let whole = line.ends_with(b"}");
-    str::from_utf8(digits).ok()?.parse().ok().filter(|_| whole)
+    let whole = line.ends_with(b"}\n");
+    (whole && KINDS.contains(&kind)).then_some(job.0)
 }
 
 /// See [`Store::state`].

@@ -241,6 +241,11 @@ impl JobFiles {
         self.dir.join("setup.log")
     }
 
+    /// What the hooks put out.
+    pub fn hooks_log(&self) -> PathBuf {
+        self.dir.join("hooks.log")
+    }
+
     /// The worker's `TMPDIR`.
     pub fn tmp(&self) -> PathBuf {
         self.dir.join("tmp")

@@ -26,7 +26,7 @@ fn store() -> (TempDir, Store) {
 fn tree(name: &str) -> Tree {
     Tree {
         path: format!("/trees/{name}"),
-        branch: format!("cx/{name}"),
+        branch: Some(format!("cx/{name}")),
         base: "1".repeat(40),
         prefix: String::new(),
     }
@@ -41,6 +41,8 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         program: "/bin/sh".to_owned(),
         argv: Vec::new(),
         agent: None,
+        alias: None,
+        hooks: None,
         model: None,
         run: None,
         task: None,
@@ -55,6 +57,7 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         silence_ms: None,
         grace_ms: 5000,
         max_jobs: None,
+        pools: Vec::new(),
         setup: Vec::new(),
         include: Vec::new(),
         extra_args: Vec::new(),

@@ -1,15 +1,28 @@
 //! Plans: tasks with needs between them, whatever file they were written in.
 //!
 //! A task map, a pipeline, a list of workers, phases and cx's own form all
-//! become one [`Plan`], which is checked whole before anything starts. Nothing
-//! here starts a job, reads an agent or looks at a repository: `commands`
-//! resolves the names and runs what is ready.
+//! become one [`Plan`] ([`Plan::read`]), are given their arguments
+//! ([`Plan::bind`]) and are [`check`]ed whole before anything starts. A
+//! [`Schedule`] then says what can run. Nothing here starts a job, reads an agent
+//! or looks at a repository: `commands` resolves the names and runs what is ready.
 //!
 //! Pure values: nothing here writes, so a crash leaves nothing.
 
+mod arguments;
+mod check;
+mod literal;
+mod pattern;
+mod problem;
+pub mod propose;
+mod read;
 mod schedule;
 mod when;
 
+pub use arguments::{Argument, Choice};
+pub use check::{Graph, check};
+pub use pattern::{PATTERNS, Pattern};
+pub use problem::{Kind, Problem, nearest};
+pub use read::PlanError;
 pub use schedule::{End, Schedule, State, Step, TaskIx};
 pub use when::{Ending, When, WhenError};
 
@@ -31,6 +44,12 @@ use crate::job::{BackendKind, Mode};
 pub struct Plan {
     /// What the run is called after: the plan's own name, or its file's.
     pub name: String,
+    /// How it was written: `task-map`, `pipeline`, `workers`, `phases` or `own`.
+    pub form: String,
+    /// What it is for, in a line or more.
+    pub description: String,
+    /// What whoever runs it is asked for.
+    pub args: Vec<Argument>,
     /// Aliases that the plan defines: overrides as the file has them, each an
     /// object with `agent` and what is laid over the definition.
     pub aliases: BTreeMap<String, serde_json::Value>,
@@ -49,6 +68,10 @@ pub struct Plan {
     /// What has to succeed on the merge of all writers; run as `cx merge
     /// --verify` runs it, and only where the plan says that it merges.
     pub verify: Option<String>,
+    /// Merge what the writers have done, once all of the run is over and well.
+    pub merge: bool,
+    /// What the file says and cx does not do, in sentences for the person.
+    pub notes: Vec<String>,
 }
 
 /// One task of a plan.
@@ -110,6 +133,9 @@ pub struct Task {
 pub enum Foreach {
     /// These values.
     Values(Vec<String>),
+    /// A template whose lines or words between commas are the values;
+    /// [`Plan::bind`] fills it in, and so makes it [`Foreach::Values`].
+    List(String),
     /// The lines, or the items of a JSON array, in the answer of a need. At most
     /// `max`; more fail the task.
     Answer {

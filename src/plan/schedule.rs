@@ -10,15 +10,18 @@
 //! Kept true: nothing is ready before all that it needs has ended; everything
 //! ends exactly once; the order is the file's.
 
+mod items;
+
 use std::{
     borrow::Cow,
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
 };
 
 use super::{
     Foreach, Plan, Task,
     when::{Ending, When},
 };
+use items::{fill, items};
 
 /// A task of a schedule. Numbers stay as they are: members that are known only
 /// later get later ones.
@@ -92,6 +95,8 @@ pub struct Step {
 pub struct Schedule {
     nodes: Vec<Node>,
     by_id: HashMap<String, TaskIx>,
+    /// For templates in what a member is not told, but is: its scope and files.
+    vars: BTreeMap<String, String>,
     /// What is over, for [`Schedule::is_done`].
     ended: usize,
     /// Why nothing more is started, once the run stops.
@@ -128,12 +133,17 @@ impl Schedule {
         let mut schedule = Self {
             nodes: Vec::with_capacity(plan.tasks.len()),
             by_id: HashMap::new(),
+            vars: plan.vars.clone(),
             ended: 0,
             stopped: None,
         };
         for (at, task) in plan.tasks.iter().enumerate() {
             schedule.by_id.insert(task.id.clone(), TaskIx(at));
-            schedule.nodes.push(Node::new(task.clone(), (at, 0)));
+            let mut task = task.clone();
+            if task.foreach.is_none() {
+                fill(&mut task, &plan.vars, None);
+            }
+            schedule.nodes.push(Node::new(task, (at, 0)));
         }
         for at in 0..plan.tasks.len() {
             schedule.link(TaskIx(at));
@@ -224,7 +234,7 @@ impl Schedule {
     }
 
     /// The task as it is to run: of a member, with its own id and without
-    /// `foreach`.
+    /// `foreach`; templates in its scope and files are filled in.
     ///
     /// # Panics
     /// Where `task` is of another schedule.
@@ -386,7 +396,8 @@ impl Schedule {
                 }
                 found
             }
-            None => Vec::new(),
+            // Of a plan that was not bound.
+            Some(Foreach::List(_)) | None => Vec::new(),
         };
         if found.is_empty() {
             return Err(State::PassedOver("there is nothing to do it for".to_owned()));
@@ -401,13 +412,15 @@ impl Schedule {
             let member = TaskIx(self.nodes.len());
             task.id = format!("{base}-{number}");
             self.by_id.insert(task.id.clone(), member);
+            let mut task = task.clone();
+            fill(&mut task, &self.vars, Some(&item));
             self.nodes.push(Node {
                 item: Some(item),
                 group: Some(group),
                 needs: needs.clone(),
                 keeps_answer,
                 state: State::Ready,
-                ..Node::new(task.clone(), (place, number))
+                ..Node::new(task, (place, number))
             });
             members.push(member);
         }
@@ -498,41 +511,6 @@ impl Node {
             state: State::Waiting,
         }
     }
-}
-
-/// The items of an answer: those of the JSON array in it, or its lines.
-///
-/// Models like to wrap an array into a fence and a sentence; what stands between
-/// the first `[` and the last `]` counts if it is one. Lines lose what makes them
-/// a list (`- `, `* `, `1. `).
-fn items(answer: &str) -> Vec<String> {
-    json_items(answer).unwrap_or_else(|| {
-        let lines = answer.lines().map(str::trim);
-        let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("```"));
-        lines.map(|line| list_item(line).to_owned()).collect()
-    })
-}
-
-fn json_items(answer: &str) -> Option<Vec<String>> {
-    let (start, end) = (answer.find('[')?, answer.rfind(']')?);
-    let array: Vec<serde_json::Value> = serde_json::from_str(answer.get(start..=end)?).ok()?;
-    let text = |value: serde_json::Value| match value {
-        serde_json::Value::String(text) => text,
-        other => other.to_string(),
-    };
-    Some(array.into_iter().map(text).collect())
-}
-
-fn list_item(line: &str) -> &str {
-    let digits = line.bytes().take_while(u8::is_ascii_digit).count();
-    let after = line.get(digits..).unwrap_or_default();
-    let numbered = after.strip_prefix(". ").or_else(|| after.strip_prefix(") "));
-    let numbered = numbered.filter(|_| digits > 0);
-    numbered
-        .or_else(|| line.strip_prefix("- "))
-        .or_else(|| line.strip_prefix("* "))
-        .unwrap_or(line)
-        .trim()
 }
 
 #[cfg(test)]

@@ -10,26 +10,23 @@
 
 use std::{
     io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     thread,
 };
 
 use landlock::{
-    ABI, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
+    ABI, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, Ruleset, RulesetAttr,
     RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus,
 };
+use nix::{fcntl::OFlag, sys::stat::Mode};
 
 /// Devices that programs expect to write to.
-const DEVICES: [&str; 8] = [
-    "/dev/null",
-    "/dev/zero",
-    "/dev/full",
-    "/dev/random",
-    "/dev/urandom",
-    "/dev/tty",
-    "/dev/ptmx",
-    "/dev/pts",
-];
+const DEVICES: [&str; 7] =
+    ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx"];
+
+/// The folder of the others.
+const TERMINALS: &str = "/dev/pts";
 
 /// For a thread that starts a process.
 const STACK: usize = 256 * 1024;
@@ -68,16 +65,23 @@ pub fn is_supported() -> bool {
     ruleset().is_ok()
 }
 
+/// A descriptor that names a file without opening it: a terminal that is opened
+/// does something. (`landlock::PathFd` does open it where the standard library
+/// was built for musl: that takes O_PATH for an access mode, and drops it.)
+fn name(path: &Path) -> nix::Result<OwnedFd> {
+    nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
+}
+
 /// Confines this thread and all that it starts from here on: nothing can be
 /// written but below `writable` and to the usual devices.
-fn confine(writable: &[PathBuf]) -> Result<(), ConfineError> {
+pub(super) fn confine(writable: &[PathBuf]) -> Result<(), ConfineError> {
     let mut ruleset = ruleset()?.set_compatibility(CompatLevel::BestEffort);
-    let devices = DEVICES.iter().map(Path::new);
-    for place in writable.iter().map(PathBuf::as_path).chain(devices) {
+    let to_files = writes() & AccessFs::from_file(ABI::V5);
+    let devices = DEVICES.iter().map(|path| (Path::new(path), to_files));
+    let folders = writable.iter().map(PathBuf::as_path).chain([Path::new(TERMINALS)]);
+    for (place, access) in folders.map(|path| (path, writes())).chain(devices) {
         // What is not there needs no rule.
-        let Ok(fd) = PathFd::new(place) else { continue };
-        let access =
-            if place.is_dir() { writes() } else { writes() & AccessFs::from_file(ABI::V5) };
+        let Ok(fd) = name(place) else { continue };
         ruleset = ruleset.add_rule(PathBeneath::new(fd, access))?;
     }
     let status = ruleset.restrict_self()?;
@@ -103,11 +107,11 @@ pub(super) fn start_within<T: Send>(
     })
 }
 
-/// Where a confined reader may write: its own `TMPDIR`, and `/tmp` unless the
-/// checkout lies there.
-pub fn writable_places(tmp: &Path, checkout: &Path) -> Vec<PathBuf> {
+/// Where a confined reader may write: its own `TMPDIR`, and `/tmp` unless one of
+/// these `roots` lies there: the checkout, its worktree.
+pub fn writable_places(tmp: &Path, roots: &[&Path]) -> Vec<PathBuf> {
     let mut places = vec![tmp.to_owned()];
-    if !checkout.starts_with("/tmp") {
+    if !roots.iter().any(|root| root.starts_with("/tmp")) {
         places.push(PathBuf::from("/tmp"));
     }
     places

@@ -4,8 +4,8 @@
 //! both pass to the supervisor with one descriptor:
 //! - `flock`, exclusive: the job lives. Waiting for a job is a shared `flock`
 //!   that blocks: no polling, any number of waiters, any terminal.
-//! - an open-file-description lock on byte 0: the job waits for its turn. The
-//!   next in the queue blocks on it.
+//! - an open-file-description lock on one byte for each turn that the job still
+//!   waits for. The next in that queue blocks on it.
 //!
 //! A waiter holds the shared lock for a moment when it wakes. Who wants the
 //! lock exclusively must therefore not take a refusal for life; see [`claim`].
@@ -13,10 +13,15 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
+    ops::Range,
     os::fd::AsFd,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::mpsc::{self, RecvTimeoutError},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -128,27 +133,43 @@ impl Waiters {
     }
 }
 
+/// Whether what a supervisor wanted to be woken by has happened.
+#[derive(Clone, Debug)]
+pub struct Alarm(Arc<AtomicBool>);
+
+impl Alarm {
+    /// It has, and this alarm will not wake anybody again.
+    pub fn has_rung(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
 /// Has this process sent [`super::signals::REQUEST`] once `wait` returns, which
 /// blocks on somebody else's lock: for a supervisor, which sleeps on signals.
-fn wake_after(wait: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
+fn wake_after(wait: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<Alarm> {
+    let alarm = Alarm(Arc::default());
+    let rung = Arc::clone(&alarm.0);
     let me = nix::unistd::Pid::this();
     let signal = nix::sys::signal::Signal::try_from(super::signals::REQUEST)?;
     thread::Builder::new().stack_size(64 * 1024).spawn(move || {
         // An error wakes too: the supervisor then looks for itself.
         let _ = wait();
+        // Before the signal, which has the supervisor look.
+        rung.store(true, Ordering::Release);
         let _ = nix::sys::signal::kill(me, signal);
     })?;
-    Ok(())
+    Ok(alarm)
 }
 
 /// Wakes this supervisor when the job of the lock at `path` has ended.
-pub fn wake_when_free(path: PathBuf) -> io::Result<()> {
+pub fn wake_when_free(path: PathBuf) -> io::Result<Alarm> {
     wake_after(move || wait(&path))
 }
 
-/// Wakes this supervisor when the job of the lock at `path` has had its turn.
-pub fn wake_after_turn(path: PathBuf) -> io::Result<()> {
-    wake_after(move || wait_turn(&path))
+/// Wakes this supervisor when the job of the lock at `path` has got this turn of
+/// its, or is dead.
+pub fn wake_after_turn(path: PathBuf, turn: usize) -> io::Result<Alarm> {
+    wake_after(move || wait_turn(&path, turn))
 }
 
 /// A deadline this far from now; `None` for one beyond what a clock can say.
@@ -156,37 +177,43 @@ pub fn deadline_in(duration: Duration) -> Option<Instant> {
     Instant::now().checked_add(duration)
 }
 
-fn turn_lock(kind: libc::c_int) -> libc::flock {
+/// One byte for each of `turns`.
+fn turn_lock(kind: libc::c_int, turns: Range<usize>) -> libc::flock {
+    let offset = |turn: usize| libc::off_t::try_from(turn).unwrap_or(libc::off_t::MAX);
     libc::flock {
         l_type: i16::try_from(kind).unwrap_or_default(),
         l_whence: 0, // SEEK_SET
-        l_start: 0,
-        l_len: 1,
+        l_start: offset(turns.start),
+        l_len: offset(turns.len()),
         l_pid: 0,
     }
 }
 
-/// Marks the job that owns `lock` as waiting for its turn.
-pub fn begin_turn_wait(lock: &impl AsFd) -> io::Result<()> {
-    fcntl(lock, FcntlArg::F_OFD_SETLK(&turn_lock(libc::F_WRLCK)))?;
+/// Marks the job that owns `lock` as waiting for this many turns, one after the
+/// other; at least one.
+pub fn begin_turn_wait(lock: &impl AsFd, turns: usize) -> io::Result<()> {
+    fcntl(lock, FcntlArg::F_OFD_SETLK(&turn_lock(libc::F_WRLCK, 0..turns.max(1))))?;
     Ok(())
 }
 
-/// Its turn has come: lets the next in the queue look.
-pub fn end_turn_wait(lock: &impl AsFd) -> io::Result<()> {
-    fcntl(lock, FcntlArg::F_OFD_SETLK(&turn_lock(libc::F_UNLCK)))?;
+/// It has got the first turns, this many: lets the next in their queues look.
+pub fn end_turn_wait(lock: &impl AsFd, turns: usize) -> io::Result<()> {
+    // A length of 0 would mean all of them.
+    if turns > 0 {
+        fcntl(lock, FcntlArg::F_OFD_SETLK(&turn_lock(libc::F_UNLCK, 0..turns)))?;
+    }
     Ok(())
 }
 
-/// Blocks until the job whose lock file is at `path` has had its turn, or is
-/// dead.
-pub(super) fn wait_turn(path: &Path) -> io::Result<()> {
+/// Blocks until the job whose lock file is at `path` has got this turn of its, or
+/// is dead.
+pub(super) fn wait_turn(path: &Path, turn: usize) -> io::Result<()> {
     let file = match File::open(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         other => other?,
     };
     loop {
-        match fcntl(&file, FcntlArg::F_OFD_SETLKW(&turn_lock(libc::F_RDLCK))) {
+        match fcntl(&file, FcntlArg::F_OFD_SETLKW(&turn_lock(libc::F_RDLCK, turn..turn + 1))) {
             Err(nix::errno::Errno::EINTR) => {}
             other => return Ok(other.map(drop)?),
         }

@@ -22,6 +22,7 @@ pub mod start;
 pub mod stdio;
 pub mod tree;
 pub mod watch;
+pub mod within;
 
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,17 @@
 //! The signals that a supervisor hears.
 //!
-//! Handlers write a byte to a socket pair (`signal_hook`), and the supervisor
-//! polls its other end: no signal mask has to be kept, so workers start with
-//! none, and handlers are reset when a worker is executed.
+//! Handlers set a flag and write a byte to a socket pair (`signal_hook`), and the
+//! supervisor polls its other end: no signal mask has to be kept, so workers
+//! start with none, and handlers are reset when a worker is executed. The flag is
+//! set before the byte is written, and read after: none is missed.
 
 use std::{
     io::{self, Read},
     os::{fd::AsFd, unix::net::UnixStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
@@ -51,35 +56,39 @@ pub fn restore(mask: SigSet) -> io::Result<()> {
 /// The receiving end.
 #[derive(Debug)]
 pub struct Signals {
-    child: UnixStream,
-    request: UnixStream,
-    terminate: UnixStream,
+    wakeups: UnixStream,
+    child: Arc<AtomicBool>,
+    request: Arc<AtomicBool>,
+    terminate: Arc<AtomicBool>,
 }
 
 impl Signals {
     /// Installs the handlers and unblocks everything. HUP is heard and passed
     /// over: the terminal may go.
     pub fn install() -> io::Result<Self> {
-        let listen = |signals: &[Signal]| -> io::Result<UnixStream> {
-            let (reader, writer) = UnixStream::pair()?;
-            reader.set_nonblocking(true)?;
+        let (wakeups, writer) = UnixStream::pair()?;
+        wakeups.set_nonblocking(true)?;
+        let listen = |signals: &[Signal]| -> io::Result<Arc<AtomicBool>> {
+            let flag = Arc::new(AtomicBool::new(false));
             for signal in signals {
+                // In this order: actions run in the order in which they came.
+                signal_hook::flag::register(*signal as i32, Arc::clone(&flag))?;
                 signal_hook::low_level::pipe::register(*signal as i32, writer.try_clone()?)?;
             }
-            Ok(reader)
+            Ok(flag)
         };
         let child = listen(&[Signal::SIGCHLD])?;
         let request = listen(&[Signal::SIGUSR1])?;
         let terminate = listen(&[Signal::SIGTERM, Signal::SIGINT])?;
         // A flag nobody reads: a handler, so that it is neither fatal here nor
         // ignored in the worker.
-        let unread = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let unread = Arc::new(AtomicBool::new(false));
         for signal in [Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR2, Signal::SIGPIPE] {
-            signal_hook::flag::register(signal as i32, std::sync::Arc::clone(&unread))?;
+            signal_hook::flag::register(signal as i32, Arc::clone(&unread))?;
         }
         survive_full_files()?;
         SigSet::empty().thread_set_mask()?;
-        Ok(Self { child, request, terminate })
+        Ok(Self { wakeups, child, request, terminate })
     }
 
     /// What has come since the last look, without sleeping.
@@ -99,19 +108,18 @@ impl Signals {
                     .unwrap_or(PollTimeout::MAX)
             }
         };
-        let mut fds = [
-            PollFd::new(self.child.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.request.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.terminate.as_fd(), PollFlags::POLLIN),
-        ];
+        let mut fds = [PollFd::new(self.wakeups.as_fd(), PollFlags::POLLIN)];
         match poll(&mut fds, timeout) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Ok(0) => return Ok(Woken::default()),
+            // Interrupted: the handler that did it has written its byte.
+            Ok(_) | Err(nix::errno::Errno::EINTR) => drain(&mut self.wakeups)?,
             Err(e) => return Err(e.into()),
         }
+        let take = |flag: &AtomicBool| flag.swap(false, Ordering::SeqCst);
         Ok(Woken {
-            child: drain(&mut self.child)?,
-            request: drain(&mut self.request)?,
-            terminate: drain(&mut self.terminate)?,
+            child: take(&self.child),
+            request: take(&self.request),
+            terminate: take(&self.terminate),
         })
     }
 }
@@ -120,18 +128,19 @@ impl Signals {
 /// disk is, and not the end of this process. A handler and not ignored, since
 /// what is ignored stays so in every child.
 pub fn survive_full_files() -> io::Result<()> {
-    let unread = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let unread = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(Signal::SIGXFSZ as i32, unread).map(drop)
 }
 
-fn drain(stream: &mut UnixStream) -> io::Result<bool> {
-    let mut any = false;
+/// Takes what is there.
+fn drain(stream: &mut UnixStream) -> io::Result<()> {
     let mut buffer = [0; 64];
     loop {
         match stream.read(&mut buffer) {
-            Ok(0) => return Ok(any),
-            Ok(_) => any = true,
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(any),
+            // There may be more only where the buffer was filled.
+            Ok(len) if len == buffer.len() => {}
+            Ok(_) => return Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e),
         }
@@ -158,9 +167,9 @@ pub fn name(number: i32) -> String {
 }
 
 /// A flag that Ctrl-C sets, in place of ending this process.
-pub fn interrupt_flag() -> io::Result<std::sync::Arc<std::sync::atomic::AtomicBool>> {
-    let flag = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    signal_hook::flag::register(Signal::SIGINT as i32, std::sync::Arc::clone(&flag))?;
+pub fn interrupt_flag() -> io::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(Signal::SIGINT as i32, Arc::clone(&flag))?;
     Ok(flag)
 }
 

@@ -6,7 +6,8 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs, io,
+    fs::{self, File},
+    io::{self, Read},
     path::Path,
     time::{Duration, Instant},
 };
@@ -86,7 +87,10 @@ pub(super) struct Stat {
 
 impl Stat {
     fn read(pid: i32) -> Option<Self> {
-        Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+        // One read gives all of it, if there is room.
+        let mut text = [0; 2048];
+        let len = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut text).ok()?;
+        Self::parse(text.get(..len)?)
     }
 
     pub(super) fn parse(text: &[u8]) -> Option<Self> {
@@ -174,8 +178,8 @@ pub fn has_children() -> bool {
 }
 
 /// Reaps every dead child. The worker is reaped through `worker`, which then
-/// knows how it ended.
-pub fn reap(mut worker: Option<&mut Worker>) -> io::Result<()> {
+/// knows how it ended. Whether any child is left.
+pub fn reap(mut worker: Option<&mut Worker>) -> io::Result<bool> {
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     loop {
         match waitid(Id::All, flags) {
@@ -186,7 +190,7 @@ pub fn reap(mut worker: Option<&mut Worker>) -> io::Result<()> {
                 }
             }
             Err(Errno::EINTR) => {}
-            _ => return Ok(()),
+            left => return Ok(left != Err(Errno::ECHILD)),
         }
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Ended {
     stragglers: u64,
     ran: Duration,
     answer_file: Option<PathBuf>,
+    /// The thread that it had to answer on.
+    thread: Option<String>,
     /// An unconfined reader changed the checkout.
     wrote: bool,
 }
@@ -38,12 +40,18 @@ impl Ended {
             stragglers: 0,
             ran: Duration::ZERO,
             answer_file: None,
+            thread: None,
             wrote: false,
         }
     }
 
     /// The worker ran and was watched to its end.
-    pub(super) fn ran(watched: Watched, answer_file: Option<PathBuf>, wrote: bool) -> Self {
+    pub(super) fn ran(
+        watched: Watched,
+        answer_file: Option<PathBuf>,
+        thread: Option<String>,
+        wrote: bool,
+    ) -> Self {
         Self {
             started: true,
             exit: watched.exit,
@@ -51,6 +59,7 @@ impl Ended {
             stragglers: watched.stragglers,
             ran: watched.ran,
             answer_file,
+            thread,
             wrote,
         }
     }
@@ -70,8 +79,7 @@ impl Ended {
 
     /// The supervisor vanished; `started` says whether a worker may have run.
     pub(super) fn lost(started: bool, reason: String, ran: Duration, stragglers: u64) -> Self {
-        let stop = Some(Stop { outcome: Outcome::Lost, reason });
-        Self { started, exit: None, stop, stragglers, ran, answer_file: None, wrote: false }
+        Self { started, stragglers, ran, ..Self::stopped(Stop { outcome: Outcome::Lost, reason }) }
     }
 }
 
@@ -96,6 +104,11 @@ impl Supervisor {
         let finisher =
             Finisher { store: &self.store, id: self.id, spec: &self.spec, files: &self.files };
         finisher.refuse_unresolved(&mut verdict, &self.undecided);
+        if ended.started {
+            self.hooks_after(&verdict.outcome)?;
+        }
+        let finisher =
+            Finisher { store: &self.store, id: self.id, spec: &self.spec, files: &self.files };
         finisher.finish(ended, verdict)
     }
 
@@ -130,7 +143,7 @@ impl Finisher<'_> {
                     stderr: &self.files.stderr(),
                     answer_file: ended.answer_file.as_deref(),
                     ended_by_us: stop.map(|stop| stop.outcome.clone()),
-                    expected_thread: None,
+                    expected_thread: ended.thread.as_deref(),
                 },
             )?
         } else {
@@ -157,8 +170,8 @@ impl Finisher<'_> {
         crash::point("answered");
         notes.extend(self.refused_hint(&verdict));
         let mut kept = Work::default();
-        if let (Some(tree), true) = (&self.spec.tree, ended.started) {
-            match self.keep_work(tree, &verdict) {
+        if let (Some((tree, branch)), true) = (self.spec.branch(), ended.started) {
+            match self.keep_work(tree, branch, &verdict) {
                 Ok(work) => kept = work,
                 Err(error) => {
                     // The files are still there, and the job must not look well.
@@ -219,7 +232,12 @@ impl Finisher<'_> {
     }
 
     /// Commits what lies in the worktree, and counts what the branch holds.
-    fn keep_work(&self, tree: &Tree, verdict: &Verdict) -> Result<Work, git::GitError> {
+    fn keep_work(
+        &self,
+        tree: &Tree,
+        branch: &str,
+        verdict: &Verdict,
+    ) -> Result<Work, git::GitError> {
         let path = Path::new(&tree.path);
         let from = self.spec.checkout.as_deref().unwrap_or(&self.spec.cwd);
         let place = match Place::discover(Path::new(from))? {
@@ -239,7 +257,7 @@ impl Finisher<'_> {
             merges: merges.as_ref(),
             place: &place,
             worktree: path,
-            branch: &tree.branch,
+            branch,
             name: self.spec.name.as_str(),
             message: &message,
         })?;

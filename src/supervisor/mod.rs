@@ -9,7 +9,8 @@
 //! 1. `started`: it has left the terminal's session and hears signals.
 //! 2. `waiting`, `queued`, `admitted`: it waits for the jobs it comes after and
 //!    for its turn, asleep on other jobs' locks (`queue`).
-//! 3. `worktree`: a writer's worktree and branch are made (`prepare`).
+//! 3. `based`, `worktree`: a writer's worktree and branch are made, from the work of
+//!    the writers that it comes after (`base`, `prepare`).
 //! 4. `running`: the worker runs, and limits and requests are watched (`watch`).
 //! 5. Everything below it is ended, what a writer left is committed, the answer
 //!    is written down (`finish`), then `exited`, and only then the lock goes.
@@ -22,7 +23,9 @@
 //! that can be done twice. A supervisor that cannot go on (a full disk) ends what
 //! runs and leaves the rest to the same recovery.
 
+mod base;
 mod finish;
+mod hooks;
 mod litter;
 mod prepare;
 mod queue;
@@ -45,7 +48,10 @@ use std::{
 use crate::{
     git::merge::Undecided,
     job::{JobId, Outcome, WorkerExit},
-    ledger::{Event, Follower, JobFiles, Note, Spawned, Started, Store, StoreError},
+    ledger::{
+        Cleaned, Event, Follower, JobFiles, Note, Spawned, Started, Store, StoreError, decode,
+        glance,
+    },
     process::{crash, signals::Signals, start, tree},
 };
 
@@ -60,6 +66,8 @@ struct Supervisor {
     requests: Follower,
     /// The last signal that somebody wants sent and that ends the job.
     kill: Option<i32>,
+    /// Its worktree was made.
+    has_tree: bool,
     /// Of a resolver: what stood in conflict without markers.
     undecided: Vec<Undecided>,
 }
@@ -167,6 +175,7 @@ fn run(call: Call) -> Result<(), SupervisorError> {
         lock,
         signals,
         kill: None,
+        has_tree: false,
         undecided: Vec::new(),
     };
     supervisor.supervise()
@@ -213,7 +222,15 @@ impl Supervisor {
             exited.code = WorkerExit::Signal(signal).shell_code();
         }
         crash::point("before-exited");
-        self.append(&Event::Exited(Box::new(exited)))?;
+        let exited = Event::Exited(Box::new(exited));
+        if self.spec.tree.is_some() && !self.has_tree {
+            // There is nothing to clean, and the name is free again.
+            let nothing = Event::Cleaned(Cleaned { tree: true, files: false, kept: None });
+            let mut appender = self.store.appender()?;
+            appender.append_all([(self.id, &exited), (self.id, &nothing)])?;
+        } else {
+            self.append(&exited)?;
+        }
         Ok(())
     }
 
@@ -222,8 +239,13 @@ impl Supervisor {
         if let Err(stop) = self.prepare()? {
             return Ok(finish::Ended::stopped(stop));
         }
-        // Preparing may have taken a while.
-        if let Some(stop) = self.check_killed()? {
+        if let Err(stop) = self.hooks_before()? {
+            return Ok(finish::Ended::stopped(stop));
+        }
+        // Preparing a worktree and hooks may have taken a while.
+        if (self.spec.tree.is_some() || self.spec.hooks.is_some())
+            && let Some(stop) = self.check_killed()?
+        {
             return Ok(finish::Ended::stopped(stop));
         }
         self.run_worker()
@@ -260,7 +282,9 @@ impl Supervisor {
 /// The signals that were asked for since the last look.
 fn requested(requests: &mut Follower, id: JobId) -> Result<Vec<i32>, StoreError> {
     let lines = requests.lines()?;
-    let records = lines.iter().filter_map(|line| crate::ledger::decode(line));
+    // Most lines are about other jobs.
+    let may_be_ours = |line: &&Vec<u8>| glance(line).is_none_or(|(_, job)| job == id);
+    let records = lines.iter().filter(may_be_ours).filter_map(|line| decode(line));
     Ok(records
         .filter(|record| record.job == id)
         .filter_map(|record| match record.event {

@@ -23,7 +23,15 @@ impl Supervisor {
     pub(super) fn prepare(&mut self) -> Result<Result<(), Stop>, SupervisorError> {
         self.files.create_tmp()?;
         let Some(tree) = self.spec.tree.clone() else { return Ok(Ok(())) };
-        if let Err(reason) = self.make_worktree(&tree)? {
+        let place = match self.place() {
+            Ok(place) => place,
+            Err(reason) => return Ok(Err(Stop::not_started(reason))),
+        };
+        if let Err(stop) = self.settle_base(&place)? {
+            return Ok(Err(stop));
+        }
+        let tree = self.spec.tree.clone().unwrap_or(tree);
+        if let Err(reason) = self.make_worktree(&place, &tree)? {
             return Ok(Err(Stop::not_started(reason)));
         }
         crash::point("worktree");
@@ -33,27 +41,28 @@ impl Supervisor {
         self.set_up(&tree)
     }
 
-    fn make_worktree(&mut self, tree: &Tree) -> Result<Result<(), String>, SupervisorError> {
+    fn make_worktree(
+        &mut self,
+        place: &Place,
+        tree: &Tree,
+    ) -> Result<Result<(), String>, SupervisorError> {
         let begun = Instant::now();
-        let place = match self.place() {
-            Ok(place) => place,
-            Err(reason) => return Ok(Err(reason)),
-        };
         let base = match git::Oid::new(&tree.base) {
             Ok(base) => base,
             Err(error) => return Ok(Err(error.to_string())),
         };
         let new = worktree::NewWorktree {
             path: Path::new(&tree.path),
-            branch: &tree.branch,
+            branch: tree.branch.as_deref(),
             base: &base,
         };
-        let made = match worktree::create(&place, &new, &self.store.worktree_lock()) {
+        let made = match worktree::create(place, &new, &self.store.worktree_lock()) {
             Ok(made) => made,
             Err(error) => return Ok(Err(format!("its worktree could not be made: {error}"))),
         };
+        self.has_tree = true;
         crash::point("worktree-made");
-        if let Err(error) = self.stand(&place, tree) {
+        if let Err(error) = self.stand(place, tree) {
             return Ok(Err(format!(
                 "the conflict could not be brought into its worktree: {error}"
             )));

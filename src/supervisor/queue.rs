@@ -1,25 +1,55 @@
 //! Waiting for other jobs: those that this one comes after, and its turn under
-//! `--max-jobs`.
+//! `--max-jobs` and in its pools.
 //!
-//! Turns are taken in the ledger's order, with no one to hand them out. Who is
-//! first in the queue wakes when any running job ends; everyone else blocks on
-//! the one before it, so that one end wakes one supervisor and not a thousand.
-//! The decision to start is made under the ledger's lock.
+//! Turns are taken in the ledger's order, with no one to hand them out; whose turn
+//! it is stands in `ledger::turn`. Who is first in the queue of a pool wakes when any
+//! job ends that has a turn in it; everyone else blocks on the one before it there,
+//! so that one end wakes one supervisor in each queue and not a thousand. The
+//! decision to start is made under the ledger's lock. Who gets a turn in one pool and
+//! has to wait in the next unlocks the byte of that turn, and the one behind it looks.
 //!
 //! A supervisor in the queue is no subreaper yet: what recovers a lost job is
 //! started by a helper that ends at once, so that it is nobody's child here.
 
-use std::{collections::BTreeSet, ffi::OsStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
+};
 
 use super::{Stop, Supervisor, SupervisorError};
 use crate::{
     job::{JobId, Outcome},
-    ledger::{Event, Job, Phase, State, Waiting},
-    process::{crash, lock, start},
+    ledger::{Event, Job, State, Wait, Waiting},
+    process::{
+        crash,
+        lock::{self, Alarm},
+        start,
+    },
 };
 
-/// Whom to wait for, and whose supervisors are dead.
-type Blockers = (Vec<(JobId, bool)>, Vec<JobId>);
+/// What may let a queued job go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Cause {
+    /// This job ends.
+    End(JobId),
+    /// This job gets this turn of its.
+    Turn(JobId, usize),
+}
+
+/// What this supervisor has asked to be woken by.
+type Alarms = BTreeMap<Cause, Alarm>;
+
+/// What a job that waits has to be woken by.
+fn causes(state: &State, wait: &Wait, has_rung: &dyn Fn(&Cause) -> bool) -> Vec<Cause> {
+    let Some((id, turn)) = wait.behind else {
+        return wait.holders.iter().map(|id| Cause::End(*id)).collect();
+    };
+    // One that had this turn already has lost it to a job that joined the queue before
+    // it: what it gets next is another turn, or its end.
+    let last = state.jobs.get(&id).map_or(0, |job| job.spec.turns().len().saturating_sub(1));
+    let all = [Cause::Turn(id, turn), Cause::Turn(id, last), Cause::End(id)];
+    vec![*all.iter().find(|cause| !has_rung(cause)).unwrap_or(&Cause::End(id))]
+}
 
 impl Supervisor {
     /// Returns when the job may start, or what stops it.
@@ -30,84 +60,83 @@ impl Supervisor {
             if let Some(stop) = self.wait_for_others()? {
                 return Ok(Some(stop));
             }
-            if self.spec.max_jobs.is_some() {
-                lock::begin_turn_wait(&self.lock)?;
+            if self.spec.is_limited() {
+                lock::begin_turn_wait(&self.lock, self.spec.turns().len())?;
                 self.append(&Event::Queued)?;
                 crash::point("queued");
             } else {
                 self.append(&Event::Admitted)?;
             }
         }
-        let Some(limit) = self.spec.max_jobs else { return self.check_killed() };
-        let (mut watched, mut hopeless) = (BTreeSet::new(), BTreeSet::new());
+        if !self.spec.is_limited() {
+            return self.check_killed();
+        }
+        let (mut alarms, mut hopeless) = (Alarms::default(), BTreeSet::new());
         loop {
             if let Some(stop) = self.check_killed()? {
                 // Whoever waits for our turn looks again when the lock is closed,
                 // and not before: we are in the queue until we have ended.
                 return Ok(Some(stop));
             }
-            let (blockers, mut lost) = {
+            let (causes, lost) = {
                 let mut appender = self.store.appender()?;
                 let state = appender.state()?;
-                let (blockers, mut lost) = self.blockers(&state, limit)?;
+                let (alive, mut lost) = self.living(&state)?;
                 lost.retain(|id| !hopeless.contains(id));
-                if blockers.is_empty() && lost.is_empty() {
+                let wait = state.wait_of(self.id, &|id| alive.contains(&id));
+                if wait.is_none() && lost.is_empty() {
                     appender.append(self.id, &Event::Admitted)?;
                     crash::point("admitted");
-                    lock::end_turn_wait(&self.lock)?;
+                    lock::end_turn_wait(&self.lock, self.spec.turns().len())?;
                     return Ok(None);
                 }
-                (blockers, lost)
+                if let Some(wait) = wait.as_ref().filter(|wait| wait.turn > 0) {
+                    lock::end_turn_wait(&self.lock, wait.turn)?;
+                    crash::point("turn-got");
+                }
+                let rung = |cause: &Cause| alarms.get(cause).is_some_and(Alarm::has_rung);
+                (wait.map(|wait| causes(&state, &wait, &rung)).unwrap_or_default(), lost)
             };
-            if let Some(id) = lost.pop() {
+            if let Some(id) = lost.last() {
                 // Its worker may still run, and counts until it has been ended.
-                watched.remove(&(id, false));
                 let job = id.0.to_string();
                 let args = [self.store.dir().as_os_str(), OsStr::new(&job)];
                 if !start::helper(start::RECOVER, &args)? {
                     // What cannot be mended holds nobody up.
-                    hopeless.insert(id);
+                    hopeless.insert(*id);
                 }
                 continue;
             }
-            for (id, turn) in blockers {
-                if watched.insert((id, turn)) {
-                    let path = self.store.job(id).lock();
-                    if turn { lock::wake_after_turn(path)? } else { lock::wake_when_free(path)? }
+            for cause in causes {
+                if alarms.get(&cause).is_some_and(|alarm| !alarm.has_rung()) {
+                    continue;
                 }
+                let alarm = match cause {
+                    Cause::End(id) => lock::wake_when_free(self.store.job(id).lock())?,
+                    Cause::Turn(id, turn) => {
+                        lock::wake_after_turn(self.store.job(id).lock(), turn)?
+                    }
+                };
+                alarms.insert(cause, alarm);
             }
             self.signals.wait(None)?;
         }
     }
 
-    /// Whom to wait for: the nearest one before us in the queue (for its turn,
-    /// `true`), or else the running ones, where there are too many. And the ones
-    /// whose supervisors are dead: under the ledger's lock nothing ends properly,
-    /// so a free lock says that.
-    fn blockers(&self, state: &State, limit: u64) -> Result<Blockers, SupervisorError> {
-        let mut running = Vec::new();
-        let mut before = None;
-        let mut lost = Vec::new();
+    /// The jobs whose supervisors are alive, and those that were admitted and whose
+    /// are dead: under the ledger's lock nothing ends properly, so a free lock says
+    /// that.
+    fn living(&self, state: &State) -> Result<(BTreeSet<JobId>, Vec<JobId>), SupervisorError> {
+        let (mut alive, mut lost) = (BTreeSet::new(), Vec::new());
         for job in state.jobs.values().filter(|job| job.is_live() && job.job != self.id) {
-            if !lock::is_held(&self.store.job(job.job).lock())? {
+            if lock::is_held(&self.store.job(job.job).lock())? {
+                alive.insert(job.job);
+            } else if job.admitted {
                 // One that was never admitted has no worker.
-                if job.admitted {
-                    lost.push(job.job);
-                }
-                continue;
-            }
-            if job.admitted {
-                running.push((job.job, false));
-            } else if job.phase == Phase::Queued && job.job < self.id {
-                before = Some((job.job, true));
+                lost.push(job.job);
             }
         }
-        let blockers = match before {
-            Some(before) => vec![before],
-            None if running.len() as u64 >= limit => running,
-            None => Vec::new(),
-        };
-        Ok((blockers, lost))
+        Ok((alive, lost))
     }
 
     fn wait_for_others(&mut self) -> Result<Option<Stop>, SupervisorError> {
@@ -165,3 +194,6 @@ fn skipped(id: JobId, job: Option<&Job>) -> Stop {
     };
     Stop { outcome: Outcome::Skipped, reason }
 }
+
+#[cfg(test)]
+mod tests;

@@ -146,11 +146,12 @@ fn reason(files: &JobFiles, started: bool, ended: u64) -> String {
 /// Ends the worker, its descendants, whatever carries the job's mark, and
 /// whatever writes to its outputs.
 fn end_processes(job: &Job, files: &JobFiles) -> io::Result<u64> {
-    let (stdout, stderr, setup) = (files.stdout(), files.stderr(), files.setup_log());
+    let outputs = [files.stdout(), files.stderr(), files.setup_log(), files.hooks_log()];
+    let outputs = outputs.each_ref().map(std::path::PathBuf::as_path);
     let me = tree::myself()?;
     let find = || {
         let mut found = tree::marked(&job.spec.id);
-        found.extend(tree::writing_to(&[&stdout, &stderr, &setup]));
+        found.extend(tree::writing_to(&outputs));
         found.extend(job.worker.filter(|worker| tree::is_alive(*worker)));
         let roots: Vec<i32> = found.iter().map(|process| process.pid).collect();
         found.extend(tree::descendants(&roots));
@@ -169,9 +170,9 @@ fn remove_half_made(store: &Store, job: &Job, tree: &Tree) -> Result<(), crate::
     if let Some(trash) = worktree::remove(&place, Path::new(&tree.path), &store.worktree_lock())? {
         worktree::delete(&trash)?;
     }
-    if let Ok(base) = Oid::new(&tree.base) {
+    if let (Some(branch), Ok(base)) = (&tree.branch, Oid::new(&tree.base)) {
         // One that has moved is somebody's work, and stays.
-        let _ = refs::delete_branch(&place, &tree.branch, &base);
+        let _ = refs::delete_branch(&place, branch, &base);
     }
     Ok(())
 }

@@ -11,12 +11,13 @@ use super::{
 };
 use crate::{
     backend::{self, LaunchInput, Stdin},
-    job::{BackendKind, Mode, Outcome, WorkerExit},
+    job::{Mode, Outcome, WorkerExit},
     ledger::{Event, Running},
     process::{
         confine, crash, signals,
         start::{Input, Worker, WorkerCommand},
         tree,
+        within::Bounds,
     },
     ui,
 };
@@ -41,8 +42,10 @@ impl Supervisor {
         let root =
             self.spec.tree.as_ref().map(|tree| tree.path.clone()).or(self.spec.checkout.clone());
         let argv: Vec<_> = self.spec.argv.iter().map(Into::into).collect();
+        let places = self.writable_places();
         let launch = backend::launch(&LaunchInput {
             kind: self.spec.backend,
+            id: &self.spec.id,
             program: Path::new(&self.spec.program),
             mode: self.spec.mode,
             start: &start,
@@ -54,25 +57,35 @@ impl Supervisor {
             answer_file: &self.files.answer(),
             exclude_env: &self.spec.env_exclude,
             extra_args: &self.spec.extra_args,
+            resume: None,
+            commands_confined: places.is_some(),
         });
         drop(prompt);
         let mut env = self.worker_env();
         env.extend(launch.env);
+        if let Some(prefix) = backend::command_prefix(self.spec.backend) {
+            let exclude = self.spec.env_exclude.clone();
+            env.extend(Bounds { writable: places.clone(), exclude }.environment(prefix)?);
+        }
         let command = WorkerCommand {
             program: launch.program,
             args: launch.args,
             dir: start,
             env,
-            env_remove: prepare::scrubbed(),
+            env_remove: prepare::scrubbed()
+                .into_iter()
+                .chain(backend::env_remove(self.spec.backend).iter().map(|&name| name.to_owned()))
+                .collect(),
             stdin: match launch.stdin {
                 Stdin::PromptFile => Input::File(self.files.prompt()),
                 Stdin::Null => Input::Null,
             },
             stdout: self.files.stdout(),
             stderr: self.files.stderr(),
-            confine: self.confinement(),
+            confine: places.map(|places| self.with_own_places(places)),
         };
-        let unconfined = self.is_confinable() && command.confine.is_none();
+        let reader = self.spec.mode == Mode::Reader;
+        let unconfined = reader && self.is_confinable() && command.confine.is_none();
         let before = if unconfined { self.checkout_state() } else { None };
         let litter = self.spec.tree.as_ref().map(|tree| {
             let root = Path::new(&tree.path);
@@ -97,7 +110,7 @@ impl Supervisor {
         }
         crash::point("worker-ended");
         let wrote = unconfined && before != self.checkout_state();
-        Ok(Ended::ran(watched, launch.answer_file, wrote))
+        Ok(Ended::ran(watched, launch.answer_file, launch.thread, wrote))
     }
 
     /// Where the worker stands.
@@ -110,21 +123,37 @@ impl Supervisor {
 
     /// Whether it is up to us to keep the worker from writing.
     fn is_confinable(&self) -> bool {
-        self.spec.mode == Mode::Reader && self.spec.backend == BackendKind::Sh
+        backend::is_confined_by_us(self.spec.backend, self.spec.mode)
     }
 
-    /// Where the worker may write, if it is we who confine it.
-    fn confinement(&self) -> Option<Vec<PathBuf>> {
+    /// Where the worker's commands may write, if it is we who confine them.
+    fn writable_places(&self) -> Option<Vec<PathBuf>> {
         if !self.is_confinable() || !confine::is_supported() {
             return None;
         }
         let checkout = self.spec.checkout.as_deref().unwrap_or(&self.spec.cwd);
-        Some(confine::writable_places(&self.files.tmp(), Path::new(checkout)))
+        let tree = self.spec.tree.as_ref().map(|tree| Path::new(&tree.path));
+        let roots: Vec<&Path> = tree.into_iter().chain([Path::new(checkout)]).collect();
+        let mut places = confine::writable_places(&self.files.tmp(), &roots);
+        // A reader's place is to be looked at.
+        if let (Some(tree), Mode::Writer) = (tree, self.spec.mode) {
+            places.push(tree.to_owned());
+            places.extend(backend::more_folders(self.spec.backend, &self.spec.extra_args));
+        }
+        Some(places)
+    }
+
+    /// `places`, and those where the worker's program itself has to write.
+    fn with_own_places(&self, mut places: Vec<PathBuf>) -> Vec<PathBuf> {
+        places.extend(backend::own_places(self.spec.backend, |name| std::env::var_os(name)));
+        places
     }
 
     /// What tells whether a reader that could not be confined has written.
     fn checkout_state(&self) -> Option<Vec<u8>> {
-        crate::git::worktree::fingerprint(Path::new(self.spec.checkout.as_deref()?)).ok()
+        let tree = self.spec.tree.as_ref().map(|tree| tree.path.as_str());
+        let root = tree.or(self.spec.checkout.as_deref())?;
+        crate::git::worktree::fingerprint(Path::new(root)).ok()
     }
 
     /// Watches `worker` until nothing of it runs any more. `outputs` are the
@@ -140,8 +169,9 @@ impl Supervisor {
         let (timeout, silence) = (millis(self.spec.timeout_ms), millis(self.spec.silence_ms));
         let end = timeout.and_then(|timeout| begun.checked_add(timeout));
         let mut look_again = silence.and_then(|silence| begun.checked_add(silence));
+        let mut left;
         let stop = loop {
-            tree::reap(Some(&mut worker))?;
+            left = tree::reap(Some(&mut worker))?;
             if worker.exit().is_some() {
                 break None;
             }
@@ -184,7 +214,7 @@ impl Supervisor {
         };
         let had_ended = worker.exit().is_some();
         let mut stragglers = 0;
-        if tree::has_children() {
+        if left {
             let (requests, id) = (&mut self.requests, self.id);
             // Whoever asks for KILL does not want to wait for the grace time. A
             // ledger that cannot be read just now is no reason to end nothing.

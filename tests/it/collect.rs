@@ -43,6 +43,8 @@ fn a_live_job_is_not_collected() {
     let gate = sandbox.gate("gate");
     sandbox.reader("r", &format!("echo partial; {}", gate.pass()));
     gate.arrived();
+    // A worker may be at work before its supervisor has said so.
+    sandbox.until(1, "running");
     assert_eq!(sandbox.cx(["collect"]).code(1).stderr(), "cx: nothing to collect\n");
     sandbox.cx(["collect", "r"]).refused(1, "[1] r is not over: running");
     gate.open();
@@ -154,4 +156,31 @@ fn a_message_is_only_stdout_and_logs_have_both() {
     sandbox.cx(["wait"]).ok();
     assert_eq!(sandbox.cx(["collect", "--format", "{message}"]).ok().stdout(), "out\n");
     assert_eq!(sandbox.cx(["logs", "--stderr", "r"]).ok().stdout(), "err\n");
+}
+
+#[test]
+fn words_in_place_of_a_template_count_the_jobs() {
+    let sandbox = Sandbox::new();
+    let nothing = sandbox.cx(["collect", "--format", "json"]).code(1).json();
+    assert_eq!(nothing["summary"]["total"], 0);
+    sandbox.reader("well", "echo fine");
+    sandbox.reader("ill", "echo half; exit 6");
+    sandbox.cx(["wait"]).code(1);
+    let summary = sandbox.cx(["collect", "--format", "summary"]).code(1).stdout();
+    let lines: Vec<&str> = summary.lines().collect();
+    assert!(lines[0].starts_with("== [1] well · succeeded · "), "{summary}");
+    assert!(lines[1].starts_with("== [2] ill · failed 6 · "), "{summary}");
+    assert_eq!(lines[2..], ["== 2 jobs: 1 completed, 1 failed"]);
+    let detailed = sandbox.cx(["collect", "-a", "--format", "detailed"]).code(1).stdout();
+    assert!(detailed.contains("\nfine\n\n== [2] ill"), "{detailed}");
+    assert!(detailed.ends_with("\nhalf\n== 2 jobs: 1 completed, 1 failed\n"), "{detailed}");
+    let json = sandbox.cx(["collect", "-a", "--format", "json"]).code(1).json();
+    let count = serde_json::json!({"total": 2, "completed": 1, "failed": 1});
+    assert_eq!(json["summary"], count);
+    let told = |at: usize| {
+        let worker = &json["workers"][at];
+        ["id", "status", "outcome", "result"].map(|key| worker[key].as_str().unwrap().to_owned())
+    };
+    assert_eq!(told(0), ["well", "completed", "succeeded", "fine\n"]);
+    assert_eq!(told(1), ["ill", "failed", "failed", "half\n"]);
 }

@@ -37,8 +37,14 @@ const AFTER_WORKER: [(&str, bool); 6] = [
 /// Points in the supervisor of a resolver.
 const RESOLVER: [&str; 2] = ["conflict-stands", "verified"];
 
+/// Points in a supervisor whose job starts from the work of others.
+const NEEDS: [&str; 2] = ["gathered", "based"];
+
 /// Points in a supervisor that waits for its turn.
 const QUEUE: [&str; 3] = ["waiting", "queued", "admitted"];
+
+/// The same in a pool; tried in `spawn/pools.rs`.
+const POOL: [&str; 1] = ["turn-got"];
 
 /// Points in a recovery; the first is in the command that finds the job lost.
 const RECOVERY: [&str; 8] = [
@@ -85,7 +91,9 @@ fn every_crash_point_is_in_a_table() {
             &BEFORE_WORKER[..],
             &WITH_WORKER,
             &RESOLVER,
+            &NEEDS,
             &QUEUE,
+            &POOL,
             &RECOVERY,
             &UNDO,
             &VERIFY,
@@ -286,6 +294,31 @@ fn a_supervisor_is_killed_in_the_queue() {
         sandbox.cx(["wait", "second"]).code(1);
         assert_eq!(sandbox.job("second")["status"], "lost", "{at}");
         understood(&sandbox, at);
+    }
+}
+
+/// The branch is made at a commit that nobody but the job's supervisor knows.
+#[test]
+fn a_supervisor_is_killed_that_starts_from_the_work_of_others() {
+    for at in NEEDS.iter().chain(&BEFORE_WORKER[2..]) {
+        for mode in ["-w", "-r"] {
+            let sandbox = Sandbox::new();
+            sandbox.written("auth", "echo auth > auth");
+            sandbox.written("docs", "echo docs > docs");
+            let needs = ["-n", "both", "--after", "auth", "--after", "docs", "cat auth docs"];
+            let spawn = ["spawn", "-b", "sh", mode].into_iter().chain(needs);
+            crashing(&sandbox, at, spawn).ok();
+            sandbox.cx(["wait", "both"]).code(1);
+            assert_eq!(sandbox.job("both")["status"], "lost", "{at}");
+            assert!(!is_there(&sandbox, "cx/both"), "{at}");
+            assert!(!sandbox.root().join("repo.cx/both").exists(), "{at}");
+            // Its name is free again, and nothing of the needs is lost.
+            sandbox.spawn_sh([mode].into_iter().chain(needs));
+            sandbox.cx(["wait", "4"]).ok();
+            let said = sandbox.cx(["collect", "4", "--format", "{message}"]).ok().stdout();
+            assert_eq!(said, "auth\ndocs\n", "{at}");
+            understood(&sandbox, at);
+        }
     }
 }
 

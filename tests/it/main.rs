@@ -4,6 +4,7 @@
 //! in it can see and fails the test when one of them is left behind.
 #![expect(clippy::unwrap_used, reason = "a test that panics says where")]
 
+mod after;
 mod agents;
 mod apply;
 mod best_of_n;
@@ -28,6 +29,7 @@ mod look;
 mod manual;
 mod merge;
 mod parallel;
+mod planner;
 mod push;
 mod races;
 mod readers;

@@ -80,7 +80,6 @@ impl Node {
     }
 
     /// The texts in the list under a dotted key.
-    #[expect(dead_code, reason = "bundles come next")]
     pub(in crate::agent) fn texts(&self, path: &str) -> Vec<String> {
         match self.get(path) {
             Some((_, Self::Seq(all))) => {

@@ -179,7 +179,7 @@ mod tests {
                 "---\ndescription: d\nmode: both\n---\nx",
                 "3: 'mode' is 'both': write reader or writer",
             ),
-            ("---\nbackend: gpt\n---\nx", "2: 'backend' is 'gpt': write codex or sh"),
+            ("---\nbackend: gpt\n---\nx", "2: 'backend' is 'gpt': write codex or claude or sh"),
             ("---\n\nname: other\n---\nx", "3: 'name' is 'other', but the file's name is 'races'"),
             (
                 "---\ntimeout: ever\n---\nx",

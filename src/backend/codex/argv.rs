@@ -34,8 +34,8 @@ const RESERVED: [(&[&str], &str); 7] = [
 ];
 
 pub(in super::super) fn check_prompt(prompt: &[u8]) -> Result<(), PromptError> {
-    let text =
-        str::from_utf8(prompt).map_err(|err| PromptError::NotUtf8 { at: err.valid_up_to() })?;
+    let text = str::from_utf8(prompt)
+        .map_err(|err| PromptError::NotUtf8 { at: err.valid_up_to(), kind: BackendKind::Codex })?;
     if text.trim().is_empty() {
         return Err(PromptError::Empty);
     }
@@ -110,6 +110,7 @@ pub(in super::super) fn launch(input: &LaunchInput<'_>) -> Launch {
         env: Vec::new(),
         answer_file: Some(input.answer_file.to_owned()),
         stdout_is_events: true,
+        thread: None,
     }
 }
 
@@ -122,6 +123,7 @@ pub(in super::super) fn sandbox_probe(program: &Path) -> Launch {
         env: Vec::new(),
         answer_file: None,
         stdout_is_events: false,
+        thread: None,
     }
 }
 
@@ -132,6 +134,7 @@ mod tests {
     fn input(mode: Mode, root: Option<&Path>) -> LaunchInput<'_> {
         LaunchInput {
             kind: BackendKind::Codex,
+            id: "0123456789abcdef",
             program: Path::new("/bin/codex"),
             mode,
             start: Path::new("/wt/sub"),
@@ -143,6 +146,8 @@ mod tests {
             answer_file: Path::new("/jobs/1/last"),
             exclude_env: &[],
             extra_args: &[],
+            resume: None,
+            commands_confined: false,
         }
     }
 
@@ -238,7 +243,10 @@ mod tests {
             check_prompt("x".repeat(max + 1).as_bytes()),
             Err(PromptError::TooLong { chars: max + 1, max })
         );
-        assert_eq!(check_prompt(b"ab\xff"), Err(PromptError::NotUtf8 { at: 2 }));
+        assert_eq!(
+            check_prompt(b"ab\xff"),
+            Err(PromptError::NotUtf8 { at: 2, kind: BackendKind::Codex })
+        );
         assert_eq!(check_prompt("\u{2003}\n".as_bytes()), Err(PromptError::Empty));
         assert_eq!(check_prompt(b"-x $HOME `id` '\""), Ok(()));
     }

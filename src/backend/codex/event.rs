@@ -70,14 +70,7 @@ pub(super) enum Stage {
 /// The JSON object on a line; none for blank, torn and other lines. Invalid
 /// UTF-8 is replaced.
 pub(super) fn parse(line: &[u8]) -> Option<Value> {
-    let line = line.trim_ascii();
-    if line.first() != Some(&b'{') {
-        return None;
-    }
-    serde_json::from_slice(line).ok().or_else(|| match str::from_utf8(line) {
-        Ok(_) => None,
-        Err(_) => serde_json::from_str(&String::from_utf8_lossy(line)).ok(),
-    })
+    super::super::text::object(line)
 }
 
 impl<'a> Event<'a> {
@@ -243,5 +236,6 @@ fn usage(value: &Value) -> Usage {
         input: count("input_tokens"),
         cached: count("cached_input_tokens"),
         output: count("output_tokens"),
+        cost_usd: None,
     }
 }

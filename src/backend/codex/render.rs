@@ -2,18 +2,11 @@
 
 use std::path::Path;
 
-use anstream::adapter::strip_str;
-
+use super::super::text;
 use super::{
     activity,
     event::{self, Event, Stage},
 };
-
-/// How many lines of a command's output are shown: the last ones.
-const OUTPUT_LINES: usize = 10;
-
-/// Longest line of it, in characters.
-const LINE_MAX: usize = 300;
 
 /// What a line of output says, or nothing where it says nothing to a person.
 /// Messages keep their lines; everything else is one line.
@@ -29,7 +22,7 @@ pub(in super::super) fn render(line: &[u8], root: Option<&Path>) -> Option<Strin
             Some(code) => Some(format!("· exit {code}")),
             None => Some("· could not be run".to_owned()),
         };
-        let shown = output(said).into_iter().chain(ended).collect::<Vec<_>>().join("\n");
+        let shown = text::last_lines(said).into_iter().chain(ended).collect::<Vec<_>>().join("\n");
         return (!shown.is_empty()).then_some(shown);
     }
     let (mark, text) = match &event {
@@ -52,26 +45,6 @@ pub(in super::super) fn render(line: &[u8], root: Option<&Path>) -> Option<Strin
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// The last lines that a command put out, indented; how many there were before.
-fn output(said: &str) -> Option<String> {
-    let plain = strip_str(said).to_string();
-    // Of what was written over with a carriage return, the last stays.
-    let last = |line| str::trim_end_matches(line, '\r').rsplit('\r').next().unwrap_or_default();
-    let plain_chars = |c: &char| *c == '\t' || !c.is_control();
-    let lines: Vec<String> = plain
-        .trim_end()
-        .lines()
-        .map(|line| last(line).chars().filter(plain_chars).take(LINE_MAX).collect())
-        .collect();
-    let cut = lines.len().saturating_sub(OUTPUT_LINES);
-    let before = (cut > 0).then(|| format!("  ({cut} more lines; --raw has them)"));
-    let shown: Vec<String> = before
-        .into_iter()
-        .chain(lines.iter().skip(cut).map(|line| format!("  {line}").trim_end().to_owned()))
-        .collect();
-    (!shown.is_empty()).then(|| shown.join("\n"))
 }
 
 #[cfg(test)]

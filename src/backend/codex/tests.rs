@@ -71,7 +71,10 @@ fn a_success_has_its_message_its_thread_and_its_tokens() {
     assert_eq!(verdict.outcome, Outcome::Succeeded);
     assert_eq!(verdict.reason, None);
     assert_eq!(verdict.answer, text("All done: one file written.\n\nSecond paragraph."));
-    assert_eq!(verdict.usage, Some(Usage { input: 6660, cached: 600, output: 120 }));
+    assert_eq!(
+        verdict.usage,
+        Some(Usage { input: 6660, cached: 600, output: 120, cost_usd: None })
+    );
     assert_eq!(verdict.thread_id.as_deref(), Some("01a1f90f-1686-7c61-b730-5ba00e4563e2"));
     assert_eq!(verdict.notes, [""; 0]);
     assert!(!verdict.sandbox_unproven);
@@ -297,9 +300,9 @@ fn the_answer_file_counts_only_where_the_events_have_no_message() {
 #[test]
 fn usage_is_the_last_one_and_unknown_lines_break_nothing() {
     let tools = Digest::read(&stream("tools")[..]).expect("reads");
-    assert_eq!(tools.usage, Some(Usage { input: 250, cached: 20, output: 9 }));
+    assert_eq!(tools.usage, Some(Usage { input: 250, cached: 20, output: 9, cost_usd: None }));
     let older = Digest::read(&stream("older")[..]).expect("reads");
-    assert_eq!(older.usage, Some(Usage { input: 900, cached: 300, output: 40 }));
+    assert_eq!(older.usage, Some(Usage { input: 900, cached: 300, output: 40, cost_usd: None }));
     assert_eq!(older.thread_id.as_deref(), Some("01a1f90f-0000-7c61-b730-5ba00e4563e2"));
     assert_eq!((older.commands, older.commands_failed, older.edits), (1, 0, 1));
     let ok = Digest::read(&stream("ok")[..]).expect("reads");

@@ -149,7 +149,7 @@ fn refuse_job_as_command(session: &Session, args: &CompareArgs) -> Result<(), Fa
 /// Where a job's work begins and ends.
 fn ends(place: &Place, job: &Job) -> Result<(Oid, Oid), Failure> {
     let oid = |text: &str| Oid::new(text).map_err(|e| Failure::internal(e.to_string()));
-    let Some(tree) = &job.spec.tree else {
+    let Some((tree, _)) = job.spec.branch() else {
         return Err(Failure::usage(format!("{} is a reader and changes nothing", label(job))));
     };
     let tip = match job.exited.as_ref().and_then(|exited| exited.tip.as_ref()) {

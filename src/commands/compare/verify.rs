@@ -90,7 +90,7 @@ pub(super) fn check(
 fn merged(repo: &Repo, target: &Target, name: &str, tip: &Oid) -> Result<Option<Oid>, Failure> {
     let message =
         CommitMessage { subject: format!("Try {name}"), body: String::new(), trailers: Vec::new() };
-    let candidate = Candidate { key: name.to_owned(), tip: tip.clone(), message };
+    let candidate = Candidate { key: name.to_owned(), tip: tip.clone(), start: None, message };
     let plan = merge::plan(repo, &target.tip, &[candidate], Style::Merge, Order::AsGiven);
     let plan = plan.map_err(git)?;
     Ok(match plan.entries.first().map(|entry| &entry.verdict) {

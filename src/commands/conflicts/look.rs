@@ -148,11 +148,11 @@ impl<'a> Looker<'a> {
     /// What a writer would bring: its branch, or what lies in its worktree as
     /// long as it works. None before it has one, and when it cannot be looked at.
     fn tip(&mut self, repo: &Repo, job: &Job) -> Result<Option<Oid>, Failure> {
-        let Some(tree) = &job.spec.tree else { return Ok(None) };
+        let Some((tree, branch)) = job.spec.branch() else { return Ok(None) };
         if let Some(exited) = &job.exited {
             self.seen.remove(&job.job);
             // As `cx merge` does: what somebody has made of the branch counts.
-            if let Some(now) = repo.branch_tip(&tree.branch).map_err(git)? {
+            if let Some(now) = repo.branch_tip(branch).map_err(git)? {
                 return Ok(Some(now));
             }
             let last = exited.tip.as_ref().unwrap_or(&tree.base);

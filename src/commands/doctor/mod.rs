@@ -3,6 +3,7 @@
 //! It looks and mends nothing: not even jobs whose supervisor has vanished,
 //! which every other command takes over.
 
+mod claude;
 mod jobs;
 mod programs;
 mod settings;
@@ -20,8 +21,8 @@ use crate::{
 
 /// Look for what keeps cx from working, and say how to mend it
 ///
-/// It looks at git, codex with its login and its sandbox, the confinement of
-/// readers, the configuration, the state folder, the ledger, jobs and
+/// It looks at git, codex with its login and its sandbox, claude where it is
+/// there, the confinement of readers, the configuration, the state folder, the ledger, jobs and
 /// worktrees. It changes nothing. The exit code is 1 when there is a problem;
 /// notes are worth knowing, and no problem. `codex doctor`, which it asks about
 /// the login, tries to reach the model's service.
@@ -109,6 +110,7 @@ fn look(session: &Session, findings: &mut Findings) {
     let settings = settings::look(session, findings);
     if let Some(settings) = &settings {
         programs::codex(session, settings, findings);
+        claude::look(session, settings, findings);
     }
     programs::confinement(findings);
     state::look(session, settings.as_ref(), findings);

@@ -160,7 +160,7 @@ pub(super) fn confinement(findings: &mut Findings) {
 }
 
 /// Asks a program; the error reads as the end of a sentence about it.
-fn ask(session: &Session, program: &Path, args: &[OsString]) -> Result<Answer, String> {
+pub(super) fn ask(session: &Session, program: &Path, args: &[OsString]) -> Result<Answer, String> {
     let question = Question {
         program,
         args: args.to_vec(),
@@ -176,7 +176,7 @@ fn ask(session: &Session, program: &Path, args: &[OsString]) -> Result<Answer, S
 }
 
 /// The last line of what it said, where programs put what went wrong.
-fn said(answer: &Answer) -> String {
+pub(super) fn said(answer: &Answer) -> String {
     let text = String::from_utf8_lossy(&answer.stderr);
     let line = text.lines().rev().map(ui::clean).find(|line| !line.is_empty());
     let ending = match answer.code {

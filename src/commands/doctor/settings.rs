@@ -34,9 +34,7 @@ fn configuration(session: &Session, findings: &mut Findings) -> Result<(), Failu
         findings.problem("config", warning.to_string(), mend);
     }
     let mut claims: Vec<_> = claim(session, &loaded)?.into_iter().collect();
-    if let Some(place) = &session.place {
-        claims.extend(agent_claims(session, &place.common_dir)?);
-    }
+    claims.extend(agent_claims(session, None)?);
     let trust = Trust::open(&session.roots.state_home);
     for claim in claims.iter().filter(|claim| !trust.is_trusted(claim)) {
         let keys: Vec<&str> = claim.commands().iter().map(|(key, _)| key.as_str()).collect();

@@ -107,8 +107,16 @@ fn known_to_cx(
     entry: Option<&Listed>,
     findings: &mut Findings,
 ) -> Result<(), Failure> {
-    let (name, branch, path) = (&job.spec.name, &tree.branch, &tree.path);
+    let (name, path) = (&job.spec.name, &tree.path);
     let there = fs::symlink_metadata(path).is_ok();
+    let Some(branch) = &tree.branch else {
+        // A reader's, in which nothing is lost.
+        if !there || entry.is_none() {
+            let text = format!("the worktree of {} is gone: {path}", label(job));
+            findings.problem("worktrees", text, format!("`cx clean {name}` forgets it"));
+        }
+        return Ok(());
+    };
     if repo.branch_tip(branch).map_err(git)?.is_none() {
         let tip = job.exited.as_ref().and_then(|exited| exited.tip.as_ref());
         let text = format!("branch {branch} of {} is gone", label(job));

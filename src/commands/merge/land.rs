@@ -1,12 +1,14 @@
 //! From a plan to the branch, and to the ledger.
 
-use super::{Chosen, failure};
+use std::collections::BTreeSet;
+
+use super::{Chosen, along::Along, failure};
 use crate::{
     commands::session::{Session, git, store},
     failure::Failure,
     git::{
         Oid, Place, Repo,
-        merge::{self, Landing, MergePlan, Step, Style, Target, Verdict},
+        merge::{self, Entry, Landing, MergePlan, Step, Style, Target, Verdict},
     },
     job::JobId,
     ledger::{Batch, Event, Job, Merged, NotPicked, Promise},
@@ -114,7 +116,9 @@ pub(super) fn events(
         made: target.is_new,
     };
     let mut events: Vec<(JobId, Event)> = Vec::new();
+    let came_with: BTreeSet<JobId> = came_along(plan, chosen).map(|along| along.job.job).collect();
     for (one, entry) in chosen.iter().zip(&plan.entries) {
+        let along = one.along.iter().filter(|along| came_with.contains(&along.job.job));
         let tip = &one.candidate.tip;
         let into = target.branch.clone();
         let merged = match &entry.verdict {
@@ -126,6 +130,7 @@ pub(super) fn events(
                 batch: Some(batch.clone()),
             },
             // By hand, or by a merge that was killed before it could say so.
+            Verdict::AlreadyContained if came_with.contains(&one.job.job) => continue,
             Verdict::AlreadyContained if one.job.is_unmerged() && is_in(repo, target, one)? => {
                 let tip = tip.to_string();
                 Merged { into, commit: tip.clone(), tip, dropped: Vec::new(), batch: None }
@@ -140,12 +145,30 @@ pub(super) fn events(
             },
             _ => continue,
         };
+        for along in along.filter(|_| merged.batch.is_some()) {
+            let tip = along.tip.to_string();
+            let merged = Merged { tip, dropped: Vec::new(), ..merged.clone() };
+            events.push((along.job.job, Event::Merged(merged)));
+        }
         events.push((one.job.job, Event::Merged(merged)));
         let not_picked = Event::NotPicked(NotPicked { picked: one.job.job });
         resolved(session, repo, one, &batch, &mut events)?;
         events.extend(given_up.iter().map(|other| (*other, not_picked.clone())));
     }
     Ok(events)
+}
+
+/// The jobs that are in the target by the branch of one that came after them,
+/// and not by their own.
+fn came_along<'a>(plan: &'a MergePlan, chosen: &'a [Chosen]) -> impl Iterator<Item = &'a Along> {
+    let all = chosen.iter().zip(&plan.entries);
+    let landed = move |(one, entry): (&'a Chosen, &'a Entry)| {
+        matches!(entry.verdict, Verdict::Landed { .. }).then_some(one)
+    };
+    let by_itself = all.clone().filter_map(landed).map(|one| one.job.job).collect::<Vec<_>>();
+    all.filter_map(landed)
+        .flat_map(|one| &one.along)
+        .filter(move |along| !by_itself.contains(&along.job.job))
 }
 
 /// A resolver's branch holds the job that it resolved, which has landed with it.

@@ -5,6 +5,7 @@
 //! editor, signatures), `land` them, write that into the ledger, `report`.
 //! Until it lands nothing but objects has changed.
 
+mod along;
 mod bisect;
 mod land;
 mod report;
@@ -210,7 +211,7 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
     let mut wishes = Wishes::read(place, &target.branch).map_err(failure)?;
     let style = args.style(&wishes);
     wishes.style = Some(style);
-    let chosen = select::chosen(&repo, &target, args, style, jobs)?;
+    let chosen = select::chosen(&session, &repo, &target, args, style, jobs)?;
     let (chosen, mut held) = scope::gate(&repo, &target, args.outside, chosen)?;
     let (mut chosen, mut unsigned) = signed(place, &wishes, chosen)?;
     let candidates: Vec<Candidate> = chosen.iter().map(|one| one.candidate.clone()).collect();
@@ -255,6 +256,7 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
         .zip(&plan.entries)
         .map(|(one, entry)| report::row(one, &entry.verdict))
         .collect();
+    report::say_along(&chosen, &mut rows);
     if !args.dry_run {
         let events = land::events(&session, &repo, &target, &plan, &chosen, given_up)?;
         if plan.lands_something() {
@@ -274,8 +276,9 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
     rows.extend(unsigned.iter().map(|one| report::held(one, "unsigned")));
     chosen.append(&mut unsigned);
     report::report(args, &chosen, &rows, &target, &plan.result, tries)?;
-    let held =
-        rows.iter().any(|row| !matches!(row.result, "merged" | "already-merged" | "no-changes"));
+    let held = rows.iter().any(|row| {
+        !matches!(row.result, "merged" | "merged-along" | "already-merged" | "no-changes")
+    });
     Ok(if held { Exit::Failed } else { Exit::Success })
 }
 

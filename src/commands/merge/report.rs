@@ -34,7 +34,7 @@ struct Report<'a> {
 pub(super) struct Row {
     pub(super) job: JobId,
     pub(super) name: String,
-    /// `merged`, `already-merged`, `no-changes`, `conflict`, `unrelated`,
+    /// `merged`, `merged-along`, `already-merged`, `no-changes`, `conflict`, `unrelated`,
     /// `rebase-loses`, `not-forward`, `refused`, `git-died`, `red`,
     /// `red-together`, `red-on-top`, `outside-scope`, `unsigned`.
     pub(super) result: &'static str,
@@ -46,11 +46,17 @@ pub(super) struct Row {
     /// What `--outside` made of them: `drop`, `keep`, `refuse`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) outside_fate: Option<&'static str>,
+    /// The job whose work it brings along, where these files are that one's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) outside_of: Option<String>,
     /// The hook that refused it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) hook: Option<&'static str>,
     /// Jobs that it collides with; empty: with the branch itself.
     pub(super) with: Vec<String>,
+    /// Jobs whose work its branch brings along, which they are not needed for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) along: Vec<String>,
     /// Who resolves it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) resolver: Option<ResolverRow>,
@@ -140,9 +146,36 @@ pub(super) fn row(one: &Chosen, verdict: &Verdict) -> Row {
         conflicts,
         outside: one.outside.as_ref().map(Found::names).unwrap_or_default(),
         outside_fate: fate,
+        outside_of: one.outside.as_ref().and_then(|found| found.of.clone()),
         hook,
         with,
+        along: Vec::new(),
         resolver: None,
+    }
+}
+
+/// Has each job that landed say whose work it brought, and each of those that
+/// were chosen too, that it came with it.
+pub(super) fn say_along(chosen: &[Chosen], rows: &mut [Row]) {
+    let merged: Vec<JobId> =
+        rows.iter().filter(|row| row.result == "merged").map(|row| row.job).collect();
+    for (one, row) in chosen.iter().zip(rows.iter_mut()) {
+        if row.result == "merged" {
+            let along = one.along.iter().filter(|along| !merged.contains(&along.job.job));
+            row.along = along.map(|along| along.job.spec.name.to_string()).collect();
+        }
+    }
+    let came: Vec<(String, String)> = rows
+        .iter()
+        .flat_map(|row| row.along.iter().map(|name| (name.clone(), row.name.clone())))
+        .collect();
+    for row in rows {
+        if row.result == "already-merged"
+            && let Some((_, with)) = came.iter().find(|(name, _)| *name == row.name)
+        {
+            row.result = "merged-along";
+            row.with.push(with.clone());
+        }
     }
 }
 
@@ -202,8 +235,13 @@ fn sentence(job: &Job, row: &Row, target: &Target, dry_run: bool) -> String {
                 Some(_) => format!(" with what it changed outside of its scope, {count}:"),
                 None => String::new(),
             };
-            format!("{verb} {into} ({commits}, {files}){outside}")
+            let along = match row.along.as_slice() {
+                [] => String::new(),
+                names => format!(", and brings the work of {} along", names.join(", ")),
+            };
+            format!("{verb} {into} ({commits}, {files}){along}{outside}")
         }
+        "merged-along" => format!("came along with {}", row.with.join(", ")),
         "already-merged" => format!("is in {into} already"),
         "no-changes" if job.exited.as_ref().is_some_and(|e| e.commits > 0) => {
             format!("adds nothing: what it changed is in {into} already")
@@ -221,6 +259,9 @@ fn sentence(job: &Job, row: &Row, target: &Target, dry_run: bool) -> String {
         "git-died" => "held back: git itself dies of merging it".to_owned(),
         "refused" => {
             format!("held back: the hook {} said no", row.hook.unwrap_or("of this repository"))
+        }
+        "outside-scope" if let Some(of) = &row.outside_of => {
+            format!("held back: it brings along what {of} changes outside of its scope:")
         }
         "outside-scope" => {
             let scope = job.spec.scope.join(" ");
@@ -259,9 +300,14 @@ fn next(one: &Chosen, row: &Row) -> Option<String> {
         "conflict" => {
             // What was merged is the branch, or its last commit where it is gone.
             let tip = one.candidate.tip.as_str();
-            let branch = one.job.spec.tree.as_ref().map_or(tip, |tree| &tree.branch);
+            let branch = one.job.spec.branch().map_or(tip, |(_, branch)| branch);
             format!(
                 "to bring {name} in: cx resolve {name}, or git merge {branch}, resolve, commit; then `cx clean` takes its worktree"
+            )
+        }
+        "outside-scope" if let Some(of) = &row.outside_of => {
+            format!(
+                "to bring {name} in: cx merge --outside drop {of}, or cx merge --outside keep {name} with all of it"
             )
         }
         "outside-scope" => {
@@ -287,7 +333,7 @@ fn next(one: &Chosen, row: &Row) -> Option<String> {
             "to bring {name} in: git -C \"$(cx path {name})\" commit --amend --no-edit -S, then merge again"
         ),
         "red" | "red-on-top" => {
-            let branch = one.job.spec.tree.as_ref().map_or("", |tree| &tree.branch);
+            let branch = one.job.spec.branch().map_or("", |(_, branch)| branch);
             format!(
                 "to bring {name} in: mend {branch} in its worktree (cx path {name}), then merge again"
             )

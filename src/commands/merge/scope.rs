@@ -17,6 +17,7 @@ use crate::{
         merge::Target,
         scope::{self, Scope},
     },
+    ledger::Job,
 };
 
 /// What becomes of changes outside of a job's scope.
@@ -38,6 +39,8 @@ pub(super) struct Found {
     pub(super) paths: Vec<PathBuf>,
     /// What became of them.
     pub(super) fate: Outside,
+    /// The job that changed them, where it is another one, which came along.
+    pub(super) of: Option<String>,
 }
 
 impl Found {
@@ -57,7 +60,14 @@ pub(super) fn gate(
 ) -> Result<(Vec<Chosen>, Vec<Chosen>), Failure> {
     let (mut pass, mut held) = (Vec::new(), Vec::new());
     for mut one in chosen {
-        let Some((origin, paths)) = found(repo, target, &one)? else {
+        if outside != Outside::Keep
+            && let Some(foreign) = brought(repo, target, &one)?
+        {
+            one.outside = Some(foreign);
+            held.push(one);
+            continue;
+        }
+        let Some((origin, paths)) = found(repo, target, &one.job, &one.candidate.tip)? else {
             pass.push(one);
             continue;
         };
@@ -75,24 +85,36 @@ pub(super) fn gate(
                 None => fate = Outside::Refuse,
             }
         }
-        one.outside = Some(Found { paths, fate });
+        one.outside = Some(Found { paths, fate, of: None });
         if fate == Outside::Refuse { held.push(one) } else { pass.push(one) }
     }
     Ok((pass, held))
+}
+
+/// What a job that would come along changed outside of its own scope. It cannot
+/// be taken out of the branch of another one.
+fn brought(repo: &Repo, target: &Target, one: &Chosen) -> Result<Option<Found>, Failure> {
+    for along in &one.along {
+        if let Some((_, paths)) = found(repo, target, &along.job, &along.tip)? {
+            let of = Some(along.job.spec.name.to_string());
+            return Ok(Some(Found { paths, fate: Outside::Refuse, of }));
+        }
+    }
+    Ok(None)
 }
 
 /// Where a job's own changes begin, and which of them are out of its scope.
 fn found(
     repo: &Repo,
     target: &Target,
-    one: &Chosen,
+    job: &Job,
+    tip: &Oid,
 ) -> Result<Option<(Oid, Vec<PathBuf>)>, Failure> {
-    let spec = &one.job.spec;
+    let spec = &job.spec;
     let Some(tree) = spec.tree.as_ref().filter(|_| !spec.scope.is_empty()) else {
         return Ok(None);
     };
     let base = Oid::new(&tree.base).map_err(|e| Failure::internal(e.to_string()))?;
-    let tip = &one.candidate.tip;
     // Without a common history planning holds it back.
     let Some(origin) = scope::origin(repo, &base, tip, &target.tip).map_err(git)? else {
         return Ok(None);

@@ -2,6 +2,7 @@
 
 use super::{
     MergeArgs,
+    along::{Along, along},
     scope::{Found, Outside},
 };
 use crate::{
@@ -12,10 +13,10 @@ use crate::{
     failure::{Exit, Failure},
     git::{
         CommitMessage, Oid, Repo,
-        merge::{Candidate, Style, Target},
+        merge::{Candidate, Start, Style, Target},
     },
     job::{JobId, Mode},
-    ledger::Job,
+    ledger::{Job, State},
     ui,
 };
 
@@ -81,6 +82,8 @@ pub(super) struct Chosen {
     pub(super) ended_at: Option<Oid>,
     /// What it changed outside of its scope, once the gate has looked.
     pub(super) outside: Option<Found>,
+    /// Whose work it brings along.
+    pub(super) along: Vec<Along>,
 }
 
 impl Chosen {
@@ -103,6 +106,7 @@ impl Chosen {
 /// Where nothing of a job is left it is an error if the job was named, and said
 /// otherwise.
 pub(super) fn chosen(
+    session: &Session,
     repo: &Repo,
     target: &Target,
     args: &MergeArgs,
@@ -116,7 +120,7 @@ pub(super) fn chosen(
         match branch_now(repo, &job)? {
             Ok(tip) => {
                 let candidate = candidate(&job, target, tip, args, style);
-                chosen.push(Chosen { job, candidate, ended_at, outside: None });
+                chosen.push(Chosen { job, candidate, ended_at, outside: None, along: Vec::new() });
             }
             Err(why) if args.jobs.is_empty() => ui::warn(format_args!("left out {why}")),
             Err(why) => {
@@ -124,7 +128,35 @@ pub(super) fn chosen(
             }
         }
     }
+    if chosen.iter().any(|one| !one.job.spec.after.is_empty()) {
+        let history = session.history()?;
+        for one in &mut chosen {
+            one.along = along(repo, target, &history, one)?;
+            one.candidate.start = start(repo, target, &history, &one.job)?;
+        }
+    }
     Ok(chosen)
+}
+
+/// Where a job's own work begins, if that is not where the branch left the target.
+fn start(
+    repo: &Repo,
+    target: &Target,
+    history: &State,
+    job: &Job,
+) -> Result<Option<Start>, Failure> {
+    let (Some(based), Some((tree, _))) = (&job.based, job.spec.branch()) else { return Ok(None) };
+    let base = Oid::new(&tree.base).map_err(|e| Failure::internal(e.to_string()))?;
+    let mut is_in = true;
+    for id in &based.of {
+        let merged = history.jobs.get(id).and_then(|job| job.merged.as_ref());
+        let commit = merged.and_then(|merged| repo.resolve_commit(&merged.commit).ok());
+        is_in &= match commit {
+            Some(commit) => repo.is_ancestor(&commit, &target.tip).map_err(git)?,
+            None => false,
+        };
+    }
+    Ok(Some(Start { base, is_in }))
 }
 
 /// The tip that counts: of the branch as it is now, or the last that the ledger
@@ -136,10 +168,9 @@ pub(in crate::commands) fn branch_now(
     let ended_at = job.exited.as_ref().and_then(|exited| exited.tip.as_ref());
     let ended_at = ended_at.and_then(|tip| Oid::new(tip).ok());
     let label = label(job);
-    let Some(tree) = &job.spec.tree else {
+    let Some((tree, branch)) = job.spec.branch() else {
         return Ok(Err(format!("{label}: the ledger knows no branch of it")));
     };
-    let branch = &tree.branch;
     let now = repo.branch_tip(branch).map_err(git)?;
     let last = ended_at.or_else(|| Oid::new(&tree.base).ok());
     Ok(match (now, last) {
@@ -172,7 +203,7 @@ fn candidate(job: &Job, target: &Target, tip: Oid, args: &MergeArgs, style: Styl
         ("Cx-Backend".to_owned(), job.spec.backend.to_string()),
     ];
     trailers.extend(job.spec.agent.iter().map(|agent| ("Cx-Agent".to_owned(), agent.clone())));
-    let branch = job.spec.tree.as_ref().map_or("", |tree| &tree.branch);
+    let branch = job.spec.branch().map_or("", |(_, branch)| branch);
     let words = args.message.join("\n\n");
     let (subject, body) = match words.split_once('\n') {
         // One ordinary commit says what it does, not where it comes from.
@@ -186,5 +217,5 @@ fn candidate(job: &Job, target: &Target, tip: Oid, args: &MergeArgs, style: Styl
         None => (words, String::new()),
     };
     let message = CommitMessage { subject, body, trailers };
-    Candidate { key: job.spec.name.to_string(), tip, message }
+    Candidate { key: job.spec.name.to_string(), tip, start: None, message }
 }

@@ -141,8 +141,7 @@ fn not_back(error: MergeError) -> Failure {
 /// Keeps the commits of a job whose branch does not hold them any more.
 fn keep(repo: &Repo, job: &Job, merged: &Merged) -> Result<Option<String>, Failure> {
     let tip = Oid::new(&merged.tip).map_err(|e| Failure::internal(e.to_string()))?;
-    let branch = job.spec.tree.as_ref().map(|tree| tree.branch.as_str());
-    if let Some(branch) = branch
+    if let Some((_, branch)) = job.spec.branch()
         && let Some(now) = repo.branch_tip(branch).map_err(git)?
         && repo.is_ancestor(&tip, &now).map_err(git)?
     {

@@ -36,7 +36,7 @@ pub struct ResolveArgs {
     #[arg(short = 't', long, value_name = "AGENT", add = super::completions::agent())]
     agent: Option<String>,
 
-    /// What does the work: codex or sh
+    /// What does the work: codex, claude or sh
     #[arg(short, long, value_name = "BACKEND", add = super::completions::backend())]
     backend: Option<String>,
 
@@ -111,7 +111,7 @@ pub(super) fn start(
 ) -> Result<Launched, Failure> {
     let failed = |why: String| Failure::new(Exit::Failed, format!("{why}; nothing was started"));
     let name = &job.spec.name;
-    if job.spec.tree.is_none() {
+    if job.spec.branch().is_none() {
         return Err(failed(format!("{} is a reader and has nothing to merge", label(job))));
     }
     if job.is_live() {

@@ -4,11 +4,15 @@
 //! slow (worktree, queueing) is left to the supervisor. A crash leaves a draft
 //! folder, or a job whose supervisor never came, which is then found lost.
 
+mod base;
 mod group;
 mod plan;
+mod reader;
 mod resolver;
+mod role;
 mod task;
 
+pub(super) use reader::{Asked, ask_reader};
 pub(super) use resolver::{Resolver, Who, check_resolver, resolver};
 
 use std::{
@@ -47,9 +51,28 @@ use plan::Plan;
 #[derive(Debug, Default, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SpawnArgs {
-    /// The role to give it: a file in `.cx/agents/`, `~/.config/cx/agents/`, or a built-in one
+    /// The role to give it: an agent or an alias; `cx agents list` shows them
     #[arg(short = 't', long, value_name = "AGENT", add = crate::commands::completions::agent())]
     agent: Option<String>,
+
+    #[command(flatten)]
+    agents_dir: crate::commands::roles::AgentsDir,
+
+    /// A second name for an agent, with keys of its definition set anew: NAME=AGENT[:KEY=VALUE,...]
+    #[arg(long, value_name = "ALIAS")]
+    alias: Vec<String>,
+
+    /// Run the agent's hooks: before its worker, and after it
+    #[arg(long)]
+    hooks: bool,
+
+    /// A tool that the task needs, to be compared with those of the agent. May be repeated
+    #[arg(long, value_name = "TOOL")]
+    tool: Vec<String>,
+
+    /// Refuse a task that needs a tool that its agent may not use
+    #[arg(long)]
+    strict_tools: bool,
 
     /// Its name; also the branch's and the worktree's
     #[arg(short, long, value_name = "NAME")]
@@ -63,7 +86,7 @@ pub struct SpawnArgs {
     #[arg(short, long)]
     write: bool,
 
-    /// What does the work: codex or sh
+    /// What does the work: codex, claude or sh
     #[arg(short, long, value_name = "BACKEND", add = crate::commands::completions::backend())]
     backend: Option<String>,
 
@@ -99,10 +122,12 @@ pub struct SpawnArgs {
     #[arg(long, value_name = "D", value_parser = parse_duration)]
     silence: Option<Duration>,
 
-    /// Start only once JOB has succeeded; may be repeated
+    /// Start only once JOB has succeeded, and with its work; may be repeated
     ///
-    /// This is about time alone: a writer starts from --base all the same, without
-    /// the work of a writer it comes after.
+    /// A writer starts from --base merged with the work of the writers it comes
+    /// after; where that conflicts it does not start, and says so. A reader that
+    /// comes after writers looks at the merge of their work, in a worktree of its
+    /// own without a branch, and not at the checkout.
     #[arg(long, value_name = "JOB", add = crate::commands::completions::any_job())]
     after: Vec<String>,
 
@@ -302,7 +327,7 @@ impl Entered {
             name: self.spec.name.as_str(),
             id: &self.spec.id,
             mode: self.spec.mode,
-            branch: tree.map(|tree| tree.branch.as_str()),
+            branch: tree.and_then(|tree| tree.branch.as_deref()),
             worktree: tree.map(|tree| tree.path.as_str()),
         }
     }
@@ -318,8 +343,8 @@ fn enter(
 ) -> Result<Vec<Entered>, Failure> {
     let mut entered: Vec<Entered> = Vec::new();
     for (draft, spec) in drafts.into_iter().zip(specs) {
-        if spec.max_jobs.is_some() && spec.after.is_empty() {
-            lock::begin_turn_wait(&draft.lock).map_err(|e| {
+        if spec.is_limited() && spec.after.is_empty() {
+            lock::begin_turn_wait(&draft.lock, spec.turns().len()).map_err(|e| {
                 Failure::internal(format!("cannot queue the job: {e}; nothing was started"))
             })?;
         }

@@ -4,11 +4,13 @@ use std::{fs, io::Read, path::Path, time::Duration};
 
 use super::{
     SpawnArgs,
+    base::{earlier, reader_base, tree_base},
     group::{self, Variant},
+    role::Role,
     task::Task,
 };
 use crate::{
-    agent::{self, Agent, ContextPack, Lookup, PromptParts, Resolved},
+    agent::{Agent, ContextPack, PromptParts},
     backend,
     commands::{
         session::{Session, git, label, store},
@@ -16,7 +18,7 @@ use crate::{
     },
     failure::Failure,
     git::{
-        Head, Oid, Place, Repo,
+        Oid, Place, Repo,
         scope::{self, Scope},
     },
     job::{BackendKind, JobName, Mode, slug},
@@ -29,7 +31,7 @@ pub(super) struct Plan {
     pub(super) prompt: Vec<u8>,
     /// The name was chosen by the person, and must not be another.
     named: bool,
-    /// Base commit and prefix of a writer.
+    /// Base commit and prefix of a job with a worktree.
     base: Option<(String, String)>,
     pub(super) notes: Vec<String>,
     /// `--allow-overlap`.
@@ -97,11 +99,9 @@ impl Plan {
     ) -> Result<Self, Failure> {
         let checkout = session.place.as_ref().and_then(|place| place.checkout.clone());
         let config = &settings.config;
-        let agent = match &variant.agent {
-            Some(name) => Some(find_agent(name, session)?),
-            None => None,
-        };
-        let agent = agent.as_ref().map(|found| &found.agent);
+        let role = Role::find(variant.agent.as_deref(), args, session, settings)?;
+        let pools = role.iter().filter_map(Role::pool).collect();
+        let agent = role.as_ref().map(Role::agent);
         let backend = choose_backend(variant.backend.as_deref(), agent, config.backend)?;
         let mode = match (args.read, args.write) {
             (true, _) => Mode::Reader,
@@ -131,24 +131,25 @@ impl Plan {
                 Failure::usage(format!("'{word}' cannot be a job's name: it {e}"))
                     .hint("for example: -n auth, -n fix-123")
             })?,
-            None => default_name(agent, backend, &task),
+            None => default_name(role.as_ref(), backend, &task),
         };
+        let mut after = Vec::new();
+        for word in &args.after {
+            after.extend(session.jobs(std::slice::from_ref(word))?.into_iter().next());
+        }
         let base = match mode {
             Mode::Writer => {
-                let base = writer_base(args, session)?;
+                let base = tree_base(args, session, "a writer")?;
                 readable(session, &base, &scope)?;
                 Some(base)
             }
             Mode::Reader => {
                 reader_base(args)?;
-                None
+                // To see their work, it has to look at something else than the checkout.
+                let sees = after.iter().find(|job| job.spec.branch().is_some());
+                sees.map(|_| tree_base(args, session, "a reader after a writer")).transpose()?
             }
         };
-        let after = args
-            .after
-            .iter()
-            .map(|word| Ok(session.jobs(std::slice::from_ref(word))?.first().map(|job| job.job)))
-            .collect::<Result<Vec<_>, Failure>>()?;
         let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
         let timeout = args.timeout.or(agent.and_then(|agent| agent.timeout)).or(config.timeout);
         let silence = args
@@ -164,9 +165,9 @@ impl Plan {
             return Err(Failure::usage("a model's name cannot be empty or begin with '-'"));
         }
         let utf8 = |path: &Path| path_text(path);
-        let notes = settings.notes.clone();
-        let setup =
-            if mode == Mode::Writer { settings.setup(args.require_setup)? } else { Vec::new() };
+        let mut notes = settings.notes.clone();
+        notes.extend(role.iter().flat_map(|role| role.notes(args, backend)));
+        let setup = if base.is_some() { settings.setup(args.require_setup)? } else { Vec::new() };
         let max_jobs = args.max_jobs.map(std::num::NonZeroU64::get);
         let max_jobs = max_jobs.or_else(|| config.max_jobs.map(|n| n.get() as u64));
         Ok(Self {
@@ -177,7 +178,14 @@ impl Plan {
                 backend,
                 program: utf8(&program)?,
                 argv: task.argv.clone(),
-                agent: variant.agent.clone(),
+                agent: variant.agent.clone().map(|word| match agent {
+                    Some(agent) if role.as_ref().is_some_and(|role| role.alias().is_some()) => {
+                        agent.qualified.clone()
+                    }
+                    _ => word,
+                }),
+                alias: role.as_ref().and_then(Role::alias),
+                hooks: role.as_ref().and_then(|role| role.hooks(args)),
                 model,
                 run: session.run.clone(),
                 task: None,
@@ -187,15 +195,19 @@ impl Plan {
                 tree: None,
                 scope,
                 resolves: None,
-                after: after.into_iter().flatten().collect(),
+                after: after.iter().map(|job| job.job).collect(),
                 timeout_ms: timeout.map(millis),
                 silence_ms: silence.map(millis),
                 grace_ms: millis(config.grace),
                 max_jobs,
+                pools,
                 setup,
                 include: config.worktree.include.clone(),
                 extra_args: settings.extra_args(backend)?,
-                env_exclude: config.codex.env_exclude.clone(),
+                env_exclude: config
+                    .of_backend(backend)
+                    .map(|own| own.env_exclude.clone())
+                    .unwrap_or_default(),
                 title: task.title(),
             },
             prompt,
@@ -212,12 +224,22 @@ impl Plan {
         session: &Session,
         settings: &Settings,
     ) -> Result<BackendKind, Failure> {
-        let found = match &args.agent {
-            Some(name) => Some(find_agent(name, session)?),
-            None => None,
-        };
-        let agent = found.as_ref().map(|found| &found.agent);
+        let role = Role::find(args.agent.as_deref(), args, session, settings)?;
+        let agent = role.as_ref().map(Role::agent);
         choose_backend(args.backend.as_deref(), agent, settings.config.backend)
+    }
+
+    /// Makes it a job whose answer has the shape that the file `schema` describes.
+    pub(super) fn answer(
+        &mut self,
+        name: JobName,
+        title: String,
+        schema: &Path,
+    ) -> Result<(), Failure> {
+        self.spec.name = name;
+        self.spec.title = title;
+        self.spec.extra_args.extend(["--output-schema".to_owned(), path_text(schema)?]);
+        Ok(())
     }
 
     /// Makes it a resolver, which stands at the top of its worktree.
@@ -242,16 +264,16 @@ impl Plan {
             spec.name = self.free_name(session, head, &|_| Ok(None))?;
             return Ok(spec);
         };
-        let place = session.repository("a writer")?;
+        let place = session.repository("a job with a worktree")?;
         let folder = settings.worktree_folder(place);
         let repo = Repo::open(place);
-        if !self.may_overlap && !spec.scope.is_empty() {
+        if spec.mode == Mode::Writer && !self.may_overlap && !spec.scope.is_empty() {
             self.refuse_overlap(session, &repo)?;
         }
         spec.name = self.free_name(session, head, &|name| occupied(place, settings, name))?;
         spec.tree = Some(Tree {
             path: path_text(&folder.join(spec.name.as_str()))?,
-            branch: format!("cx/{}", spec.name),
+            branch: (spec.mode == Mode::Writer).then(|| format!("cx/{}", spec.name)),
             base: base.clone(),
             prefix: prefix.clone(),
         });
@@ -259,14 +281,17 @@ impl Plan {
     }
 
     /// Refuses a scope in which a live writer may be at work. Those of its own
-    /// group do not count: only one of them is picked.
+    /// group do not count: only one of them is picked. Neither do those that are
+    /// over before it starts.
     fn refuse_overlap(&self, session: &Session, repo: &Repo) -> Result<(), Failure> {
         let Some((base, prefix)) = &self.base else { return Ok(()) };
         let base = Oid::new(base).map_err(|e| Failure::internal(e.to_string()))?;
         let mine = Scope { prefix: Path::new(prefix), specs: &self.spec.scope };
         let state = session.store.state().map_err(store)?;
-        for job in state.jobs.values().filter(|job| job.is_live()) {
-            let Some(tree) = &job.spec.tree else { continue };
+        let earlier = earlier(&state, &self.spec.after);
+        let others = state.jobs.values().filter(|job| job.is_live() && !earlier.contains(&job.job));
+        for job in others {
+            let Some((tree, _)) = job.spec.branch() else { continue };
             let theirs = Scope { prefix: Path::new(&tree.prefix), specs: &job.spec.scope };
             let Some(what) = scope::overlap(repo.place(), &base, mine, theirs).map_err(git)? else {
                 continue;
@@ -359,16 +384,6 @@ fn readable(session: &Session, base: &(String, String), specs: &[String]) -> Res
     })
 }
 
-fn find_agent(name: &str, session: &Session) -> Result<Resolved, Failure> {
-    let lookup = Lookup { places: session.places(None), aliases: &[], stock_aliases: false };
-    let found = agent::resolve(name, &lookup)
-        .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
-    if found.agent.needs_trust() {
-        Settings::require_trusted_agent(session, name)?;
-    }
-    Ok(found)
-}
-
 /// What the worker reads. A script is never dressed up.
 fn compose(
     args: &SpawnArgs,
@@ -412,9 +427,9 @@ fn compose(
     Ok(parts.compose())
 }
 
-fn default_name(agent: Option<&Agent>, backend: BackendKind, task: &Task) -> JobName {
-    let text = match (agent, backend) {
-        (Some(agent), _) => return JobName::new(&agent.name).unwrap_or_else(|_| slug(&agent.name)),
+fn default_name(role: Option<&Role>, backend: BackendKind, task: &Task) -> JobName {
+    let text = match (role, backend) {
+        (Some(role), _) => return JobName::new(role.name()).unwrap_or_else(|_| slug(role.name())),
         (None, BackendKind::Sh) if !task.argv.is_empty() => {
             let program = task.argv.first().map(|word| word.rsplit('/').next().unwrap_or(word));
             let rest = task.argv.iter().skip(1).find(|word| !word.starts_with('-'));
@@ -425,45 +440,7 @@ fn default_name(agent: Option<&Agent>, backend: BackendKind, task: &Task) -> Job
     slug(&text)
 }
 
-/// The commit that a writer starts from, and its folder below the worktree's top.
-fn writer_base(args: &SpawnArgs, session: &Session) -> Result<(String, String), Failure> {
-    let place = session.repository("a writer")?;
-    let repo = Repo::open(place);
-    let oid = match &args.base {
-        Some(rev) => repo.resolve_commit(rev).map_err(|e| {
-            Failure::usage(e.to_string())
-                .hint("--base takes a branch, a tag or a commit; `git branch -a` lists branches")
-        })?,
-        None => match repo.head().map_err(git)? {
-            Head::Branch { oid, .. } | Head::Detached(oid) => oid,
-            Head::Unborn(name) => {
-                return Err(Failure::usage(format!(
-                    "branch '{name}' has no commits yet, so a writer has nothing to start from"
-                ))
-                .hint("make a first commit: git commit --allow-empty -m start"));
-            }
-        },
-    };
-    Ok((oid.as_str().to_owned(), path_text(&place.prefix)?))
-}
-
-/// Options of writers are not passed over in silence.
-fn reader_base(args: &SpawnArgs) -> Result<(), Failure> {
-    let given = [
-        (args.base.is_some(), "--base"),
-        (!args.scope.is_empty(), "--scope"),
-        (args.require_setup, "--require-setup"),
-    ];
-    match given.iter().find(|(given, _)| *given) {
-        Some((_, option)) => {
-            Err(Failure::usage(format!("{option} is for writers, and this job would be a reader"))
-                .hint("add --write, or choose an agent that writes"))
-        }
-        None => Ok(()),
-    }
-}
-
-fn path_text(path: &Path) -> Result<String, Failure> {
+pub(super) fn path_text(path: &Path) -> Result<String, Failure> {
     path.to_str().map(str::to_owned).ok_or_else(|| {
         Failure::usage(format!(
             "the path {} is not UTF-8, and the ledger cannot hold it",

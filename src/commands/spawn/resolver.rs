@@ -89,11 +89,11 @@ fn asked(
             .hint("cx resolve JOB -b sh -- COMMAND, or choose another backend with -b"));
         }
         BackendKind::Sh => who.command.to_vec(),
-        BackendKind::Codex if !who.command.is_empty() => {
+        BackendKind::Codex | BackendKind::Claude if !who.command.is_empty() => {
             return Err(Failure::usage("a command is for the backend sh; nothing was started")
                 .hint("leave it out, or add -b sh"));
         }
-        BackendKind::Codex => vec![prompt.into()],
+        BackendKind::Codex | BackendKind::Claude => vec![prompt.into()],
     };
     Ok(args)
 }

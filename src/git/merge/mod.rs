@@ -8,6 +8,7 @@
 
 mod ancestors;
 mod case;
+mod gather;
 mod hook;
 mod land;
 mod matrix;
@@ -22,6 +23,7 @@ mod wish;
 
 use std::path::PathBuf;
 
+pub use gather::{Refusal, gather};
 pub use hook::post_merge;
 pub use land::{Landing, Step, Target, check, land};
 pub use matrix::{Clash, Matrix, Pair};
@@ -70,8 +72,21 @@ pub struct Candidate {
     pub key: String,
     /// Its tip.
     pub tip: Oid,
+    /// Where its own work begins, if it began from others' work.
+    pub start: Option<Start>,
     /// The message, where a commit is made for it ([`Style::Rebase`] keeps those that are there).
     pub message: CommitMessage,
+}
+
+/// The commit that a branch was started from, where that holds the work of others.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The commit.
+    pub base: Oid,
+    /// The target holds all of it, by what the caller knows: perhaps in other
+    /// commits, as after a squash. Otherwise git is asked whether it would add
+    /// anything.
+    pub is_in: bool,
 }
 
 /// What would become of every candidate.

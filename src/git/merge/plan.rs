@@ -2,7 +2,7 @@
 
 use super::meet::collisions;
 use super::tree::{Merged, merge};
-use super::{Candidate, Conflict, Entry, MergePlan, Opponent, Order, Style, Verdict};
+use super::{Candidate, Conflict, Entry, MergePlan, Opponent, Order, Start, Style, Verdict};
 use super::{case, order};
 use crate::git::commit::{commit_tree, has_identity};
 use crate::git::{Git, GitError, Oid, Repo};
@@ -23,8 +23,18 @@ pub fn plan(
     style: Style,
     order: Order,
 ) -> Result<MergePlan, GitError> {
-    let drafts = Drafts { repo };
-    let chain = Chain::new(repo, style, &drafts)?;
+    plan_with(repo, target, candidates, (style, order), &Drafts { repo })
+}
+
+/// The same, with commits that `commits` makes.
+pub(super) fn plan_with(
+    repo: &Repo,
+    target: &Oid,
+    candidates: &[Candidate],
+    (style, order): (Style, Order),
+    commits: &dyn Commits,
+) -> Result<MergePlan, GitError> {
+    let chain = Chain::new(repo, style, commits)?;
     let known = match order {
         // Whoever is first lands, so there is nothing to choose.
         Order::Most if candidates.len() > 1 && style != Style::FfOnly => {
@@ -36,7 +46,12 @@ pub fn plan(
     let (mut result, mut landed) = (target.clone(), Vec::new());
     for &at in &known.sequence {
         let candidate = &candidates[at];
-        let verdict = match chain.try_one(&result, candidate)? {
+        let tried = if within(repo, candidates, &landed, candidate)? {
+            Tried::Verdict(Verdict::AlreadyContained)
+        } else {
+            chain.try_one(&result, candidate)?
+        };
+        let verdict = match tried {
             Tried::Verdict(verdict) => verdict,
             Tried::Conflicts(paths) => {
                 let opponent = known.opponent(&chain, target, candidates, &landed, at)?;
@@ -57,6 +72,24 @@ pub fn plan(
         })
         .collect();
     Ok(MergePlan { target: target.clone(), result, entries, landed })
+}
+
+/// Whether a candidate's branch is part of one that has landed, perhaps in other
+/// commits than its own.
+fn within(
+    repo: &Repo,
+    candidates: &[Candidate],
+    landed: &[usize],
+    candidate: &Candidate,
+) -> Result<bool, GitError> {
+    for at in landed {
+        // Only what was started from others' work holds any.
+        let other = &candidates[*at];
+        if other.start.is_some() && repo.is_ancestor(&candidate.tip, &other.tip)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What is known of the candidates before the first one lands.
@@ -216,9 +249,10 @@ impl<'a> Chain<'a> {
             return verdict(Verdict::Landed { commit: tip.clone() });
         }
         if self.style == Style::Rebase {
-            return self.rebase(current, tip);
+            return self.rebase(current, candidate);
         }
-        let tree = match merge(self.git(), None, current, tip)? {
+        let from = self.own_base(current, candidate)?;
+        let tree = match merge(self.git(), from, current, tip)? {
             Merged::Clean(tree) => tree,
             Merged::Conflicts(paths) => return Ok(Tried::Conflicts(paths)),
             Merged::Died(message) => return verdict(Verdict::GitDied { message }),
@@ -242,9 +276,33 @@ impl<'a> Chain<'a> {
         if self.ignores_case { case::clashes(self.repo, old, new) } else { Ok(Vec::new()) }
     }
 
-    /// Puts the commits of `tip` that `current` lacks on top of it.
-    fn rebase(&self, current: &Oid, tip: &Oid) -> Result<Tried, GitError> {
-        let range = format!("{current}..{tip}");
+    /// The commit from which on a candidate's changes count, where the work that
+    /// it began from is in `current` in other commits: over the common ancestor
+    /// that work would meet itself.
+    fn own_base<'c>(
+        &self,
+        current: &Oid,
+        candidate: &'c Candidate,
+    ) -> Result<Option<&'c Oid>, GitError> {
+        let Some(Start { base, is_in }) = &candidate.start else { return Ok(None) };
+        if self.repo.is_ancestor(base, current)? || !self.repo.is_ancestor(base, &candidate.tip)? {
+            return Ok(None);
+        }
+        if *is_in {
+            return Ok(Some(base));
+        }
+        let adds_nothing = match merge(self.git(), None, current, base)? {
+            Merged::Clean(tree) => tree == self.repo.tree_of(current)?,
+            Merged::Conflicts(_) | Merged::Died(_) => false,
+        };
+        Ok(adds_nothing.then_some(base))
+    }
+
+    /// Puts the commits of a candidate that `current` lacks on top of it.
+    fn rebase(&self, current: &Oid, candidate: &Candidate) -> Result<Tried, GitError> {
+        let tip = &candidate.tip;
+        let from = self.own_base(current, candidate)?;
+        let range = format!("{}..{tip}", from.unwrap_or(current));
         let list = ["rev-list", "--reverse", "--topo-order", "--parents", &range, "--"];
         let listed = self.git().args(list).read()?.text();
         let mut on = current.clone();
@@ -264,7 +322,7 @@ impl<'a> Chain<'a> {
         }
         // What a merge commit itself changed is in no commit that was picked.
         if has_merges {
-            match merge(self.git(), None, current, tip)? {
+            match merge(self.git(), from, current, tip)? {
                 Merged::Conflicts(paths) => return Ok(Tried::Conflicts(paths)),
                 Merged::Died(message) => return Ok(Tried::Verdict(Verdict::GitDied { message })),
                 Merged::Clean(merged) if merged != self.repo.tree_of(&on)? => {

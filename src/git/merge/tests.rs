@@ -26,7 +26,7 @@ fn candidate(name: &str, tip: Oid) -> Candidate {
     let trailers = vec![("Cx-Job".to_owned(), name.to_owned())];
     let subject = format!("Merge {name}");
     let message = CommitMessage { subject, trailers, ..CommitMessage::default() };
-    Candidate { key: name.to_owned(), tip, message }
+    Candidate { key: name.to_owned(), tip, start: None, message }
 }
 
 fn planned(fixture: &Fixture, candidates: &[Candidate], style: Style) -> MergePlan {

@@ -32,8 +32,8 @@ const TRASH: &str = ".trash";
 pub struct NewWorktree<'a> {
     /// Its folder, absolute; must not exist. Parents are made.
     pub path: &'a Path,
-    /// Its branch (short name), made anew.
-    pub branch: &'a str,
+    /// Its branch (short name), made anew; none for a detached HEAD.
+    pub branch: Option<&'a str>,
     /// The commit that it starts from.
     pub base: &'a Oid,
 }
@@ -76,7 +76,7 @@ fn locked(lock: &Path) -> Result<File, GitError> {
     Ok(file)
 }
 
-/// Makes a linked worktree with a new branch, as `git worktree add` does:
+/// Makes a linked worktree, with a new branch or detached, as `git worktree add` does:
 /// attributes, filters (LFS) and the sparse patterns of `place`'s checkout count.
 ///
 /// The user's `post-checkout` hook does not run: it belongs to the person's own
@@ -85,19 +85,21 @@ fn locked(lock: &Path) -> Result<File, GitError> {
 /// fails, neither worktree nor branch is left. `lock` is the lock file.
 pub fn create(place: &Place, new: &NewWorktree<'_>, lock: &Path) -> Result<Made, GitError> {
     let _lock = locked(lock)?;
-    if Repo::open(place).branch_exists(new.branch)? {
-        return Err(GitError::BranchExists(new.branch.to_owned()));
+    if let Some(branch) = new.branch
+        && Repo::open(place).branch_exists(branch)?
+    {
+        return Err(GitError::BranchExists(branch.to_owned()));
     }
     if fs::symlink_metadata(new.path).is_ok() {
         let source = io::Error::from(ErrorKind::AlreadyExists);
         return Err(GitError::io("make worktree", new.path)(source));
     }
-    let added = Git::at(place.folder())
-        .config("checkout.workers", "0")
-        .args(["worktree", "add", "--no-track", "-b", new.branch])
-        .arg(new.path)
-        .arg(new.base)
-        .run();
+    let git = Git::at(place.folder()).config("checkout.workers", "0").args(["worktree", "add"]);
+    let git = match new.branch {
+        Some(branch) => git.args(["--no-track", "-b", branch]),
+        None => git.args(["--quiet", "--detach"]),
+    };
+    let added = git.arg(new.path).arg(new.base).run();
     let made = added.and_then(|_| submodules::populate(place.checkout.as_deref(), new.path));
     match made {
         Ok(empty_submodules) => Ok(Made { engine: "git worktree add", empty_submodules }),
@@ -106,7 +108,9 @@ pub fn create(place: &Place, new: &NewWorktree<'_>, lock: &Path) -> Result<Made,
             if let Ok(Some(trash)) = remove_unlocked(place, new.path) {
                 let _ = delete(&trash);
             }
-            let _ = refs::delete_branch(place, new.branch, new.base);
+            if let Some(branch) = new.branch {
+                let _ = refs::delete_branch(place, branch, new.base);
+            }
             Err(error)
         }
     }

@@ -64,7 +64,7 @@ fn a_failed_creation_leaves_neither_worktree_nor_branch() {
     fixture.git(&["config", "filter.broken.clean", "cat"]);
     let base = fixture.commit("filtered");
     let path = fixture.beside("repo.cx").join("a");
-    let new = NewWorktree { path: &path, branch: "cx/a", base: &base };
+    let new = NewWorktree { path: &path, branch: Some("cx/a"), base: &base };
     let error = create(&fixture.place(), &new, &fixture.lock()).unwrap_err();
     assert!(matches!(error, GitError::Command { .. }), "{error}");
     assert!(!path.exists());
@@ -72,7 +72,7 @@ fn a_failed_creation_leaves_neither_worktree_nor_branch() {
     assert_eq!(list(&fixture.place()).unwrap().len(), 1);
 
     fixture.git(&["branch", "cx/b"]);
-    let new = NewWorktree { path: &path, branch: "cx/b", base: &base };
+    let new = NewWorktree { path: &path, branch: Some("cx/b"), base: &base };
     let error = create(&fixture.place(), &new, &fixture.lock()).unwrap_err();
     assert!(matches!(error, GitError::BranchExists(_)));
     assert!(fixture.repo().branch_exists("cx/b").unwrap(), "another one's branch stays");
@@ -87,7 +87,7 @@ fn a_bare_repository_and_a_linked_worktree_can_have_more() {
     for from in [linked, bare] {
         let place = Place::discover(&from).unwrap().unwrap();
         let path = from.with_extension("more");
-        let new = NewWorktree { path: &path, branch: "cx/more", base: &start };
+        let new = NewWorktree { path: &path, branch: Some("cx/more"), base: &start };
         create(&place, &new, &fixture.lock()).unwrap();
         write(&path, "new", "x");
         assert_eq!(state(&place, &path, None).unwrap().untracked, [PathBuf::from("new")]);
@@ -166,7 +166,7 @@ fn submodules_come_along_without_their_url() {
 
     let path = fixture.beside("repo.cx").join("a");
     let base = fixture.oid("HEAD");
-    let new = NewWorktree { path: &path, branch: "cx/a", base: &base };
+    let new = NewWorktree { path: &path, branch: Some("cx/a"), base: &base };
     let made = create(&fixture.place(), &new, &fixture.lock()).unwrap();
     assert_eq!(made.empty_submodules, [PathBuf::from("unwanted")]);
     assert!(path.join("sub/README").exists() && path.join("sub/deep/README").exists());
@@ -194,7 +194,7 @@ fn submodules_come_along_without_their_url() {
     fixture.git(&["config", "submodule.unwanted.url", "/nonexistent/gone"]);
     fs::remove_dir_all(fixture.root().join(".git/modules/unwanted")).unwrap();
     let path = fixture.beside("repo.cx").join("b");
-    let new = NewWorktree { path: &path, branch: "cx/b", base: &base };
+    let new = NewWorktree { path: &path, branch: Some("cx/b"), base: &base };
     let error = create(&fixture.place(), &new, &fixture.lock()).unwrap_err();
     assert!(matches!(error, GitError::Submodule { ref name, .. } if name == "unwanted"), "{error}");
     assert!(!path.exists() && !fixture.repo().branch_exists("cx/b").unwrap());

@@ -43,6 +43,27 @@ fn every_kind_reads_back_as_it_was_written() {
     assert_eq!(read, events);
     let text = fs::read_to_string(store.ledger_path()).expect("UTF-8");
     assert_eq!(text.lines().count(), events.len(), "an event is one line:\n{text}");
+    for (line, event) in text.split_inclusive('\n').zip(&events) {
+        assert_eq!(glance(line.as_bytes()), Some((event.kind(), JobId(7))), "{line}");
+    }
+}
+
+#[test]
+fn a_glance_tells_only_of_lines_as_cx_spells_them() {
+    let lines = [
+        "",
+        "\n",
+        "{",
+        r#"{"v":1,"t":"2026-01-02T03:04:05Z","ev":"lost","job":"#,
+        r#"{"v":1,"t":"2026-01-02T03:04:05Z","ev":"lost","job":-4}"#,
+        r#"{"v":1,"t":"2026-01-02T03:04:05Z","ev":"lost"#,
+        r#"{"v":9,"t":"2026-01-02T03:04:05Z","ev":"lost","job":4}"#,
+        r#"{"v":1,"t":"2026-01-02T03:04:05Z","job":4,"ev":"lost"}"#,
+        r#"{ "v":1,"t":"2026-01-02T03:04:05Z","ev":"lost","job":4}"#,
+    ];
+    for line in lines {
+        assert_eq!(glance(line.as_bytes()), None, "{line}");
+    }
 }
 
 #[test]

@@ -180,6 +180,23 @@ fn an_answer_makes_members_once_it_is_there() {
 }
 
 #[test]
+fn scopes_and_files_are_filled_in_once() {
+    let work = Task {
+        scope: vec!["{{item}}".into(), "{{dir}}/x".into()],
+        files: vec!["{{dir}}/{{item}}".into()],
+        foreach: Some(Foreach::Values(vec!["{{dir}}".into()])),
+        ..task("work", &[])
+    };
+    let alone = Task { scope: vec!["{{dir}}".into(), "{{a | b}}".into()], ..task("alone", &[]) };
+    let vars = [("dir".to_owned(), "src".to_owned())].into();
+    let plan = Schedule::new(&Plan { tasks: vec![work, alone], vars, ..Plan::default() });
+    let member = plan.task(plan.find("work-1").expect("known"));
+    assert_eq!(member.scope, ["{{dir}}", "src/x"]);
+    assert_eq!(member.files, ["src/{{dir}}"]);
+    assert_eq!(plan.task(plan.find("alone").expect("known")).scope, ["src", "{{a | b}}"]);
+}
+
+#[test]
 fn items_are_those_of_an_array_or_lines() {
     for (answer, expected) in [
         ("", &[][..]),

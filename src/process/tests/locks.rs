@@ -117,16 +117,16 @@ fn several_locks_are_waited_for_at_once() {
 fn a_turn_passes_with_the_descriptor_and_apart_from_the_lock() {
     let (_dir, path) = path();
     let ours = lock::create(&path).expect("a lock");
-    lock::begin_turn_wait(&ours).expect("it queues");
+    lock::begin_turn_wait(&ours, 1).expect("it queues");
     let (came, comes) = mpsc::channel();
     let behind = path.clone();
     let next = thread::spawn(move || {
-        lock::wait_turn(&behind).expect("it waits");
+        lock::wait_turn(&behind, 0).expect("it waits");
         came.send(()).expect("the test is there");
     });
     let mut child = Held::start(Command::new("cat").stdout(ours.try_clone().expect("a copy")));
     assert!(comes.recv_timeout(Duration::from_millis(50)).is_err(), "its turn has not come");
-    lock::end_turn_wait(&ours).expect("its turn");
+    lock::end_turn_wait(&ours, 1).expect("its turn");
     comes.recv().expect("the next looks");
     next.join().expect("it ends");
     // It still lives.
@@ -136,15 +136,44 @@ fn a_turn_passes_with_the_descriptor_and_apart_from_the_lock() {
 }
 
 #[test]
+fn turns_are_got_one_after_the_other() {
+    let (_dir, path) = path();
+    let ours = lock::create(&path).expect("a lock");
+    lock::begin_turn_wait(&ours, 3).expect("it queues");
+    let (came, comes) = mpsc::channel();
+    let next: Vec<_> = (0..3)
+        .map(|turn| {
+            let (came, path) = (came.clone(), path.clone());
+            thread::spawn(move || {
+                lock::wait_turn(&path, turn).expect("it waits");
+                came.send(turn).expect("the test is there");
+            })
+        })
+        .collect();
+    lock::end_turn_wait(&ours, 0).expect("nothing");
+    assert!(comes.recv_timeout(Duration::from_millis(50)).is_err(), "none has come");
+    lock::end_turn_wait(&ours, 1).expect("the first");
+    assert_eq!(comes.recv(), Ok(0));
+    assert!(comes.recv_timeout(Duration::from_millis(50)).is_err(), "one has come");
+    lock::end_turn_wait(&ours, 3).expect("all");
+    let mut rest = [comes.recv(), comes.recv()].map(|turn| turn.expect("a turn"));
+    rest.sort_unstable();
+    assert_eq!(rest, [1, 2]);
+    for thread in next {
+        thread.join().expect("it ends");
+    }
+}
+
+#[test]
 fn a_turn_ends_with_the_life() {
     let (_dir, path) = path();
     let ours = lock::create(&path).expect("a lock");
-    lock::begin_turn_wait(&ours).expect("it queues");
+    lock::begin_turn_wait(&ours, 1).expect("it queues");
     let mut child = Held::start(Command::new("cat").stdout(ours));
     let behind = path.clone();
-    let next = thread::spawn(move || lock::wait_turn(&behind).expect("it waits"));
+    let next = thread::spawn(move || lock::wait_turn(&behind, 0).expect("it waits"));
     child.0.kill().expect("it is killed");
     child.0.wait().expect("it is reaped");
     next.join().expect("it is woken");
-    lock::wait_turn(&path.with_file_name("nowhere")).expect("nothing to wait for");
+    lock::wait_turn(&path.with_file_name("nowhere"), 0).expect("nothing to wait for");
 }

@@ -4,6 +4,7 @@
 mod answers;
 mod endings;
 mod failures;
+mod plans;
 mod prompts;
 mod resolving;
 mod sandbox;

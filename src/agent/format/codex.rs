@@ -1,0 +1,137 @@
+//! Codex's own agents: TOML, a layer of its configuration with a name.
+//!
+//! ```text
+//! name = "reviewer"
+//! description = "Reviews"
+//! developer_instructions = "You review."
+//! sandbox_mode = "read-only"
+//! ```
+
+use toml::de::{DeTable, DeValue};
+
+use crate::agent::definition::{Node, Problem, apply, line_of};
+use crate::agent::{Agent, AgentError, Source};
+
+/// Reads an agent; `stem` is its file's name, which counts where it has none.
+///
+/// # Errors
+/// [`AgentError::Invalid`], with the line.
+pub(in crate::agent) fn parse(
+    stem: &str,
+    bytes: &[u8],
+    source: Source,
+) -> Result<Agent, AgentError> {
+    read(stem, bytes, &source).map_err(|(line, problem)| AgentError::Invalid {
+        place: source,
+        line,
+        problem,
+    })
+}
+
+fn read(stem: &str, bytes: &[u8], source: &Source) -> Result<Agent, Problem> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
+        (line_of(before), "is not valid UTF-8".to_owned())
+    })?;
+    let line_at = |at: usize| line_of(text.get(..at).unwrap_or(text).as_bytes());
+    let table = DeTable::parse(text).map_err(|error| {
+        let problem = error.message().lines().collect::<Vec<_>>().join(", ");
+        (line_at(error.span().map_or(0, |span| span.start)), format!("is no valid TOML: {problem}"))
+    })?;
+    let tree = table_node(table.get_ref(), &line_at);
+    let name = tree.text("name").unwrap_or_else(|| stem.to_owned());
+    let mut agent = Agent::empty(&name, format!("codex/{name}"), source.clone());
+    apply(&mut agent, &tree, &["name", "developer_instructions", "nickname_candidates"], 0)?;
+    agent.body =
+        tree.text("developer_instructions").ok_or_else(|| missing("developer_instructions"))?;
+    if agent.description.is_empty() {
+        return Err(missing("description"));
+    }
+    Ok(agent)
+}
+
+fn missing(key: &str) -> Problem {
+    (1, format!("'{key}' is missing"))
+}
+
+fn table_node(table: &DeTable, line_at: &dyn Fn(usize) -> u64) -> Node {
+    let entry = |(key, value): (&toml::Spanned<_>, &toml::Spanned<DeValue>)| {
+        let name: &std::borrow::Cow<'_, str> = key.get_ref();
+        (name.to_string(), line_at(key.span().start), node(value.get_ref(), line_at))
+    };
+    let mut entries: Vec<_> = table.iter().map(entry).collect();
+    entries.sort_by_key(|(_, line, _)| *line);
+    Node::Map(entries)
+}
+
+fn node(value: &DeValue, line_at: &dyn Fn(usize) -> u64) -> Node {
+    let number = |text: &str| {
+        serde_json::from_str::<serde_json::Value>(text).unwrap_or_else(|_| text.into())
+    };
+    match value {
+        DeValue::Table(table) => table_node(table, line_at),
+        DeValue::Array(all) => {
+            Node::Seq(all.iter().map(|one| node(one.get_ref(), line_at)).collect())
+        }
+        DeValue::String(text) => Node::Leaf(text.as_ref().into()),
+        DeValue::Integer(integer) => Node::Leaf(number(integer.as_str())),
+        DeValue::Float(float) => Node::Leaf(number(float.as_str())),
+        DeValue::Boolean(truth) => Node::Leaf((*truth).into()),
+        DeValue::Datetime(time) => Node::Leaf(time.to_string().into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::job::Mode;
+
+    use super::*;
+
+    fn parse_text(text: &str) -> Result<Agent, String> {
+        parse("file", text.as_bytes(), Source::Codex("/c/file.toml".into()))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_key() {
+        let agent = parse_text(
+            "# mine\nname = \"explorer\"\ndescription = \"Explores\"\n\
+             developer_instructions = \"\"\"\nStay in exploration.\n\"\"\"\nmodel = \"gpt-5.4\"\n\
+             model_reasoning_effort = \"high\"\nsandbox_mode = \"read-only\"\n\
+             nickname_candidates = [\"A\"]\n\n[mcp_servers.docs]\nurl = \"http://x\"\n",
+        )
+        .expect("reads");
+        assert_eq!((agent.name.as_str(), agent.qualified.as_str()), ("explorer", "codex/explorer"));
+        assert_eq!(agent.body, "Stay in exploration.");
+        assert_eq!(agent.model.as_deref(), Some("gpt-5.4"));
+        assert_eq!((agent.mode, agent.why_mode()), (Mode::Reader, "'sandbox_mode' is read-only"));
+        let extra: Vec<_> = agent.extra.iter().map(|key| (key.key.as_str(), key.line)).collect();
+        assert_eq!(extra, [("model_reasoning_effort", 8), ("mcp_servers", 12)]);
+    }
+
+    #[test]
+    fn a_sandbox_that_is_wider_than_a_worktree_is_a_writers_and_named() {
+        let text = "description = \"d\"\ndeveloper_instructions = \"x\"\n";
+        let agent =
+            parse_text(&format!("{text}sandbox_mode = \"danger-full-access\"")).expect("reads");
+        assert_eq!((agent.name.as_str(), agent.mode), ("file", Mode::Writer));
+        assert_eq!(agent.extra.first().map(|key| key.key.as_str()), Some("sandbox_mode"));
+        assert_eq!(parse_text(text).expect("reads").mode, Mode::Reader);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_line() {
+        for (text, problem) in [
+            ("description = \"d\"\n", "1: 'developer_instructions' is missing"),
+            ("developer_instructions = \"x\"\n", "1: 'description' is missing"),
+            (
+                "description = \"d\"\nsandbox_mode = \"none\"\n",
+                "2: 'sandbox_mode' is 'none': write read-only or workspace-write",
+            ),
+        ] {
+            assert_eq!(parse_text(text), Err(format!("/c/file.toml:{problem}")), "{text:?}");
+        }
+        let error = parse_text("a = 1\nb = \n").expect_err("broken");
+        assert!(error.starts_with("/c/file.toml:2: is no valid TOML: "), "{error}");
+    }
+}

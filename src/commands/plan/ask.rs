@@ -1,0 +1,258 @@
+//! Asking a planner: by name, once, and once more with what was wrong.
+
+use std::{
+    ffi::OsString,
+    fs,
+    io::{self, Write},
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use crate::{
+    commands::{
+        collect::message_file,
+        session::{Session, label, refuse_in_worker, store},
+        settings::Settings,
+        spawn::{Asked, ask_reader},
+        view,
+    },
+    config::{Command, Limit, Planner},
+    failure::{Exit, Failure},
+    job::{BackendKind, Mode, WorkerExit},
+    ledger::Event,
+    plan::propose::Request,
+    process::leash::{Ended, Interrupts, Leashed},
+    ui,
+};
+
+/// How long one answer may take where nothing is said.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// Who is asked.
+#[derive(Clone, Debug)]
+pub(in crate::commands) enum Who {
+    /// Nobody.
+    Heuristic,
+    /// A planner, by this name.
+    Planner(String, Planner),
+}
+
+impl Who {
+    /// Whom a name stands for; `option` is where it was given.
+    pub(in crate::commands) fn find(
+        name: &str,
+        option: &str,
+        settings: &Settings,
+    ) -> Result<Self, Failure> {
+        let named = |planner| Ok(Self::Planner(name.to_owned(), planner));
+        match (name, settings.config.planners.get(name)) {
+            ("heuristic", _) => Ok(Self::Heuristic),
+            ("llm", _) => named(Planner::Model { backend: None, model: None, timeout: None }),
+            (_, Some(planner)) => named(planner.clone()),
+            (_, None) if settings.is_withheld(&format!("planner.{name}.command")) => {
+                Err(Failure::usage(format!(
+                    "the planner '{name}' is a command of the repository, and is not trusted"
+                ))
+                .hint("`cx trust` shows it and remembers that you trust it"))
+            }
+            (_, None) => {
+                let mut known = vec!["heuristic", "llm"];
+                known.extend(settings.config.planners.keys().map(String::as_str));
+                Err(Failure::usage(format!("{option}: there is no planner '{name}'"))
+                    .hint(format!("one of: {}; or configure [planner.{name}]", known.join(", "))))
+            }
+        }
+    }
+
+    /// Asks, and reads the answer with `read`. What cannot be read is named, and
+    /// asked for once more with its codes.
+    ///
+    /// # Errors
+    /// Exit 1 where the planner fails, or where its second answer is no better.
+    pub(in crate::commands) fn ask<T>(
+        &self,
+        session: &Session,
+        settings: &Settings,
+        request: &Request<'_>,
+        read: &dyn Fn(&str) -> Result<T, Vec<String>>,
+    ) -> Result<T, Failure> {
+        let Self::Planner(name, planner) = self else {
+            return Err(Failure::internal("the heuristic asks nobody"));
+        };
+        let answer = |request: &Request<'_>| match planner {
+            Planner::Command { command, timeout } => {
+                let words = words(&command.value, session, settings)?;
+                run(name, &words, patience(*timeout), (session, settings), request)
+            }
+            Planner::Model { backend, model, timeout } => {
+                let timeout = patience(*timeout);
+                job(session, settings, (*backend, model.as_deref(), timeout), request)
+            }
+        };
+        let first = match read(&answer(request)?) {
+            Ok(good) => return Ok(good),
+            Err(codes) => codes.join(", "),
+        };
+        ui::warn(format_args!(
+            "the planner '{name}' gave no valid answer: {first}; asked once more"
+        ));
+        let again = Request { problem: Some(&first), ..request.clone() };
+        read(&answer(&again)?).map_err(|codes| {
+            let codes = codes.join(", ");
+            let failure = format!("the planner '{name}' gave no valid answer twice: {codes}");
+            Failure::new(Exit::Failed, failure).hint(
+                "docs/plans.md says what an answer has to be; --decomposer heuristic asks nobody",
+            )
+        })
+    }
+}
+
+/// No limit is no limit of ours.
+fn patience(said: Option<Limit>) -> Option<Duration> {
+    said.map_or(Some(PATIENCE), Limit::duration)
+}
+
+/// The program and its arguments.
+fn words(
+    command: &Command,
+    session: &Session,
+    settings: &Settings,
+) -> Result<(PathBuf, Vec<OsString>), Failure> {
+    let here = folder(session);
+    let program = |word| settings.program(BackendKind::Sh, word, Mode::Reader, here);
+    Ok(match command {
+        Command::Shell(line) => (program(None)?, vec!["-c".into(), line.into()]),
+        Command::Argv(words) => {
+            (program(words.first())?, words.iter().skip(1).map(OsString::from).collect())
+        }
+    })
+}
+
+/// Where a planner runs: at the top of the checkout.
+fn folder(session: &Session) -> &Path {
+    let checkout = session.place.as_ref().and_then(|place| place.checkout.as_deref());
+    checkout.unwrap_or(&session.cwd)
+}
+
+/// What a command answers. Nothing that it starts outlives it.
+fn run(
+    name: &str,
+    (program, args): &(PathBuf, Vec<OsString>),
+    limit: Option<Duration>,
+    (session, settings): (&Session, &Settings),
+    request: &Request<'_>,
+) -> Result<String, Failure> {
+    let failed = |what: String| {
+        Failure::new(Exit::Failed, format!("the planner '{name}' {what}; there is no plan"))
+    };
+    let broken = |e: io::Error| failed(format!("cannot be run: {e}"));
+    let files = tempfile::tempdir().map_err(broken)?;
+    let [input, output, log] = ["request", "answer", "log"].map(|name| files.path().join(name));
+    let json = serde_json::to_vec(request).map_err(|e| Failure::internal(e.to_string()))?;
+    fs::write(&input, json).map_err(broken)?;
+    // Files, not pipes: what it leaves running cannot hold us up.
+    let mut words: Vec<OsString> = vec!["-c".into(), REDIRECT.into(), "sh".into()];
+    words.extend([input.into(), output.clone().into(), program.into()]);
+    words.extend(args.iter().cloned());
+    let here = folder(session);
+    let leashed = Leashed {
+        program: settings.program(BackendKind::Sh, None, Mode::Reader, here)?,
+        args: words,
+        dir: here.to_owned(),
+        env: Vec::new(),
+        env_remove: vec!["CX_CRASH_AT".into()],
+        log: log.clone(),
+        limit,
+        grace: settings.config.grace,
+    };
+    let interrupts = Interrupts::install().map_err(broken)?;
+    let code = match leashed.run(&interrupts).map_err(broken)? {
+        Ended::Exited(WorkerExit::Code(0)) => {
+            let answer = fs::read(&output).map_err(broken)?;
+            return String::from_utf8(answer)
+                .map_err(|_| failed("answered what is not UTF-8".to_owned()));
+        }
+        Ended::Exited(WorkerExit::Code(code)) => format!("ended with exit code {code}"),
+        Ended::Exited(WorkerExit::Signal(signal)) => format!("was ended by signal {signal}"),
+        Ended::TimedOut => {
+            let limit = ui::short(limit.unwrap_or_default());
+            return Err(failed(format!("did not answer within {limit}"))
+                .hint(format!("planner.{name}.timeout allows more")));
+        }
+        Ended::Interrupted(signal) => {
+            let code = u8::try_from(128 + signal).unwrap_or(u8::MAX);
+            let what = format!("the planner '{name}' was ended; there is no plan");
+            return Err(Failure::new(Exit::Code(code), what));
+        }
+    };
+    let said = fs::read(&log).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    let last = said.lines().rev().map(ui::clean).find(|line| !line.is_empty());
+    let last = last.map(|line| format!(": {}", ui::cut(&line, 200))).unwrap_or_default();
+    Err(failed(format!("{code}{last}")))
+}
+
+/// Its request on stdin and its answer in a file; then it is the program.
+const REDIRECT: &str = "exec < \"$1\" > \"$2\"; shift 2; exec \"$@\"";
+
+/// What a reader answers.
+fn job(
+    session: &Session,
+    settings: &Settings,
+    (backend, model, timeout): (Option<BackendKind>, Option<&str>, Option<Duration>),
+    request: &Request<'_>,
+) -> Result<String, Failure> {
+    refuse_in_worker("ask another for a plan")?;
+    let asked = Asked {
+        name: "plan",
+        title: format!("Plan: {}", ui::cut(&ui::clean(request.goal), 100)),
+        prompt: request.prompt(),
+        backend,
+        model,
+        timeout,
+        schema: schema(session, request)?,
+    };
+    let launched = ask_reader(session, settings, asked)?;
+    let job = session.fresh(launched.id)?;
+    ui::note(format_args!(
+        "asking {}; `cx logs -f {}` shows what it does",
+        label(&job),
+        job.spec.name
+    ));
+    let job = session.until_over(&job)?;
+    if !job.succeeded() {
+        let why = view::status_with_code(&job);
+        return Err(Failure::new(
+            Exit::Failed,
+            format!("{} was to plan, and {why}; there is no plan", label(&job)),
+        )
+        .hint(format!("`cx show {}` says why", job.spec.name)));
+    }
+    let path = message_file(session, &job);
+    let answer = fs::read(&path).map_err(|e| {
+        Failure::internal(format!(
+            "cannot read the answer of {} in {}: {e}",
+            label(&job),
+            path.display()
+        ))
+    })?;
+    // It was handed out: to us.
+    session.store.append(job.job, &Event::Collected).map_err(store)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// The file with the schema of the answer. It stays: it is the same every time.
+fn schema(session: &Session, request: &Request<'_>) -> Result<PathBuf, Failure> {
+    let dir = session.store.dir().join("schemas");
+    let path = dir.join(format!("{}.json", request.ask.as_str()));
+    let write = || {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+        let mut file = tempfile::NamedTempFile::new_in(&dir)?;
+        writeln!(file, "{:#}", request.ask.schema())?;
+        file.persist(&path).map_err(|error| error.error)
+    };
+    write().map(|_| path.clone()).map_err(|e| {
+        Failure::internal(format!("cannot write {}: {e}; nothing was started", path.display()))
+    })
+}

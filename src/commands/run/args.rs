@@ -1,0 +1,164 @@
+//! What can be said to `cx run`.
+
+use std::{collections::BTreeMap, num::NonZeroU64, path::PathBuf, time::Duration};
+
+use clap::{Args, ValueHint};
+
+use crate::{
+    failure::Failure,
+    job::{is_template_name, parse_duration},
+};
+
+/// Run a plan: tasks with needs between them
+///
+/// A plan is a task map, a pipeline, phases, a list of workers or cx's own form,
+/// in JSON, YAML or TOML; or one of the patterns that are part of cx: review, fix,
+/// scout, split, research and options. All of it is checked before anything
+/// starts. docs/plans.md shows each form.
+#[derive(Debug, Default, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct RunArgs {
+    /// Read the plan from FILE; `-` is stdin
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) file: Option<PathBuf>,
+
+    /// Give TEXT to each agent that it calls for, as `cx route TEXT` has them
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["file", "words", "resume"])]
+    pub(super) route: Option<String>,
+
+    /// Have each file reviewed by each agent that it calls for, as `cx route --files` has them
+    #[arg(
+        long,
+        value_name = "PATH",
+        num_args = 1..,
+        value_hint = ValueHint::FilePath,
+        conflicts_with_all = ["file", "words", "resume"]
+    )]
+    pub(super) route_files: Vec<PathBuf>,
+
+    /// Print what would run, in which order and with which limits, and start nothing
+    #[arg(long, conflicts_with_all = ["detach", "resume"])]
+    pub(super) dry_run: bool,
+
+    /// Print the same before running
+    #[arg(long)]
+    pub(super) plan: bool,
+
+    /// Print the file of a pattern: copy it to change it, then `cx run -f`
+    #[arg(long, value_name = "PATTERN", exclusive = true)]
+    pub(super) show: Option<String>,
+
+    /// JSON on stdout: the plan, the summary
+    #[arg(long)]
+    pub(super) json: bool,
+
+    /// A value for `{{NAME}}` in the plan; may be repeated
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    pub(super) vars: Vec<String>,
+
+    /// What the readers of `cx run review` look for: two to four of clarity, correctness,
+    /// risks, consistency, evidence, practicality, accessibility, security, performance,
+    /// backward-compatibility
+    #[arg(long, value_name = "LENS,LENS")]
+    pub(super) lenses: Option<String>,
+
+    /// An alias for this run, with what is laid over its agent; may be repeated
+    #[arg(long = "alias", value_name = "NAME=AGENT[:KEY=VALUE,...]")]
+    pub(super) aliases: Vec<String>,
+
+    /// A bundle of agents
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) agents_dir: Option<PathBuf>,
+
+    /// The backend of tasks that do not say: codex or sh
+    #[arg(short, long, value_name = "BACKEND", add = crate::commands::completions::backend())]
+    pub(super) backend: Option<String>,
+
+    /// The model of tasks that do not say
+    #[arg(short, long, value_name = "MODEL")]
+    pub(super) model: Option<String>,
+
+    /// At most N jobs of this run at once
+    #[arg(short, long, value_name = "N")]
+    pub(super) jobs: Option<NonZeroU64>,
+
+    /// Start nothing more once a task has failed
+    #[arg(long, conflicts_with = "keep_going")]
+    pub(super) fail_fast: bool,
+
+    /// After a failure, run all that does not need what failed, whatever the plan says
+    #[arg(long)]
+    pub(super) keep_going: bool,
+
+    /// Try a failed task again up to N times, unless the plan says otherwise
+    #[arg(long, value_name = "N")]
+    pub(super) retries: Option<u32>,
+
+    /// Stop the whole run after this long: 90s, 10m, 1h30m
+    #[arg(long, value_name = "D", value_parser = parse_duration)]
+    pub(super) timeout: Option<Duration>,
+
+    /// Merge what the writers have done, once the run has succeeded
+    #[arg(long)]
+    pub(super) merge: bool,
+
+    /// Say what each task does as it begins and ends
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+
+    /// Print the workers' messages as they come
+    #[arg(long)]
+    pub(super) stream: bool,
+
+    /// Return at once and leave the run to a process of its own
+    #[arg(long)]
+    pub(super) detach: bool,
+
+    /// Go on with a run, without repeating what has succeeded
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["file", "words", "vars", "lenses"])]
+    pub(super) resume: Option<String>,
+
+    /// A pattern and what it is about; with -f the goal of the plan
+    #[arg(value_name = "PATTERN|GOAL")]
+    pub(super) words: Vec<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cx run review src/auth --lenses security,correctness
+  cx run scout \"Retry failed uploads, with backoff\"
+  cx run -f plan.toml --dry-run
+  cx run -f pipeline.yaml \"Users can log in with a passkey\"
+  echo '{\"reviewer\": [\"Review api/user.ts\"]}' | cx run -f -
+  cx run --route \"Document the openapi endpoint\"
+  cx run --show review > my-review.toml";
+
+impl RunArgs {
+    /// The values that the command line gives; `goal` are the words that are no
+    /// pattern's name.
+    pub(super) fn values(&self, goal: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+        let mut values = BTreeMap::new();
+        for said in &self.vars {
+            let (name, value) = said.split_once('=').ok_or_else(|| {
+                Failure::usage(format!("--var '{said}' gives no value"))
+                    .hint("write --var NAME=VALUE")
+            })?;
+            if !is_template_name(name) {
+                return Err(Failure::usage(format!("'{name}' cannot be a name in a template"))
+                    .hint("letters, digits, '_', '.' and '-' only, beginning with a letter"));
+            }
+            if values.insert(name.to_owned(), value.to_owned()).is_some() {
+                return Err(Failure::usage(format!("--var gives '{name}' two values")));
+            }
+        }
+        let words = (!goal.is_empty()).then(|| goal.join(" "));
+        for (name, value) in [("goal", words), ("lenses", self.lenses.clone())] {
+            let Some(value) = value else { continue };
+            if values.insert(name.to_owned(), value).is_some() {
+                return Err(Failure::usage(format!("'{name}' is given twice"))
+                    .hint(format!("leave out --var {name}=...")));
+            }
+        }
+        Ok(values)
+    }
+}

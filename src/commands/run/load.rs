@@ -1,0 +1,179 @@
+//! From the command line to a plan in which nothing is wrong.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    fs,
+    io::{self, IsTerminal, Read},
+    path::Path,
+};
+
+use serde_json::json;
+
+use super::args::RunArgs;
+use crate::{
+    agent::{self, Alias, AliasError, Catalog, Lookup, Resolved},
+    commands::{route, session::Session},
+    failure::Failure,
+    job::BackendKind,
+    plan::{Graph, PATTERNS, Pattern, Plan, Problem, check, nearest},
+};
+
+/// The largest plan that is read, bytes: a task map of a thousand long tasks is a
+/// tenth of it.
+const MAX: u64 = 16 * 1024 * 1024;
+
+/// A plan that can run.
+pub(super) struct Loaded {
+    /// With its values, and with what the command line says about all tasks.
+    pub(super) plan: Plan,
+    /// How its tasks hang together.
+    pub(super) graph: Graph,
+    /// The file as it was named, or the pattern.
+    pub(super) source: String,
+    /// What each alias of the plan stands for.
+    pub(super) agents: BTreeMap<String, Resolved>,
+}
+
+/// Reads, binds and checks the plan that the command line names.
+pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure> {
+    let is_routed = args.route.is_some() || !args.route_files.is_empty();
+    let (mut plan, source, goal, usage) = match (&args.file, args.words.as_slice()) {
+        _ if is_routed => {
+            let usage = "cx run --route TEXT, or --route-files PATH...".to_owned();
+            (routed(args, session)?, "--route".to_owned(), &[][..], usage)
+        }
+        (Some(file), words) => {
+            let (bytes, source) = read(file)?;
+            let plan = Plan::read(&bytes, &source)
+                .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
+            let usage = format!("cx run -f {source} {}", plan.usage());
+            (plan, source, words, usage)
+        }
+        (None, [name, words @ ..]) => {
+            let pattern = pattern(name)?;
+            let plan = pattern.plan().map_err(|e| Failure::internal(e.to_string()))?;
+            let usage = format!("cx run {name} {}", plan.usage());
+            (plan, pattern.name.to_owned(), words, usage)
+        }
+        (None, []) => {
+            return Err(Failure::usage("there is no plan to run").hint(format!(
+                "cx run -f FILE, or a pattern: {}",
+                PATTERNS.map(|pattern| pattern.name).join(", ")
+            )));
+        }
+    };
+    let usage = format!("usage: {}", usage.trim_end());
+    plan.bind(&args.values(goal)?).map_err(|problems| refusal(&source, &problems).hint(usage))?;
+    apply(&mut plan, args)?;
+
+    let aliases = aliases(&mut plan, args, &source)?;
+    let places = session.places(args.agents_dir.as_deref());
+    let lookup = Lookup { places, aliases: &aliases, stock_aliases: true };
+    let agents = RefCell::new(BTreeMap::new());
+    let known = |name: &str| {
+        let agent = agent::resolve(name, &lookup).map_err(|error| match error.hint() {
+            Some(hint) => format!("{error} ({hint})"),
+            None => error.to_string(),
+        })?;
+        agents.borrow_mut().insert(name.to_owned(), agent);
+        Ok(())
+    };
+    let graph = check(&plan, &known).map_err(|problems| refusal(&source, &problems))?;
+    Ok(Loaded { plan, graph, source, agents: agents.into_inner() })
+}
+
+/// The plan of `--route` and `--route-files`.
+fn routed(args: &RunArgs, session: &Session) -> Result<Plan, Failure> {
+    let places = session.places(args.agents_dir.as_deref());
+    let catalog = Catalog::load(&places).map_err(route::unknown)?;
+    let asked = route::Asked { text: args.route.clone(), files: args.route_files.clone() };
+    route::plan(session, &route::Directory::new(&catalog), &asked)
+}
+
+/// The aliases of the command line, then those of the plan: the nearest first.
+/// The plan gets all of them, since whoever goes on with the run has only that.
+fn aliases(plan: &mut Plan, args: &RunArgs, source: &str) -> Result<Vec<Alias>, Failure> {
+    let bad = |e: AliasError| Failure::usage(e.to_string()).maybe_hint(e.hint());
+    let said = args.aliases.iter().map(|word| Alias::parse(word));
+    let own = plan.aliases.iter().map(|(name, value)| Alias::from_value(name, value, source));
+    let all: Vec<Alias> = said.chain(own).collect::<Result<_, _>>().map_err(bad)?;
+    for alias in all.iter().take(args.aliases.len()) {
+        let mut value = json!({ "agent": alias.agent });
+        agent::merge(&mut value, &alias.overrides);
+        plan.aliases.insert(alias.name.clone(), value);
+    }
+    Ok(all)
+}
+
+/// The pattern of this name, or an error that names those that there are.
+pub(super) fn pattern(name: &str) -> Result<&'static Pattern, Failure> {
+    Pattern::find(name).ok_or_else(|| {
+        let names = PATTERNS.map(|pattern| pattern.name);
+        let hint = match nearest(name, names) {
+            Some(near) => format!("did you mean '{near}'?"),
+            None => format!("there are {}; a plan of your own comes with -f", names.join(", ")),
+        };
+        Failure::usage(format!("there is no pattern '{name}'")).hint(hint)
+    })
+}
+
+fn read(file: &Path) -> Result<(Vec<u8>, String), Failure> {
+    let source = file.display().to_string();
+    let failed = |e: io::Error| {
+        let from = if source == "-" { "stdin" } else { source.as_str() };
+        Failure::usage(format!("cannot read the plan from {from}: {e}"))
+    };
+    let mut bytes = Vec::new();
+    if source == "-" {
+        if io::stdin().is_terminal() {
+            return Err(Failure::usage("stdin is a terminal, and gives no plan")
+                .hint("pipe one in, or name a file"));
+        }
+        io::stdin().lock().take(MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+    } else {
+        let file = fs::File::open(file).map_err(failed)?;
+        file.take(MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+    }
+    if bytes.len() as u64 > MAX {
+        return Err(Failure::usage(format!(
+            "the plan in {source} is larger than {} MiB",
+            MAX >> 20
+        )));
+    }
+    Ok((bytes, source))
+}
+
+/// What the command line says about every task that does not say it itself.
+fn apply(plan: &mut Plan, args: &RunArgs) -> Result<(), Failure> {
+    let backend: Option<BackendKind> = match &args.backend {
+        Some(word) => Some(word.parse().map_err(|()| {
+            let known = BackendKind::ALL.map(BackendKind::as_str).join(" and ");
+            Failure::usage(format!("there is no backend '{word}'"))
+                .hint(format!("there are {known}"))
+        })?),
+        None => None,
+    };
+    for task in &mut plan.tasks {
+        task.backend = task.backend.or(backend);
+        task.model = task.model.take().or_else(|| args.model.clone());
+    }
+    plan.fail_fast = (plan.fail_fast || args.fail_fast) && !args.keep_going;
+    plan.timeout = args.timeout.or(plan.timeout);
+    plan.merge |= args.merge;
+    Ok(())
+}
+
+/// All that is wrong, as one failure: a sentence for each, with its line.
+fn refusal(source: &str, problems: &[Problem]) -> Failure {
+    let mut lines = problems.iter().map(|problem| match problem.line {
+        0 => format!("{source}: {}", problem.kind),
+        line => format!("{source}:{line}: {}", problem.kind),
+    });
+    let first = lines.next().unwrap_or_default();
+    let message = lines.fold(first, |all, line| all + "\n           " + &line);
+    let mut hints: Vec<String> = problems.iter().filter_map(|p| p.kind.hint()).collect();
+    hints.dedup();
+    let hint = hints.into_iter().next();
+    Failure::usage(message).maybe_hint(hint)
+}

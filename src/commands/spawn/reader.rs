@@ -1,0 +1,59 @@
+//! A reader that answers a question of cx's own: a job like any other, but its
+//! prompt is cx's, and the shape of its answer is given.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::{Launched, SpawnArgs, launch, plan::Plan};
+use crate::{
+    commands::{session::Session, settings::Settings},
+    failure::Failure,
+    job::{BackendKind, slug},
+};
+
+/// What is asked, and whom.
+#[derive(Clone, Debug)]
+pub(in crate::commands) struct Asked<'a> {
+    /// Its name, if that is free.
+    pub(in crate::commands) name: &'a str,
+    /// For listings.
+    pub(in crate::commands) title: String,
+    /// What it is told, byte for byte.
+    pub(in crate::commands) prompt: String,
+    /// What does the work, where it is not the default.
+    pub(in crate::commands) backend: Option<BackendKind>,
+    /// The model, where it is not the default.
+    pub(in crate::commands) model: Option<&'a str>,
+    /// How long it may take.
+    pub(in crate::commands) timeout: Option<Duration>,
+    /// A file with the JSON schema of the answer.
+    pub(in crate::commands) schema: PathBuf,
+}
+
+/// Starts it.
+pub(in crate::commands) fn ask_reader(
+    session: &Session,
+    settings: &Settings,
+    asked: Asked<'_>,
+) -> Result<Launched, Failure> {
+    let args = SpawnArgs {
+        read: true,
+        backend: asked.backend.map(|kind| kind.as_str().to_owned()),
+        model: asked.model.map(str::to_owned),
+        timeout: asked.timeout,
+        no_preamble: true,
+        prompt: vec![asked.prompt.into()],
+        ..SpawnArgs::default()
+    };
+    // A shell would run what is written for a model.
+    if Plan::backend(&args, session, settings)? == BackendKind::Sh {
+        return Err(Failure::usage("the backend sh runs commands, and cannot be asked for a plan")
+            .hint("--decomposer heuristic asks nobody; [planner.NAME] in the configuration names a command or a model"));
+    }
+    let mut plans = Plan::check_all(&args, session, settings)?;
+    for plan in &mut plans {
+        plan.answer(slug(asked.name), asked.title.clone(), &asked.schema)?;
+    }
+    let launched = launch(session, settings, &mut plans)?.pop();
+    let job = launched.ok_or_else(|| Failure::internal("no reader was started"))?;
+    Ok(Launched { id: job.id, spec: job.spec })
+}
