@@ -1,5 +1,5 @@
 //! Sleeping until something happens: a file was written, a lock became free, a
-//! signal came, or time is up. For a process that works through a plan.
+//! signal came, a child died, or time is up. For a process that works through a plan.
 //!
 //! Nothing is polled. A lock that becomes free is seen by a thread that blocks on
 //! it, one for each; so the number of threads is that of the live jobs that are
@@ -26,7 +26,7 @@ use nix::{
     },
 };
 
-use super::lock;
+use super::{lock, tree};
 
 /// What has happened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,6 +48,7 @@ pub struct Vigil {
     waker: UnixStream,
     freed: mpsc::Receiver<u64>,
     free: mpsc::Sender<u64>,
+    child: UnixStream,
     interrupt: UnixStream,
     terminate: UnixStream,
 }
@@ -71,6 +72,7 @@ impl Vigil {
         };
         let unread = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
         signal_hook::flag::register(Signal::SIGHUP as i32, unread)?;
+        let child = listen(Signal::SIGCHLD)?;
         let (interrupt, terminate) = (listen(Signal::SIGINT)?, listen(Signal::SIGTERM)?);
         // A detached runner is started with all signals blocked.
         SigSet::empty().thread_set_mask()?;
@@ -81,6 +83,7 @@ impl Vigil {
             waker,
             freed,
             free,
+            child,
             interrupt,
             terminate,
         })
@@ -131,6 +134,7 @@ impl Vigil {
         let mut fds = [
             PollFd::new(self.written.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.child.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.interrupt.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.terminate.as_fd(), PollFlags::POLLIN),
         ];
@@ -146,6 +150,10 @@ impl Vigil {
             }
         }
         drain(&mut self.wake)?;
+        drain(&mut self.child)?;
+        // Whoever started the supervisors is their parent as long as it lives, and a
+        // dead one that nobody reaps looks like one that still has to be ended.
+        tree::reap(None)?;
         Ok(Roused {
             freed: self.freed.try_iter().collect(),
             interrupts: drain(&mut self.interrupt)?,

@@ -84,10 +84,26 @@ const CLEAN: [&str; 5] = ["clean-kept", "clean-renamed", "clean-worktree", "clea
 /// Points in `cx collect`.
 const COLLECT: [&str; 2] = ["collect-written", "collected"];
 
+/// Points in `cx run`, and whether a run exists afterwards; tried in
+/// `run/resume.rs`, as is what comes after.
+pub(crate) const RUN: [(&str, bool); 7] = [
+    ("run-claimed", false),
+    ("run-started", true),
+    ("run-running", true),
+    ("task-started", true),
+    ("task-ended", true),
+    ("run-summary", true),
+    ("run-ended", true),
+];
+
+/// Points in `cx run` that not every run comes to.
+const RUN_SELDOM: [&str; 2] = ["run-stopping", "run-detached"];
+
 #[test]
 fn every_crash_point_is_in_a_table() {
     let mut known: BTreeSet<&str> = BTreeSet::new();
-    known.extend(SPAWN.iter().chain(&AFTER_WORKER).chain(&MERGE).map(|(point, _)| *point));
+    let pairs = SPAWN.iter().chain(&AFTER_WORKER).chain(&MERGE).chain(&RUN);
+    known.extend(pairs.map(|(point, _)| *point));
     known.extend(
         [
             &BEFORE_WORKER[..],
@@ -101,6 +117,7 @@ fn every_crash_point_is_in_a_table() {
             &VERIFY,
             &CLEAN,
             &COLLECT,
+            &RUN_SELDOM,
         ]
         .concat(),
     );

@@ -38,6 +38,7 @@ mod races;
 mod readers;
 mod resolve;
 mod route;
+mod run;
 mod scope;
 mod shells;
 mod spawn;

@@ -338,7 +338,8 @@ impl<'a> Runner<'a> {
             return Ok(());
         };
         let mended = self.recoveries.entry(id).or_default().failed(self.session, job);
-        let (Err(failure), Some(task)) = (mended, self.live.remove(&id)) else { return Ok(()) };
+        let Err(failure) = mended else { return Ok(()) };
+        let Some(task) = self.live.remove(&id) else { return Ok(()) };
         // Neither waited for nor waited with: what cannot be mended holds nobody up.
         self.watched.insert(id);
         self.front.complain(&failure);

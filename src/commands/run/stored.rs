@@ -76,6 +76,8 @@ pub(super) struct Role {
     pub(super) pool: String,
     /// How many jobs of the pool may run at once.
     pub(super) limit: Option<NonZeroU64>,
+    /// How often its tasks are tried again, where nobody else says.
+    retries: Option<u32>,
 }
 
 /// A run as it is kept.
@@ -101,6 +103,7 @@ impl Stored {
     pub(super) fn new(prepared: Prepared, cwd: PathBuf) -> Self {
         let Prepared { plan, source, options, agents } = prepared;
         let role = |resolved: Resolved| Role {
+            retries: resolved.agent.retries,
             agent: resolved.agent.name,
             pool: resolved.pool,
             limit: resolved.limit,
@@ -146,7 +149,8 @@ impl Stored {
 
     /// How often a task may be tried in all.
     pub(super) fn attempts(&self, task: &Task) -> u32 {
-        task.retries.or(self.options.retries).unwrap_or(0).saturating_add(1)
+        let role = || self.role(task)?.retries;
+        task.retries.or(self.options.retries).or_else(role).unwrap_or(0).saturating_add(1)
     }
 
     /// What the task's alias stands for.
