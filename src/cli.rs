@@ -154,6 +154,8 @@ macro_rules! verbs {
 verbs! {
     "spawn" => Spawn(Box<commands::spawn::SpawnArgs>),
     "run" => Run(Box<commands::run::RunArgs>),
+    "status" => Status(commands::status::StatusArgs),
+    "runs" => Runs(commands::runs::RunsArgs),
     "jobs" => Jobs(commands::jobs::JobsArgs),
     "wait" => Wait(commands::wait::WaitArgs),
     "collect" => Collect(commands::collect::CollectArgs),

@@ -33,6 +33,7 @@ pub fn main(args: &[OsString]) -> ExitCode {
         Some(leash::LEASH) => return leash::main(&args[2..]),
         Some(start::RECOVER) => return supervisor::main_recover(&args[2..]),
         Some(within::WITHIN) => return within::main(&args[2..]),
+        Some(start::RUN) => return commands::run::main(&args[2..]),
         Some(segment::VERB) => return segment::main(&args[2..]),
         _ => {}
     }

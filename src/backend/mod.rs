@@ -271,7 +271,7 @@ pub fn is_confined_by_us(kind: BackendKind, mode: Mode) -> bool {
 }
 
 /// Where the program itself has to write, besides its job's places: its login,
-/// its sessions. `variable` reads the environment.
+/// its sessions; the first one is a folder. `variable` reads the environment.
 pub fn own_places(kind: BackendKind, variable: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
     match kind {
         BackendKind::Claude => claude::own_places(variable),

@@ -30,11 +30,13 @@ pub mod resolve;
 mod roles;
 pub mod route;
 pub mod run;
+pub mod runs;
 pub mod segment;
 mod session;
 mod settings;
 pub mod show;
 pub mod spawn;
+pub mod status;
 pub mod trust;
 mod view;
 pub mod wait;
@@ -58,6 +60,8 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
     match &cli.command {
         Command::Spawn(args) => spawn::run(args),
         Command::Run(args) => run::run(args),
+        Command::Status(args) => status::run(args),
+        Command::Runs(args) => runs::run(args),
         Command::Jobs(args) => jobs::run(args),
         Command::Wait(args) => wait::run(args),
         Command::Collect(args) => collect::run(args),

@@ -215,10 +215,11 @@ impl<'a> Checker<'a> {
         if task.argv.is_empty() && task.prompt.trim().is_empty() {
             self.problem(task, Kind::NoPrompt(task.id.clone()));
         }
-        let mut before: Option<HashSet<&str>> = None;
+        let mut before: Option<HashSet<usize>> = None;
         let mut is_before = |id: &str| {
-            task.needs.iter().any(|need| need == id)
-                || before.get_or_insert_with(|| self.before(at, needs)).contains(id)
+            let Some(other) = self.by_id.get(id) else { return false };
+            needs[at].binary_search(other).is_ok()
+                || before.get_or_insert_with(|| Self::before(at, needs)).contains(other)
         };
         let mut problems = Vec::new();
         let mut asks_goal = false;
@@ -257,16 +258,16 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// The ids of all that is over before a task starts.
-    fn before(&self, at: usize, needs: &[Vec<usize>]) -> HashSet<&'a str> {
-        let mut ids = HashSet::new();
+    /// All that is over before a task starts.
+    fn before(at: usize, needs: &[Vec<usize>]) -> HashSet<usize> {
+        let mut before = HashSet::new();
         let mut open = needs[at].clone();
         while let Some(at) = open.pop() {
-            if ids.insert(self.plan.tasks[at].id.as_str()) {
+            if before.insert(at) {
                 open.extend(&needs[at]);
             }
         }
-        ids
+        before
     }
 }
 

@@ -72,7 +72,7 @@ impl Kind {
         match self {
             Self::Empty => Some("docs/plans.md shows each form with an example".to_owned()),
             Self::UnknownNeed(.., Some(near)) => Some(format!("did you mean '{near}'?")),
-            Self::NoGoal(..) => Some("say it: cx run -f FILE \"GOAL\"".to_owned()),
+            Self::NoGoal(..) => Some("say it after the plan, or with --var goal=...".to_owned()),
             Self::Unset(_, name) if name.starts_with("results.") => {
                 Some("a task sees the answers of what it needs".to_owned())
             }

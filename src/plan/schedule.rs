@@ -150,7 +150,7 @@ impl Schedule {
         }
         let mut step = Step::default();
         for at in 0..plan.tasks.len() {
-            if let Some(state) = schedule.decide(TaskIx(at), &mut step) {
+            if let Some(state) = schedule.decide(TaskIx(at), None, &mut step) {
                 schedule.finish([(TaskIx(at), state)].into(), &mut step);
             }
         }
@@ -316,13 +316,15 @@ impl Schedule {
         (node.needs, node.open) = (needs, open);
     }
 
-    /// Looks whether a waiting task can run now; how it ends, if it cannot.
-    fn decide(&mut self, task: TaskIx, step: &mut Step) -> Option<State> {
+    /// Looks whether a waiting task can run now, after a need of it has ended; how it
+    /// ends, if it cannot. Only that need is new, and a task may have thousands.
+    fn decide(&mut self, task: TaskIx, need: Option<TaskIx>, step: &mut Step) -> Option<State> {
         let node = &self.nodes[task.0];
         if node.state != State::Waiting {
             return None;
         }
-        if let Some(why) = self.stopped.clone().or_else(|| self.hindrance(node)) {
+        let hindrance = || need.and_then(|need| self.hindrance(node, need));
+        if let Some(why) = self.stopped.clone().or_else(hindrance) {
             return Some(State::Skipped(why));
         }
         if node.open > 0 {
@@ -339,20 +341,18 @@ impl Schedule {
         None
     }
 
-    /// Why a need makes it impossible, if one does. One that is named in `when`
-    /// does not: the condition decides.
-    fn hindrance(&self, node: &Node) -> Option<String> {
-        let named = node.when.as_ref().map(When::needs).unwrap_or_default();
-        node.needs.iter().find_map(|need| {
-            let need = &self.nodes[need.0];
-            let id = &need.task.id;
-            match need.state {
-                _ if named.contains(&id.as_str()) => None,
-                State::Failed(_) => Some(format!("needs '{id}', which failed")),
-                State::Skipped(_) => Some(format!("needs '{id}', which was skipped")),
-                _ => None,
-            }
-        })
+    /// Why a need that has ended makes it impossible, if it does. One that is named
+    /// in `when` does not: the condition decides.
+    fn hindrance(&self, node: &Node, need: TaskIx) -> Option<String> {
+        let need = &self.nodes[need.0];
+        let id = &need.task.id;
+        let what = match need.state {
+            State::Failed(_) => "failed",
+            State::Skipped(_) => "was skipped",
+            _ => return None,
+        };
+        let named = node.when.as_ref().is_some_and(|when| when.needs().contains(&id.as_str()));
+        (!named).then(|| format!("needs '{id}', which {what}"))
     }
 
     /// Why its own condition does not let it run, if it does not.
@@ -457,7 +457,7 @@ impl Schedule {
             for dependant in dependants {
                 let node = &mut self.nodes[dependant.0];
                 node.open = node.open.saturating_sub(1);
-                if let Some(state) = self.decide(dependant, step) {
+                if let Some(state) = self.decide(dependant, Some(task), step) {
                     queue.push_back((dependant, state));
                 }
             }

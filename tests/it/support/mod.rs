@@ -1,5 +1,6 @@
 //! What the tests stand on.
 
+mod claude;
 mod codex;
 mod gate;
 mod ledger;
@@ -13,6 +14,7 @@ mod watch;
 
 use std::time::Duration;
 
+pub(crate) use claude::ClaudeHome;
 pub(crate) use codex::CodexHome;
 pub(crate) use gate::Gate;
 pub(crate) use ledger::Ledger;

@@ -1,12 +1,15 @@
-//! A model server on loopback, scripted in Rust, that the real codex talks to.
+//! A model server on loopback, scripted in Rust, that the real codex and the real
+//! claude talk to.
 //!
 //! It speaks as much of the OpenAI Responses API as `codex exec` uses: `POST
-//! /v1/responses` with an event stream, and `GET /v1/models`. Which script
+//! /v1/responses` with an event stream, and `GET /v1/models`; and as much of the
+//! Anthropic Messages API as `claude -p` uses (`messages`). Which script
 //! answers is decided by a marker in the prompt, the last message of the user
 //! that is not codex's own context; see [`Script`] for how steps are played.
 //! Each connection has a thread; dropping the server closes all and ends them.
 
 mod http;
+mod messages;
 mod script;
 
 use std::collections::HashMap;
@@ -69,6 +72,11 @@ impl ModelServer {
         format!("http://{}/v1", self.address)
     }
 
+    /// `http://127.0.0.1:PORT`, for `ANTHROPIC_BASE_URL`.
+    pub(crate) fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// Prompts that contain `marker` are answered by `script`; the first marker
     /// that fits counts. A prompt without one gets an empty script.
     pub(crate) fn on(&self, marker: &str, script: Script) {
@@ -89,7 +97,10 @@ impl ModelServer {
     pub(crate) fn prompts(&self) -> Vec<String> {
         self.requests()
             .iter()
-            .map(|body| prompt_of(body).map_or_else(String::new, |p| p.1))
+            .map(|body| {
+                let prompt = prompt_of(body).or_else(|| messages::prompt_of(body));
+                prompt.map_or_else(String::new, |p| p.1)
+            })
             .collect()
     }
 
@@ -174,6 +185,12 @@ impl Shared {
                 Ok(body) => self.respond(stream, &body),
                 Err(error) => self.complain(stream, &format!("a request is not JSON: {error}")),
             },
+            // `claude` only looks whether somebody is there.
+            ("HEAD", Some("/")) => http::answer(stream, 200, None, &json!({})),
+            ("POST", Some("/v1/messages")) => match serde_json::from_slice(&request.body) {
+                Ok(body) => self.respond_as_messages(stream, &body),
+                Err(error) => self.complain(stream, &format!("a request is not JSON: {error}")),
+            },
             (method, _) => {
                 self.complain(stream, &format!("no such page: {method} {}", request.path))
             }
@@ -186,22 +203,48 @@ impl Shared {
         http::answer(stream, 400, None, &json!({ "error": { "message": complaint } }))
     }
 
-    fn respond(&self, stream: &TcpStream, body: &Value) -> io::Result<()> {
-        let step = self.next_step(body);
-        let id = {
-            let mut state = self.state();
-            state.requests.push(body.clone());
-            state.requests.len()
-        };
+    /// Keeps a request, and gives its number.
+    fn record(&self, body: &Value) -> usize {
+        let mut state = self.state();
+        state.requests.push(body.clone());
+        let id = state.requests.len();
+        drop(state);
         self.changed.notify_all();
+        id
+    }
+
+    fn count_abandoned(&self, spoil: &Spoil) {
+        if matches!(spoil, Spoil::Hang | Spoil::Stall) {
+            self.state().abandoned += 1;
+            self.changed.notify_all();
+        }
+    }
+
+    fn respond_as_messages(&self, stream: &TcpStream, body: &Value) -> io::Result<()> {
+        let (at, prompt) = messages::prompt_of(body).unwrap_or_default();
+        let session = body["metadata"]["user_id"].as_str().unwrap_or_default();
+        let step = self.next_step(session, at, &prompt, messages::answered(body, at));
+        let id = self.record(body);
+        messages::respond(stream, id, &step, body)?;
+        if let Action::Spoil(spoil) = &step.action {
+            self.count_abandoned(spoil);
+        }
+        Ok(())
+    }
+
+    fn respond(&self, stream: &TcpStream, body: &Value) -> io::Result<()> {
+        let (at, prompt) = prompt_of(body).unwrap_or_default();
+        let outputs = input_of(body).iter().skip(at).filter(|item| {
+            item["type"].as_str().is_some_and(|kind| kind.ends_with("_call_output"))
+        });
+        let thread = body["prompt_cache_key"].as_str().unwrap_or_default();
+        let step = self.next_step(thread, at, &prompt, outputs.count());
+        let id = self.record(body);
         let mut output = step.before;
         match step.action {
             Action::Spoil(spoil) => {
                 spoil_response(stream, id, &spoil)?;
-                if matches!(spoil, Spoil::Hang | Spoil::Stall) {
-                    self.state().abandoned += 1;
-                    self.changed.notify_all();
-                }
+                self.count_abandoned(&spoil);
                 return Ok(());
             }
             Action::Say(text) => output.push(message(id, &text)),
@@ -237,15 +280,10 @@ impl Shared {
         http::event(stream, "response.completed", json!({ "response": response }))
     }
 
-    /// The step that answers this request. A spoiling step is passed over when
-    /// a tool has answered after it, or when it has spoiled enough.
-    fn next_step(&self, body: &Value) -> Step {
-        let (at, prompt) = prompt_of(body).unwrap_or_default();
-        let outputs = input_of(body).iter().skip(at).filter(|item| {
-            item["type"].as_str().is_some_and(|kind| kind.ends_with("_call_output"))
-        });
-        let mut answered = outputs.count();
-        let thread = body["prompt_cache_key"].as_str().unwrap_or_default().to_owned();
+    /// The step that answers a request whose prompt is item `at` of `thread` and
+    /// after which so many tools have answered. A spoiling step is passed over
+    /// when a tool has answered after it, or when it has spoiled enough.
+    fn next_step(&self, thread: &str, at: usize, prompt: &str, mut answered: usize) -> Step {
         let mut state = self.state();
         let fitting = state.scripts.iter().find(|(marker, _)| prompt.contains(marker));
         let steps = fitting.map(|(_, script)| script.steps.clone()).unwrap_or_default();
@@ -308,6 +346,7 @@ fn tool_call(id: usize, call: &Call, body: &Value) -> Result<Value, String> {
     let (kind, name) = match call {
         Call::Shell(_) => ("function", "exec_command"),
         Call::Patch(_) => ("custom", "apply_patch"),
+        Call::Tool { name, .. } => return Err(format!("codex has no tool {name}")),
     };
     let tools = body["tools"].as_array().map_or(&[][..], Vec::as_slice);
     if !tools.iter().any(|tool| tool["type"] == kind && tool["name"] == name) {
@@ -326,6 +365,7 @@ fn tool_call(id: usize, call: &Call, body: &Value) -> Result<Value, String> {
             "type": "custom_tool_call", "id": format!("ctc_{id}"), "call_id": call_id,
             "name": name, "input": patch, "status": "completed",
         }),
+        Call::Tool { .. } => Value::Null,
     })
 }
 

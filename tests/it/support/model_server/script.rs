@@ -39,6 +39,7 @@ pub(super) enum Action {
 pub(super) enum Call {
     Shell(String),
     Patch(String),
+    Tool { name: String, input: Value },
 }
 
 #[derive(Clone)]
@@ -48,6 +49,13 @@ pub(super) enum Spoil {
     Hang,
     Stall,
     BadJson,
+}
+
+impl Step {
+    /// With the tokens that a response uses if nothing else is said.
+    pub(super) fn plain(action: Action) -> Self {
+        Self { action, times: None, usage: [1000, 100, 20, 5], before: vec![] }
+    }
 }
 
 impl Script {
@@ -86,6 +94,11 @@ impl Script {
     /// Has a patch applied, in the `*** Begin Patch` form.
     pub(crate) fn patch(self, patch: &str) -> Self {
         self.step(Action::Call(Call::Patch(patch.to_owned())))
+    }
+
+    /// Has a tool of claude's called.
+    pub(crate) fn tool(self, name: &str, input: Value) -> Self {
+        self.step(Action::Call(Call::Tool { name: name.to_owned(), input }))
     }
 
     /// An HTTP error instead of a response.
@@ -139,7 +152,7 @@ impl Script {
     }
 
     fn step(mut self, action: Action) -> Self {
-        self.steps.push(Step { action, times: None, usage: [1000, 100, 20, 5], before: vec![] });
+        self.steps.push(Step::plain(action));
         self
     }
 
