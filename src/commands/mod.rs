@@ -25,6 +25,7 @@ pub mod pick;
 pub mod plan;
 pub mod prompt;
 pub mod push;
+mod records;
 pub mod resolve;
 mod roles;
 pub mod route;

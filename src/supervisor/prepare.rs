@@ -108,22 +108,17 @@ impl Supervisor {
         }
         // What cx itself is told there is not the worker's.
         let untracked = state.untracked.iter().filter(|path| !path.starts_with(".cx")).count();
+        let uncommitted = state.uncommitted.len();
         let count = |n: usize, what: &str| (n > 0).then(|| crate::ui::plural(n as u64, what));
-        let parts: Vec<String> = [
-            count(state.uncommitted.len(), "uncommitted change"),
-            count(untracked, "untracked file"),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        if parts.is_empty() {
-            return Ok(());
+        let parts = [count(uncommitted, "uncommitted change"), count(untracked, "untracked file")];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        if !parts.is_empty() {
+            let is = if uncommitted + untracked == 1 { "is" } else { "are" };
+            self.note(format!(
+                "{} of the checkout {is} not in its worktree; commit first what it is to see",
+                parts.join(" and ")
+            ))?;
         }
-        self.note(format!(
-            "starts from {}, without {} of the checkout; commit first what it is to see",
-            base.get(..10).unwrap_or(base),
-            parts.join(" and ")
-        ))?;
         Ok(())
     }
 
