@@ -2,8 +2,8 @@
 //! taken, and it is worked through here or in the background.
 //!
 //! # What a crash leaves
-//! Before `run-started` a folder `runs/ID` of which nobody speaks; after it an
-//! interrupted run.
+//! Before `run-started` a folder `runs/ID` of which nobody speaks, and which `cx
+//! clean` takes; after it an interrupted run.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

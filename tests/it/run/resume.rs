@@ -127,6 +127,11 @@ fn a_runner_that_dies_anywhere_leaves_a_run_that_can_go_on() {
             assert_eq!(sandbox.cx(["runs", "--json"]).ok().json(), json!([]), "{at}");
             sandbox.cx(["run", "--resume", "crash"]).refused(127, "no such run: crash");
             sandbox.cx(["run", "-f", &file]).ok();
+            // What nobody speaks of is taken by the next clean, and only that.
+            let folder = |id: &str| sandbox.repo().join(".git/cx/runs").join(id).exists();
+            assert_eq!(["crash", "crash-2"].map(folder), [true, true], "{at}");
+            sandbox.cx(["clean"]);
+            assert_eq!(["crash", "crash-2"].map(folder), [false, true], "{at}");
             "crash-2"
         };
         assert_eq!(successes(&sandbox, run, &["a", "b", "c"]), [1, 1, 1], "{at}");
