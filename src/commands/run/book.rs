@@ -188,6 +188,10 @@ impl Book {
                 input: sum.input + usage.input,
                 cached: sum.cached + usage.cached,
                 output: sum.output + usage.output,
+                cost_usd: [sum.cost_usd, usage.cost_usd]
+                    .into_iter()
+                    .flatten()
+                    .reduce(|a, b| [a, b].into_iter().sum()),
             }
         })
     }
