@@ -41,9 +41,13 @@ pub fn main(args: &[OsString]) -> ExitCode {
     let cli = match cli::parse(args) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version come this way too, on stdout and with 0.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            match cli::complaint(&error) {
+                Some(failure) => ui::failure(&failure),
+                // Help and version come this way too, on stdout and with 0.
+                None => drop(error.print()),
+            }
+            return ExitCode::from(code);
         }
     };
     if let Err(error) = process::signals::survive_full_files() {

@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -56,7 +57,7 @@ pub fn run(args: &LogsArgs) -> Result<Exit, Failure> {
     let mut out = ui::out();
     reader.copy(&mut out)?;
     if args.follow {
-        follow(&session, &job, &mut reader, &mut out)?;
+        follow(&session, &job, &mut reader, &mut out, None)?;
     }
     reader.finish(&mut out)?;
     out.finish()?;
@@ -69,6 +70,7 @@ pub(super) fn follow(
     job: &Job,
     reader: &mut Reader,
     out: &mut Out,
+    stop: Option<&AtomicBool>,
 ) -> Result<(), Failure> {
     let failed = |e: io::Error| Failure::internal(format!("cannot follow {}: {e}", label(job)));
     let files = session.store.job(job.job);
@@ -78,6 +80,9 @@ pub(super) fn follow(
     // the removal of `tmp` come last; a job that is killed with its supervisor
     // writes nothing, so the lock is looked at now and then.
     while lock::is_held(&files.lock()).map_err(failed)? {
+        if stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            return Ok(());
+        }
         reader.copy(out)?;
         watch.wait(deadline_in(Duration::from_millis(250))).map_err(failed)?;
     }

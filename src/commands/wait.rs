@@ -241,7 +241,10 @@ fn wait(
         }
         refresh(session, &mut followed, jobs)?;
     };
-    if let Some(screen) = &screen {
+    if let (Some(screen), Ended::Interrupted) = (&screen, &ended) {
+        screen.leave();
+        ui::plain("");
+    } else if let Some(screen) = &screen {
         screen.clear();
         // What was watched stays on the screen as it ended; in a loop of `-n`
         // that would be the same lines again and again.

@@ -129,6 +129,21 @@ pub struct Usage {
     pub cost_usd: Option<Usd>,
 }
 
+/// Of several jobs together; the cost is that of those that told theirs.
+impl std::iter::Sum for Usage {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            input: sum.input + one.input,
+            cached: sum.cached + one.cached,
+            output: sum.output + one.output,
+            cost_usd: match (sum.cost_usd, one.cost_usd) {
+                (None, None) => None,
+                (known, more) => Some(known.into_iter().chain(more).sum()),
+            },
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -66,6 +66,8 @@ struct Supervisor {
     requests: Follower,
     /// The last signal that somebody wants sent and that ends the job.
     kill: Option<i32>,
+    /// The commit that it was asked to start from, before the work of others.
+    asked_base: Option<String>,
     /// Its worktree was made.
     has_tree: bool,
     /// Of a resolver: what stood in conflict without markers.
@@ -175,6 +177,7 @@ fn run(call: Call) -> Result<(), SupervisorError> {
         lock,
         signals,
         kill: None,
+        asked_base: None,
         has_tree: false,
         undecided: Vec::new(),
     };

@@ -39,6 +39,12 @@ impl Lines {
         let _ = self.multi.println(text);
     }
 
+    /// Leaves the lines as they are and draws no more. After a Ctrl-C nobody knows
+    /// where the cursor is: the terminal has written `^C`.
+    pub fn leave(&self) {
+        self.multi.set_draw_target(ProgressDrawTarget::hidden());
+    }
+
     /// Takes the lines off the screen.
     pub fn clear(&self) {
         for bar in &self.bars {

@@ -183,17 +183,7 @@ impl Book {
     /// Tokens of all attempts so far.
     pub(super) fn usage(&self, state: &LedgerState) -> Usage {
         let jobs = self.attempts.values().flatten().filter_map(|id| state.jobs.get(id));
-        jobs.filter_map(|job| job.exited.as_ref()?.usage).fold(Usage::default(), |sum, usage| {
-            Usage {
-                input: sum.input + usage.input,
-                cached: sum.cached + usage.cached,
-                output: sum.output + usage.output,
-                cost_usd: [sum.cost_usd, usage.cost_usd]
-                    .into_iter()
-                    .flatten()
-                    .reduce(|a, b| [a, b].into_iter().sum()),
-            }
-        })
+        jobs.filter_map(|job| job.exited.as_ref()?.usage).sum()
     }
 }
 
