@@ -33,9 +33,12 @@ pub fn run(args: &StatusArgs) -> Result<Exit, Failure> {
     session.state()?;
     // A long run may have more ended jobs than a snapshot keeps.
     let state = session.store.history().map_err(store)?;
-    let found = match args.run.as_ref().or(session.run.as_ref()) {
-        Some(word) => Some(Session::find_run(word, &state)?),
-        None => current(&session, state.runs.values())?,
+    // CX_RUN may also be a name that a person has given to some jobs.
+    let here = session.run.as_ref().and_then(|run| state.runs.get(run));
+    let found = match (&args.run, here) {
+        (Some(word), _) => Some(Session::find_run(word, &state)?),
+        (None, Some(run)) => Some(run),
+        (None, None) => current(&session, state.runs.values())?,
     };
     let Some(found) = found else {
         ui::note("there is no run yet");

@@ -6,7 +6,7 @@
 //! interrupted run.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::{OsStr, OsString},
     fs::File,
     path::PathBuf,
@@ -81,6 +81,12 @@ pub(super) fn check(
     let mut spawner = Spawner::new(session, settings, stored.roles()?, None);
     let mut wrong: BTreeMap<String, (Failure, Vec<String>)> = BTreeMap::new();
     let mut head = None;
+    let scopes = stored.plan.tasks.iter().map(|task| &task.scope);
+    let scopes: BTreeSet<&Vec<String>> = scopes.filter(|scope| !scope.is_empty()).collect();
+    // One alone costs the same later.
+    if scopes.len() > 1 {
+        spawner.scopes(&scopes.into_iter().cloned().collect::<Vec<_>>());
+    }
     for at in schedule.tasks().chain(schedule.groups()).collect::<Vec<TaskIx>>() {
         let task = schedule.task(at);
         if let Err(failure) = rehearse(&mut spawner, stored, &schedule, at, &mut head) {
@@ -197,7 +203,7 @@ pub(super) fn work_through(
     saying: Saying,
     resumed: bool,
 ) -> Result<Exit, Failure> {
-    let mut front = Front::new(id, saying);
+    let mut front = Front::new(id, stored, saying);
     let mut runner = Runner::new(session, settings, (id, stored), &mut front, resumed)?;
     let worked = runner.run();
     let ended = runner.over();

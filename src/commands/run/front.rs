@@ -52,10 +52,14 @@ pub(super) struct Front {
 
 impl Front {
     /// A picture is drawn where stderr is a terminal.
-    pub(super) fn new(run: &str, saying: Saying) -> Self {
+    pub(super) fn new(run: &str, stored: &Stored, saying: Saying) -> Self {
         let screen = ui::stderr_is_terminal().then(|| {
+            let jobs = usize::try_from(stored.jobs().get()).unwrap_or(usize::MAX);
+            let repeats = stored.plan.tasks.iter().any(|task| task.foreach.is_some());
+            let tasks = if repeats { jobs } else { stored.plan.tasks.len() };
+            let rows = picture::ROWS.min(jobs.min(tasks).saturating_add(2));
             // The line below the last belongs to the cursor.
-            Lines::new(picture::ROWS.min(ui::stderr_rows().saturating_sub(1).max(1)))
+            Lines::new(rows.min(ui::stderr_rows().saturating_sub(1).max(1)))
         });
         let (run, begun) = (run.to_owned(), Instant::now());
         Self { saying, run, begun, screen, streams: HashMap::new() }

@@ -110,6 +110,24 @@ impl Checks {
     }
 }
 
+/// How many pathspecs git is asked about at once.
+const SPECS: usize = 500;
+
+impl Checks {
+    /// Asks git about the scopes of many jobs at once. Where it does not understand
+    /// all of them, each is asked about when its turn comes.
+    pub(super) fn scopes(&mut self, scopes: &[Vec<String>], session: &Session) {
+        let args = SpawnArgs::default();
+        let Ok(base) = self.base(&args, &[], (session, "a writer")) else { return };
+        for some in scopes.chunks(SPECS) {
+            let specs: Vec<String> = some.iter().flatten().cloned().collect();
+            if readable(session, &base, &specs).is_ok() {
+                self.readable.extend(some.iter().map(|scope| (base.clone(), scope.clone())));
+            }
+        }
+    }
+}
+
 /// Whether git understands the pathspecs.
 fn readable(session: &Session, base: &Base, specs: &[String]) -> Result<(), Failure> {
     let place = session.repository("a writer")?;

@@ -120,6 +120,11 @@ impl<'a> Spawner<'a> {
         Ok(self.plan(work)?.into_spec())
     }
 
+    /// Looks at the scopes of many tasks at once, before each is checked.
+    pub(in crate::commands) fn scopes(&mut self, scopes: &[Vec<String>]) {
+        self.checks.scopes(scopes, self.session);
+    }
+
     /// The commit that HEAD is at, where a writer can start from it.
     pub(in crate::commands) fn head(&mut self) -> Result<String, Failure> {
         Ok(self.checks.base(&SpawnArgs::default(), &[], (self.session, "a writer"))?.0)
