@@ -217,13 +217,15 @@ impl<'a> Checker<'a> {
         }
         let mut before: Option<HashSet<usize>> = None;
         let mut is_before = |id: &str| {
-            let Some(other) = self.by_id.get(id) else { return false };
+            // A need that is not there has been named.
+            let Some(other) = self.by_id.get(id) else { return task.needs.iter().any(|n| n == id) };
             needs[at].binary_search(other).is_ok()
                 || before.get_or_insert_with(|| Self::before(at, needs)).contains(other)
         };
         let mut problems = Vec::new();
         let mut asks_goal = false;
-        for (name, _) in Template::parse(&task.prompt).names() {
+        let texts = std::iter::once(&task.prompt).chain(&task.argv);
+        for name in texts.flat_map(|text| names(text)) {
             let known = match (name, name.strip_prefix("results.")) {
                 (_, Some(id)) => is_before(id),
                 ("item", _) => task.foreach.is_some() || self.plan.vars.contains_key("item"),
@@ -238,7 +240,7 @@ impl<'a> Checker<'a> {
             }
         }
         for text in task.scope.iter().chain(&task.files) {
-            for (name, _) in Template::parse(text).names() {
+            for name in names(text) {
                 let is_item = name == "item" && task.foreach.is_some();
                 let kind = Kind::Unset(task.id.clone(), name.to_owned());
                 if !is_item && !self.plan.vars.contains_key(name) && !problems.contains(&kind) {
@@ -269,6 +271,11 @@ impl<'a> Checker<'a> {
         }
         before
     }
+}
+
+/// The names in a template.
+fn names(text: &str) -> Vec<&str> {
+    Template::parse(text).names().map(|(name, _)| name).collect()
 }
 
 /// What in a task cannot be together, or cannot be: ends of sentences.

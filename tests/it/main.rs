@@ -31,6 +31,7 @@ mod look;
 mod manual;
 mod merge;
 mod parallel;
+mod patterns;
 mod planner;
 mod plans;
 mod push;

@@ -83,7 +83,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub(super) strict_tools: bool,
 
-    /// The backend of tasks that do not say: codex or sh
+    /// The backend of tasks that do not say: codex, claude or sh
     #[arg(short, long, value_name = "BACKEND", add = crate::commands::completions::backend())]
     pub(super) backend: Option<String>,
 

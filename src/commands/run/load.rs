@@ -167,7 +167,7 @@ fn read(file: &Path) -> Result<(Vec<u8>, String), Failure> {
 fn apply(plan: &mut Plan, args: &RunArgs) -> Result<(), Failure> {
     let backend: Option<BackendKind> = match &args.backend {
         Some(word) => Some(word.parse().map_err(|()| {
-            let known = BackendKind::ALL.map(BackendKind::as_str).join(" and ");
+            let known = BackendKind::ALL.map(BackendKind::as_str).join(", ");
             Failure::usage(format!("there is no backend '{word}'"))
                 .hint(format!("there are {known}"))
         })?),

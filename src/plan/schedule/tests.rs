@@ -207,7 +207,7 @@ fn items_are_those_of_an_array_or_lines() {
         ("]x[", &["]x["]),
         ("```\na\n```", &["a"]),
     ] {
-        assert_eq!(items(answer), expected, "{answer}");
+        assert_eq!(items::items(answer), expected, "{answer}");
     }
 }
 
