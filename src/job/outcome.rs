@@ -129,6 +129,36 @@ pub struct Usage {
     pub cost_usd: Option<Usd>,
 }
 
+impl Usage {
+    /// What came since `before`, where both are counted from the same beginning.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        let less = |now: u64, then: u64| now.saturating_sub(then);
+        Self {
+            input: less(self.input, before.input),
+            cached: less(self.cached, before.cached),
+            output: less(self.output, before.output),
+            cost_usd: self
+                .cost_usd
+                .map(|now| now.saturating_sub(before.cost_usd.unwrap_or_default())),
+        }
+    }
+}
+
+impl std::iter::Sum for Usage {
+    fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
+        parts.fold(Self::default(), |sum, part| Self {
+            input: sum.input.saturating_add(part.input),
+            cached: sum.cached.saturating_add(part.cached),
+            output: sum.output.saturating_add(part.output),
+            cost_usd: match (sum.cost_usd, part.cost_usd) {
+                (None, None) => None,
+                (a, b) => Some([a, b].into_iter().flatten().sum()),
+            },
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

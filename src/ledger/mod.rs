@@ -26,8 +26,8 @@ mod turn;
 
 pub use event::{
     Based, Batch, Cleaned, Event, Exited, KillRequested, Merged, NotPicked, Note, Pool, Record,
-    Resolves, Running, Spawned, Started, TaskOf, Tree, Unmerged, VERSION, Waiting, Worktree,
-    decode, glance,
+    Resolves, Resumes, Running, Spawned, Started, TaskOf, Tree, Unmerged, VERSION, Waiting,
+    Worktree, decode, glance,
 };
 pub use fold::{Job, Phase, State};
 pub use hooks::Hooks;

@@ -35,6 +35,7 @@ mod push;
 mod races;
 mod readers;
 mod resolve;
+mod resume;
 mod scope;
 mod shells;
 mod spawn;

@@ -46,7 +46,7 @@ pub(super) fn respond(stream: &TcpStream, id: usize, step: &Step, body: &Value) 
     if body["stream"] != true {
         return respond_whole(stream, id, step, body);
     }
-    let (content, stop) = match &step.action {
+    let (parts, stop) = match &step.action {
         Action::Spoil(spoil) => return spoil_response(stream, id, spoil, body),
         Action::Fail { code, message } => {
             begin(stream, id, step, body)?;
@@ -58,7 +58,7 @@ pub(super) fn respond(stream: &TcpStream, id: usize, step: &Step, body: &Value) 
         Action::Call(call) => (Some(tool_use(id, call)), "tool_use"),
     };
     begin(stream, id, step, body)?;
-    for (index, part) in step.before.iter().chain(&content).enumerate() {
+    for (index, part) in step.before.iter().chain(&parts).enumerate() {
         send_part(stream, index, part)?;
     }
     let [_, _, output, _] = step.usage;
@@ -75,7 +75,7 @@ pub(super) fn respond(stream: &TcpStream, id: usize, step: &Step, body: &Value) 
 
 /// Claude asks without a stream once more where a stream has failed.
 fn respond_whole(stream: &TcpStream, id: usize, step: &Step, body: &Value) -> io::Result<()> {
-    let (content, stop) = match &step.action {
+    let (parts, stop) = match &step.action {
         Action::Fail { code, message } => {
             let status = if code == "overloaded_error" { 529 } else { 500 };
             let error = json!({ "type": "error", "error": { "type": code, "message": message } });
@@ -88,10 +88,10 @@ fn respond_whole(stream: &TcpStream, id: usize, step: &Step, body: &Value) -> io
         Action::Empty => (None, "end_turn"),
         Action::Call(call) => (Some(tool_use(id, call)), "tool_use"),
     };
-    let parts: Vec<&Value> = step.before.iter().chain(&content).collect();
+    let content: Vec<&Value> = step.before.iter().chain(&parts).collect();
     let [_, _, output, _] = step.usage;
     let mut message = message(id, step, body);
-    message["content"] = json!(parts);
+    message["content"] = json!(content);
     message["stop_reason"] = json!(stop);
     message["usage"]["output_tokens"] = json!(output);
     http::answer(stream, 200, None, &message)
