@@ -1,7 +1,8 @@
 //! What the matrix of `cx conflicts` costs: 64 branches of 20 files each, one
 //! pair in ten on a common path, against a `git merge-tree` for every pair.
 //!
-//! `cargo bench --bench matrix [FILES]`. The bound is 0.03.
+//! `cargo bench --bench matrix [FILES]`. The bound is 0.03. Beside the time it says
+//! what of a processor both have used, which a busy machine changes less.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement")]
 
 use std::fmt::Write as _;
@@ -30,10 +31,16 @@ fn main() {
     let place = Place::discover(root).unwrap().unwrap();
     let mut pairs = 0;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let mut used = [0_u64; 2];
+    // The first merges store what later ones find.
+    Matrix::default().pairs(&Repo::open(&place), &tips).unwrap();
     for _ in 0..ROUNDS {
+        let before = ticks();
         let begun = Instant::now();
         let found = Matrix::default().pairs(&Repo::open(&place), &tips).unwrap();
         ours.push(begun.elapsed());
+        let between = ticks();
+        used[0] += between - before;
         pairs = found.iter().filter(|pair| pair.clash.is_collision()).count();
         let begun = Instant::now();
         let mut conflicts = 0;
@@ -46,6 +53,7 @@ fn main() {
             }
         }
         theirs.push(begun.elapsed());
+        used[1] += ticks() - between;
         assert_eq!(conflicts, pairs);
     }
     let (ours, theirs) = (median(ours), median(theirs));
@@ -53,6 +61,14 @@ fn main() {
     println!("{files} files, {BRANCHES} branches: {pairs} of {all} pairs collide");
     println!("every pair {theirs:.1?}, matrix {ours:.1?}");
     println!("ratio {:.4}", ours.as_secs_f64() / theirs.as_secs_f64());
+    println!("processor time: {} of {} ticks", used[0], used[1]);
+}
+
+/// The processor time of this process and its children, in clock ticks.
+fn ticks() -> u64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    fields.split(' ').skip(11).take(4).map(|field| field.parse::<u64>().unwrap()).sum()
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

@@ -9,7 +9,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::commands;
+use crate::{commands, failure::Failure};
 
 const EXAMPLES: &str = "\
 Job specs:
@@ -154,6 +154,8 @@ macro_rules! verbs {
 verbs! {
     "spawn" => Spawn(Box<commands::spawn::SpawnArgs>),
     "run" => Run(Box<commands::run::RunArgs>),
+    "status" => Status(commands::status::StatusArgs),
+    "runs" => Runs(commands::runs::RunsArgs),
     "jobs" => Jobs(commands::jobs::JobsArgs),
     "wait" => Wait(commands::wait::WaitArgs),
     "collect" => Collect(commands::collect::CollectArgs),
@@ -187,6 +189,36 @@ verbs! {
     "man" => Man(commands::man::ManArgs),
     #[command(hide = true)]
     "__generate" => Generate(commands::generate::GenerateArgs),
+}
+
+/// What is wrong with a command line, said as everything else is: one sentence and
+/// one next step. None for what is no error, such as help.
+pub fn complaint(error: &clap::Error) -> Option<Failure> {
+    use clap::error::ErrorKind;
+    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return None;
+    }
+    let text = error.render().to_string();
+    let mut parts = text.split("\n\n");
+    let words = |part: &str| part.split_whitespace().collect::<Vec<_>>().join(" ");
+    let sentence = words(parts.next()?.strip_prefix("error: ")?);
+    // Of `<JOB>...`, which would look like the end of a longer sentence.
+    let sentence = sentence.trim_end_matches('.').to_owned();
+    let mut tip = None;
+    let mut verb = "cx".to_owned();
+    for part in parts {
+        let part = words(part);
+        if let Some(said) = part.strip_prefix("tip: ") {
+            // Of several the first.
+            let said = said.split(" tip: ").next().unwrap_or(said);
+            tip.get_or_insert_with(|| said.to_owned());
+        } else if let Some(usage) = part.strip_prefix("Usage: ") {
+            let is_name = |word: &&str| word.starts_with(|c: char| c.is_ascii_lowercase());
+            verb = usage.split(' ').take_while(is_name).collect::<Vec<_>>().join(" ");
+        }
+    }
+    let hint = tip.unwrap_or_else(|| format!("`{verb} --help` says what it takes"));
+    Some(Failure::usage(sentence).hint(hint))
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub fn main(args: &[OsString]) -> ExitCode {
         Some(leash::LEASH) => return leash::main(&args[2..]),
         Some(start::RECOVER) => return supervisor::main_recover(&args[2..]),
         Some(within::WITHIN) => return within::main(&args[2..]),
+        Some(start::RUN) => return commands::run::main(&args[2..]),
         Some(segment::VERB) => return segment::main(&args[2..]),
         _ => {}
     }
@@ -40,9 +41,13 @@ pub fn main(args: &[OsString]) -> ExitCode {
     let cli = match cli::parse(args) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version come this way too, on stdout and with 0.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            match cli::complaint(&error) {
+                Some(failure) => ui::failure(&failure),
+                // Help and version come this way too, on stdout and with 0.
+                None => drop(error.print()),
+            }
+            return ExitCode::from(code);
         }
     };
     if let Err(error) = process::signals::survive_full_files() {

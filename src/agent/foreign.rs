@@ -193,6 +193,7 @@ pub fn read_file(path: &Path) -> Result<Agent, AgentError> {
 /// [`AgentError::Unreadable`], [`AgentError::NoBundle`] where there is none.
 pub fn read_folder(root: &Path) -> Result<Vec<Entry>, AgentError> {
     let mut all = Bundle::at(root.to_owned())?.map(|bundle| bundle.entries()).unwrap_or_default();
+    super::registry::lay(root, &mut all);
     if all.is_empty() {
         let shapes: [(&str, Place, Parse); 2] = [
             ("md", Source::Claude, format::claude::parse),

@@ -160,6 +160,11 @@ fn names_in(folder: &Path) -> Result<Vec<String>, AgentError> {
     Ok(names)
 }
 
+/// Whether an agent of this name is part of cx.
+pub fn is_built_in(name: &str) -> bool {
+    builtin::text(name).is_some()
+}
+
 /// Whether `name` can be an agent's. It becomes part of a path, so `/` and a
 /// leading `.` are out.
 pub fn is_name(name: &str) -> bool {

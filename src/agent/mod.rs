@@ -29,19 +29,21 @@ mod resolve;
 pub mod route;
 pub mod tools;
 mod triggers;
+mod words;
 
 pub use alias::{Alias, AliasError, STOCK_ALIASES, merge};
 pub use catalog::{Catalog, Entry};
 pub use context::ContextPack;
 pub use error::AgentError;
 pub use foreign::{read_file, read_folder};
-pub use lookup::{candidates, definition, find, is_name, names};
+pub use lookup::{candidates, definition, find, is_built_in, is_name, names};
 pub use places::Places;
 pub use prompt::{PREAMBLE, PromptParts};
 pub use registry::Flaw;
 pub use resolve::{Lookup, Resolved, alias as alias_of, laid_over, resolve};
 pub use tools::Tools;
 pub use triggers::{Priority, RegexTrigger, Triggers};
+pub use words::WordsError;
 
 use std::fmt;
 use std::num::NonZeroU64;

@@ -11,6 +11,7 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::{
+    records::{self, RecordArgs},
     session::{Session, git, label, refuse_in_worker, store},
     settings::default_folder,
 };
@@ -51,6 +52,10 @@ pub struct CleanArgs {
     /// Say what would happen; change nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
+
+    // Last, since its heading holds for whatever comes after it.
+    #[command(flatten, next_help_heading = "Records of `cx run --compat`")]
+    records: RecordArgs,
 }
 
 /// Why something stays.
@@ -109,8 +114,9 @@ pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
     if !args.dry_run {
         remove_folder(&session)?;
     }
+    let records = records::clean(&session, &args.records, args.dry_run, &mut out)?;
     out.finish()?;
-    if jobs.is_empty() && !scratch {
+    if jobs.is_empty() && !scratch && !records {
         ui::note("nothing to clean");
     }
     // What was asked for by name and stays is a failure; a general sweep is not.

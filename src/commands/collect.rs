@@ -1,7 +1,7 @@
 //! `cx collect`
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{self, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -19,7 +19,7 @@ use crate::{
     failure::{Exit, Failure},
     job::JobId,
     ledger::{Event, Job},
-    process::{crash, stdio},
+    process::{crash, lock, stdio},
     ui::{self, Out},
 };
 
@@ -32,6 +32,10 @@ pub struct CollectArgs {
     /// The jobs; all finished and not yet collected ones if none is named
     #[arg(value_name = "JOB", add = super::completions::finished_job())]
     jobs: Vec<String>,
+
+    /// Those of this run
+    #[arg(long, value_name = "RUN", conflicts_with = "jobs", add = super::completions::any_run())]
+    run: Option<String>,
 
     /// Also those that were collected before
     #[arg(short, long)]
@@ -128,9 +132,9 @@ impl Count {
 /// Runs the verb.
 pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
     refuse_in_worker("collect results")?;
-    let session = Session::open()?;
+    let session = Session::open()?.narrowed(args.run.as_deref())?;
     let shape = Shape::of(args)?;
-    let jobs = wanted(&session, args)?;
+    let (jobs, _handing_out) = claimed(&session, args)?;
     if jobs.is_empty() {
         ui::note("nothing to collect");
         let mut out = ui::out();
@@ -216,6 +220,22 @@ pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
 /// What other tools read.
 fn object(workers: &[Worker<'_>], jobs: &[Job]) -> serde_json::Value {
     serde_json::json!({ "workers": workers, "summary": Count::of(jobs) })
+}
+
+/// The jobs, and a lock that keeps others from handing them out as well. What was
+/// collected while it was waited for is not wanted any more.
+fn claimed(session: &Session, args: &CollectArgs) -> Result<(Vec<Job>, Option<File>), Failure> {
+    let jobs = wanted(session, args)?;
+    let each_once = args.jobs.is_empty() && !args.all;
+    if jobs.is_empty() || !each_once {
+        return Ok((jobs, None));
+    }
+    let path = session.store.dir().join("collect.lock");
+    let busy = || ui::note("another `cx collect` hands out results; waiting for it");
+    let lock = lock::hold(&path, busy).map_err(|e| {
+        Failure::internal(format!("cannot lock {}: {e}; nothing was collected", path.display()))
+    })?;
+    Ok((wanted(session, args)?, Some(lock)))
 }
 
 fn wanted(session: &Session, args: &CollectArgs) -> Result<Vec<Job>, Failure> {

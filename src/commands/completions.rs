@@ -19,7 +19,7 @@ use crate::{
     failure::{Exit, Failure},
     git::Repo,
     job::{BackendKind, Mode},
-    ledger::Job,
+    ledger::{Job, Run, RunOutcome},
     ui,
 };
 
@@ -186,6 +186,33 @@ pub fn writer() -> ArgValueCandidates {
 /// Writers that are over and hold unmerged work.
 pub fn finished_writer() -> ArgValueCandidates {
     jobs(Job::is_unmerged)
+}
+
+fn runs(wanted: fn(&Run) -> bool) -> ArgValueCandidates {
+    ArgValueCandidates::new(move || {
+        let candidates = || -> Option<Vec<CompletionCandidate>> {
+            let state = Session::open().ok()?.store.state().ok()?;
+            let mut runs: Vec<&Run> = state.runs.values().filter(|run| wanted(run)).collect();
+            runs.sort_by_key(|run| std::cmp::Reverse(run.order));
+            Some(runs.into_iter().map(|run| CompletionCandidate::new(run.id())).collect())
+        };
+        candidates().unwrap_or_default()
+    })
+}
+
+/// Every run, the newest first.
+pub fn any_run() -> ArgValueCandidates {
+    runs(|_| true)
+}
+
+/// Runs that are not over.
+pub fn live_run() -> ArgValueCandidates {
+    runs(Run::is_open)
+}
+
+/// Runs that have not succeeded.
+pub fn open_run() -> ArgValueCandidates {
+    runs(|run| run.ended.as_ref().is_none_or(|ended| ended.outcome != RunOutcome::Succeeded))
 }
 
 /// Agents.

@@ -1,5 +1,7 @@
 //! `cx fg`
 
+use std::sync::atomic::Ordering;
+
 use clap::Args;
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
 };
 use crate::{
     failure::{Exit, Failure},
-    process::lock,
+    process::{lock, signals},
     ui,
 };
 
@@ -31,14 +33,24 @@ pub fn run(args: &FgArgs) -> Result<Exit, Failure> {
     ui::note(format_args!("{} {}", label(&job), ui::clean(&job.spec.title)));
     let mut reader = Reader::new(&job, session.store.job(job.job).stdout(), false);
     let mut out = ui::out();
+    let interrupted = signals::interrupt_flag()
+        .map_err(|e| Failure::internal(format!("cannot listen for Ctrl-C: {e}")))?;
     loop {
-        logs::follow(&session, &job, &mut reader, &mut out)?;
+        logs::follow(&session, &job, &mut reader, &mut out, Some(&interrupted))?;
         reader.finish(&mut out)?;
         out.flush()?;
         let now = session.fresh(job.job)?;
         if let Some(exited) = &now.exited {
             wait::tell_failure(&now);
             return Ok(Exit::Code(exited.code));
+        }
+        if interrupted.load(Ordering::Relaxed) {
+            if ui::stderr_is_terminal() {
+                // After the `^C` of the terminal.
+                ui::plain("");
+            }
+            ui::note(format_args!("no longer following; {} goes on", label(&job)));
+            return Ok(Exit::Code(130));
         }
         // Lost: its recovery holds the lock again.
         lock::wait(&session.store.job(job.job).lock())

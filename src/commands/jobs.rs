@@ -30,6 +30,10 @@ pub struct JobsArgs {
     #[arg(short, long)]
     all: bool,
 
+    /// Those of this run
+    #[arg(long, value_name = "RUN", add = super::completions::any_run())]
+    run: Option<String>,
+
     /// One JSON array of jobs
     #[arg(long)]
     json: bool,
@@ -37,13 +41,14 @@ pub struct JobsArgs {
 
 /// Runs the verb.
 pub fn run(args: &JobsArgs) -> Result<Exit, Failure> {
-    let session = Session::open()?;
+    let session = Session::open()?.narrowed(args.run.as_deref())?;
     let state = if args.all { session.history()? } else { session.state()? };
     let open: Vec<_> = state.jobs.values().filter(|job| job.is_open()).map(|job| job.job).collect();
     let shown: Vec<&Job> = state
         .jobs
         .values()
-        .filter(|job| args.all || (job.is_open() && session.in_run(job)))
+        .filter(|job| args.all || job.is_open())
+        .filter(|job| (args.all && args.run.is_none()) || session.in_run(job))
         .collect();
     let waits = state.waits();
     let mut out = ui::out();

@@ -29,8 +29,12 @@ pub struct KillArgs {
     #[arg(long, conflicts_with = "jobs")]
     all: bool,
 
+    /// The live jobs of this run, which starts no more then
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["jobs", "all"], add = super::completions::live_run())]
+    run: Option<String>,
+
     /// The jobs
-    #[arg(value_name = "JOB", required_unless_present = "all", add = super::completions::live_job())]
+    #[arg(value_name = "JOB", required_unless_present_any = ["all", "run"], add = super::completions::live_job())]
     jobs: Vec<String>,
 }
 
@@ -41,8 +45,11 @@ pub fn run(args: &KillArgs) -> Result<Exit, Failure> {
             .hint("TERM, INT, KILL, HUP, STOP, CONT, ... or a number; `kill -l` lists them"));
     };
     refuse_in_worker("kill jobs")?;
-    let session = Session::open()?;
-    let jobs: Vec<Job> = if args.all {
+    let session = Session::open()?.narrowed(args.run.as_deref())?;
+    if args.run.is_some() && signals::ends(signal) {
+        stop_run(&session)?;
+    }
+    let jobs: Vec<Job> = if args.all || args.run.is_some() {
         let state = session.state()?;
         state.jobs.into_values().filter(|job| job.is_live() && session.in_run(job)).collect()
     } else {
@@ -53,7 +60,7 @@ pub fn run(args: &KillArgs) -> Result<Exit, Failure> {
         let status = super::view::status(job);
         ui::note(format_args!("{} has already ended: {status}", label(job)));
     }
-    if live.is_empty() && args.all {
+    if live.is_empty() && (args.all || args.run.is_some()) {
         ui::note("no live jobs");
     }
     let mut unheard = false;
@@ -73,11 +80,35 @@ pub fn run(args: &KillArgs) -> Result<Exit, Failure> {
     Ok(if over.is_empty() && !unheard { Exit::Success } else { Exit::Failed })
 }
 
+/// Has whoever works through the run start no more, and returns once that is so.
+fn stop_run(session: &Session) -> Result<(), Failure> {
+    let failed = |e: std::io::Error| Failure::internal(format!("cannot stop the run: {e}"));
+    let Some(id) = &session.run else { return Ok(()) };
+    let watch = Watch::new().map_err(failed)?;
+    watch.add(session.store.dir()).map_err(failed)?;
+    let mut asked = None;
+    loop {
+        let state = session.store.history().map_err(store)?;
+        let Some(run) = state.runs.get(id) else { return Ok(()) };
+        if run.stopping.is_some() || !session.is_worked_through(run)? {
+            return Ok(());
+        }
+        if run.runner != asked {
+            asked = run.runner;
+            if let Some(runner) = asked {
+                tree::signal(runner, signals::TERM).map_err(failed)?;
+            }
+        }
+        // One that is killed writes nothing, so look again now and then.
+        watch.wait(deadline_in(std::time::Duration::from_millis(200))).map_err(failed)?;
+    }
+}
+
 /// Writes the request into the ledger. A signal that is to end the job is the
 /// supervisor's to send, which is woken; any other is sent at once, so that a
 /// job is stopped when `cx kill -s STOP` returns. `false`: nobody was there to
 /// get it.
-fn request(session: &Session, job: &Job, signal: i32) -> Result<bool, Failure> {
+pub(super) fn request(session: &Session, job: &Job, signal: i32) -> Result<bool, Failure> {
     session
         .store
         .append(job.job, &Event::KillRequested(KillRequested { signal }))

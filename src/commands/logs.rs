@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -56,7 +57,7 @@ pub fn run(args: &LogsArgs) -> Result<Exit, Failure> {
     let mut out = ui::out();
     reader.copy(&mut out)?;
     if args.follow {
-        follow(&session, &job, &mut reader, &mut out)?;
+        follow(&session, &job, &mut reader, &mut out, None)?;
     }
     reader.finish(&mut out)?;
     out.finish()?;
@@ -69,6 +70,7 @@ pub(super) fn follow(
     job: &Job,
     reader: &mut Reader,
     out: &mut Out,
+    stop: Option<&AtomicBool>,
 ) -> Result<(), Failure> {
     let failed = |e: io::Error| Failure::internal(format!("cannot follow {}: {e}", label(job)));
     let files = session.store.job(job.job);
@@ -78,6 +80,9 @@ pub(super) fn follow(
     // the removal of `tmp` come last; a job that is killed with its supervisor
     // writes nothing, so the lock is looked at now and then.
     while lock::is_held(&files.lock()).map_err(failed)? {
+        if stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            return Ok(());
+        }
         reader.copy(out)?;
         watch.wait(deadline_in(Duration::from_millis(250))).map_err(failed)?;
     }
@@ -135,6 +140,28 @@ impl Reader {
     pub fn finish(&mut self, out: &mut Out) -> Result<(), Failure> {
         let rest = std::mem::take(&mut self.partial);
         self.render(&rest, out)
+    }
+
+    /// The whole lines that have come since the last call; with `over` also what
+    /// has no newline yet.
+    pub fn lines(&mut self, over: bool) -> io::Result<Vec<String>> {
+        let bytes = match read_from(&self.path, self.offset) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+            other => other?,
+        };
+        self.offset += bytes.len() as u64;
+        self.partial.extend(bytes);
+        let whole = self.partial.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+        let end = if over { self.partial.len() } else { whole };
+        let rest = self.partial.split_off(end);
+        let bytes = std::mem::replace(&mut self.partial, rest);
+        let mut lines = Vec::new();
+        for line in bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+            let text = backend::render(self.kind, line, self.root.as_deref());
+            let text = text.map(|text| text.lines().map(ui::clean).collect::<Vec<_>>());
+            lines.extend(text.unwrap_or_default());
+        }
+        Ok(lines)
     }
 
     fn render(&mut self, lines: &[u8], out: &mut Out) -> Result<(), Failure> {

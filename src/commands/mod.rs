@@ -25,18 +25,21 @@ pub mod pick;
 pub mod plan;
 pub mod prompt;
 pub mod push;
+mod records;
 pub mod resolve;
 pub mod resume;
 pub mod retry;
 mod roles;
 pub mod route;
 pub mod run;
+pub mod runs;
 pub mod segment;
 pub mod send;
 mod session;
 mod settings;
 pub mod show;
 pub mod spawn;
+pub mod status;
 pub mod trust;
 mod view;
 pub mod wait;
@@ -60,6 +63,8 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
     match &cli.command {
         Command::Spawn(args) => spawn::run(args),
         Command::Run(args) => run::run(args),
+        Command::Status(args) => status::run(args),
+        Command::Runs(args) => runs::run(args),
         Command::Jobs(args) => jobs::run(args),
         Command::Wait(args) => wait::run(args),
         Command::Collect(args) => collect::run(args),

@@ -20,6 +20,11 @@ pub(super) struct AgentsDir {
 }
 
 impl AgentsDir {
+    /// As if that had been said.
+    pub(super) fn at(agents_dir: Option<PathBuf>) -> Self {
+        Self { agents_dir }
+    }
+
     /// The folder.
     pub(super) fn path(&self) -> Option<&Path> {
         self.agents_dir.as_deref()

@@ -19,7 +19,7 @@ use crate::{
         route::{Match, Route, Router},
     },
     failure::{Exit, Failure},
-    job::slug,
+    job::{JobName, slug},
     plan::{Plan, Task},
     ui,
 };
@@ -250,7 +250,7 @@ pub(super) fn plan(
     if let Some(text) = &asked.text {
         let prompt = plan.literal(text);
         for chosen in directory.text(text) {
-            let id = free(&mut ids, &chosen.agent);
+            let id = free(&mut ids, &chosen.agent, "");
             plan.tasks.push(Task {
                 id,
                 alias: Some(chosen.agent),
@@ -267,7 +267,7 @@ pub(super) fn plan(
             ui::warn(format_args!("no agent has a file pattern for {file}: it is left out"));
         }
         for chosen in chosen {
-            let id = free(&mut ids, &format!("{} {file}", chosen.agent));
+            let id = free(&mut ids, &chosen.agent, &file);
             plan.tasks.push(Task {
                 id,
                 alias: Some(chosen.agent),
@@ -284,9 +284,15 @@ pub(super) fn plan(
     Ok(plan)
 }
 
-/// An id made from some words that no other task has.
-fn free(ids: &mut BTreeSet<String>, words: &str) -> String {
-    let id = slug(words).untaken(|name| ids.contains(name)).to_string();
+/// An id that no other task has, after an agent and the file it is about, if any.
+fn free(ids: &mut BTreeSet<String>, agent: &str, file: &str) -> String {
+    let mut id = slug(agent.rsplit('/').next().unwrap_or(agent));
+    if let Some(name) = Path::new(file).file_name() {
+        let joined = format!("{id}-{}", slug(&name.to_string_lossy()));
+        // One that is too long goes without the file.
+        id = JobName::new(&joined).unwrap_or(id);
+    }
+    let id = id.untaken(|name| ids.contains(name)).to_string();
     ids.insert(id.clone());
     id
 }
@@ -301,10 +307,10 @@ fn rooted(session: &Session, files: &[PathBuf]) -> Result<Vec<String>, Failure> 
         .iter()
         .map(|file| {
             let path = match root {
-                Some(root) if file.is_absolute() => file.strip_prefix(root).unwrap_or(file),
-                _ => file,
+                _ if !file.is_absolute() => prefix.join(file),
+                Some(root) => file.strip_prefix(root).unwrap_or(file).to_owned(),
+                None => file.clone(),
             };
-            let path = if path.is_absolute() { path.to_owned() } else { prefix.join(path) };
             let mut plain = PathBuf::new();
             for part in path.components() {
                 match part {

@@ -14,7 +14,7 @@ use crate::{
     failure::{Exit, Failure},
     git::{GitError, Place},
     job::{Candidate, JobId, SpecError, resolve},
-    ledger::{FollowedState, Job, State, Store, StoreError},
+    ledger::{FollowedState, Job, Run, State, Store, StoreError},
     process::lock,
     supervisor::recover_lost,
 };
@@ -243,6 +243,39 @@ impl Session {
     /// Whether a job belongs to the run that this shell is in, if it is in one.
     pub(super) fn in_run(&self, job: &Job) -> bool {
         self.run.is_none() || self.run == job.spec.run
+    }
+
+    /// The run that `word` names: its id, or the beginning of only one.
+    pub(super) fn find_run<'s>(word: &str, state: &'s State) -> Result<&'s Run, Failure> {
+        if let Some(run) = state.runs.get(word) {
+            return Ok(run);
+        }
+        let begins = |run: &&Run| !word.is_empty() && run.id().starts_with(word);
+        let found: Vec<&Run> = state.runs.values().filter(begins).collect();
+        match found.as_slice() {
+            [one] => Ok(one),
+            [] => Err(Failure::new(Exit::NotFound, format!("no such run: {word}"))
+                .hint("`cx runs -a` lists all runs of this repository")),
+            many => {
+                let ids: Vec<&str> = many.iter().map(|run| run.id()).collect();
+                Err(Failure::usage(format!("'{word}' can be {}", ids.join(" or "))))
+            }
+        }
+    }
+
+    /// The same session, for the jobs of one run alone where one is named.
+    pub(super) fn narrowed(mut self, run: Option<&str>) -> Result<Self, Failure> {
+        if let Some(word) = run {
+            let state = self.store.history().map_err(store)?;
+            self.run = Some(Self::find_run(word, &state)?.id().to_owned());
+        }
+        Ok(self)
+    }
+
+    /// Whether somebody works through a run that is not over.
+    pub(super) fn is_worked_through(&self, run: &Run) -> Result<bool, Failure> {
+        let path = self.store.run(run.id()).lock();
+        Ok(run.is_open() && lock::is_held(&path).map_err(|e| lock_failure(&path, &e))?)
     }
 
     /// A job as it is now.

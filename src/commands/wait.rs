@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::{
+    runs,
     session::{Recoveries, Session, label, store},
     view,
 };
@@ -34,6 +35,12 @@ pub struct WaitArgs {
     #[arg(value_name = "JOB", add = super::completions::any_job())]
     jobs: Vec<String>,
 
+    /// Wait until this run is over, with all that it has yet to start
+    ///
+    /// The exit code is 0 only if it succeeded.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["jobs", "any"], add = super::completions::any_run())]
+    run: Option<String>,
+
     /// Return when one has ended, and print which: its exit code is ours
     ///
     /// With `cx collect "$(cx wait -n)"` in a loop, each job comes once.
@@ -54,7 +61,10 @@ enum Ended {
 
 /// Runs the verb.
 pub fn run(args: &WaitArgs) -> Result<Exit, Failure> {
-    let session = Session::open()?;
+    let session = Session::open()?.narrowed(args.run.as_deref())?;
+    if args.run.is_some() {
+        return wait_for_run(&session, args.timeout);
+    }
     let mut jobs = if args.jobs.is_empty() {
         let state = session.state()?;
         let wanted =
@@ -102,6 +112,30 @@ pub fn run(args: &WaitArgs) -> Result<Exit, Failure> {
         all if all.iter().all(Job::succeeded) => Ok(Exit::Success),
         _ => Ok(Exit::Failed),
     }
+}
+
+/// Waits until nobody works through the run any more, and tells how it is.
+fn wait_for_run(session: &Session, timeout: Option<Duration>) -> Result<Exit, Failure> {
+    let Some(id) = &session.run else { return Ok(Exit::Failed) };
+    let deadline = timeout.and_then(deadline_in);
+    let mut waiters =
+        Waiters::new(vec![session.store.run(id).lock()]).map_err(|e| wait_failure(&e))?;
+    if waiters.next(deadline).is_none() {
+        let limit = ui::short(timeout.unwrap_or_default());
+        ui::note(format_args!("run {id} still goes on after {limit}"));
+        return Ok(Exit::TimedOut);
+    }
+    let state = session.store.history().map_err(store)?;
+    let run = Session::find_run(id, &state)?;
+    let status = runs::status(run, false);
+    let reason = run.ended.as_ref().and_then(|ended| ended.reason.as_ref());
+    let reason = reason.map(|why| format!(": {why}")).unwrap_or_default();
+    ui::note(format_args!("run {id} {status}{reason}"));
+    let Some(ended) = &run.ended else {
+        ui::hint(format_args!("cx run --resume {id}   goes on with it"));
+        return Ok(Exit::Failed);
+    };
+    Ok(if ended.outcome.as_str() == "succeeded" { Exit::Success } else { Exit::Failed })
 }
 
 fn code(job: &Job) -> u8 {
@@ -207,7 +241,10 @@ fn wait(
         }
         refresh(session, &mut followed, jobs)?;
     };
-    if let Some(screen) = &screen {
+    if let (Some(screen), Ended::Interrupted) = (&screen, &ended) {
+        screen.leave();
+        ui::plain("");
+    } else if let Some(screen) = &screen {
         screen.clear();
         // What was watched stays on the screen as it ended; in a loop of `-n`
         // that would be the same lines again and again.

@@ -145,15 +145,16 @@ impl Usage {
     }
 }
 
+/// Of several jobs together; the cost is that of those that told theirs.
 impl std::iter::Sum for Usage {
-    fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
-        parts.fold(Self::default(), |sum, part| Self {
-            input: sum.input.saturating_add(part.input),
-            cached: sum.cached.saturating_add(part.cached),
-            output: sum.output.saturating_add(part.output),
-            cost_usd: match (sum.cost_usd, part.cost_usd) {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            input: sum.input + one.input,
+            cached: sum.cached + one.cached,
+            output: sum.output + one.output,
+            cost_usd: match (sum.cost_usd, one.cost_usd) {
                 (None, None) => None,
-                (a, b) => Some([a, b].into_iter().flatten().sum()),
+                (known, more) => Some(known.into_iter().chain(more).sum()),
             },
         })
     }

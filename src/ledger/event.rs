@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Hooks;
+use super::landing::{Cleaned, Merged, NotPicked, Unmerged};
 use super::run::{RunEnded, RunRevised, RunRunning, RunStarted, RunStopping, TaskSkipped};
 use crate::job::{BackendKind, JobId, JobName, Mode, Outcome, ProcessRef, Usage, WorkerExit};
 
@@ -336,64 +337,6 @@ pub struct Exited {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 fn is_zero(n: &u64) -> bool {
     *n == 0
-}
-
-/// [`Event::Merged`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Merged {
-    /// The branch it went into.
-    pub into: String,
-    /// The commit that brought it there.
-    pub commit: String,
-    /// The tip that was merged.
-    pub tip: String,
-    /// Files outside of its scope whose changes were left out. `tip` is the branch
-    /// without them then.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub dropped: Vec<String>,
-    /// The merge it was part of; absent where cx found it merged already.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub batch: Option<Batch>,
-}
-
-/// One landing. The jobs that landed together have equal ones.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Batch {
-    /// Where the branch was, or what it was made from.
-    pub before: String,
-    /// Where it was afterwards.
-    pub after: String,
-    /// The merge made the branch.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub made: bool,
-}
-
-/// [`Event::Unmerged`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unmerged {
-    /// The branch that it was taken out of.
-    pub from: String,
-}
-
-/// [`Event::NotPicked`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NotPicked {
-    /// The job that was.
-    pub picked: JobId,
-}
-
-/// [`Event::Cleaned`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cleaned {
-    /// Its worktree and branch are gone.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub tree: bool,
-    /// Its folder with prompt and outputs is gone.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub files: bool,
-    /// A ref that keeps what was not merged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kept: Option<String>,
 }
 
 #[derive(Serialize)]

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    event::{Based, Event, Exited, Merged, Record, Spawned, Worktree},
+    event::{Based, Event, Exited, Record, Spawned, Worktree},
+    landing::Merged,
     run::{self, NO_JOB, Run},
 };
 use crate::job::{Candidate, JobId, Mode, Outcome, ProcessRef};

@@ -177,6 +177,11 @@ impl FollowedState<'_> {
         &self.state
     }
 
+    /// The state as of the last look, for good.
+    pub fn into_state(self) -> State {
+        self.state
+    }
+
     /// Looks again. No job is forgotten, however long ago it was closed.
     pub fn look(&mut self) -> Result<(), StoreError> {
         self.offset = snapshot::catch_up(self.store, &mut self.state, self.offset)?;

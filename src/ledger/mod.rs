@@ -16,6 +16,7 @@ mod check;
 mod event;
 mod fold;
 mod hooks;
+mod landing;
 mod log;
 mod promise;
 mod run;
@@ -25,12 +26,12 @@ mod store;
 mod turn;
 
 pub use event::{
-    Based, Batch, Cleaned, Event, Exited, KillRequested, Merged, NotPicked, Note, Pool, Record,
-    Resolves, Resumes, Running, Spawned, Started, TaskOf, Tree, Unmerged, VERSION, Waiting,
-    Worktree, decode, glance,
+    Based, Event, Exited, KillRequested, Note, Pool, Record, Resolves, Resumes, Running, Spawned,
+    Started, TaskOf, Tree, VERSION, Waiting, Worktree, decode, glance,
 };
 pub use fold::{Job, Phase, State};
 pub use hooks::Hooks;
+pub use landing::{Batch, Cleaned, Merged, NotPicked, Unmerged};
 pub use log::{Appender, FollowedState, Follower};
 pub use promise::Promise;
 pub use run::{

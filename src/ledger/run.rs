@@ -23,11 +23,8 @@ pub struct RunStarted {
     pub run: String,
     /// The plan's own name.
     pub name: String,
-    /// How the plan was written: `task-map`, `pipeline`, ...
-    pub form: String,
-    /// Where it was read: a file, `-`, a pattern's name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<String>,
+    /// Where the plan was read: a file, `-`, or a pattern's name.
+    pub source: String,
     /// How many tasks it has.
     pub tasks: u64,
     /// The most jobs of the run that may live at once.

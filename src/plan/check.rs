@@ -215,14 +215,17 @@ impl<'a> Checker<'a> {
         if task.argv.is_empty() && task.prompt.trim().is_empty() {
             self.problem(task, Kind::NoPrompt(task.id.clone()));
         }
-        let mut before: Option<HashSet<&str>> = None;
+        let mut before: Option<HashSet<usize>> = None;
         let mut is_before = |id: &str| {
-            task.needs.iter().any(|need| need == id)
-                || before.get_or_insert_with(|| self.before(at, needs)).contains(id)
+            // A need that is not there has been named.
+            let Some(other) = self.by_id.get(id) else { return task.needs.iter().any(|n| n == id) };
+            needs[at].binary_search(other).is_ok()
+                || before.get_or_insert_with(|| Self::before(at, needs)).contains(other)
         };
         let mut problems = Vec::new();
         let mut asks_goal = false;
-        for (name, _) in Template::parse(&task.prompt).names() {
+        let texts = std::iter::once(&task.prompt).chain(&task.argv);
+        for name in texts.flat_map(|text| names(text)) {
             let known = match (name, name.strip_prefix("results.")) {
                 (_, Some(id)) => is_before(id),
                 ("item", _) => task.foreach.is_some() || self.plan.vars.contains_key("item"),
@@ -237,7 +240,7 @@ impl<'a> Checker<'a> {
             }
         }
         for text in task.scope.iter().chain(&task.files) {
-            for (name, _) in Template::parse(text).names() {
+            for name in names(text) {
                 let is_item = name == "item" && task.foreach.is_some();
                 let kind = Kind::Unset(task.id.clone(), name.to_owned());
                 if !is_item && !self.plan.vars.contains_key(name) && !problems.contains(&kind) {
@@ -257,17 +260,22 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// The ids of all that is over before a task starts.
-    fn before(&self, at: usize, needs: &[Vec<usize>]) -> HashSet<&'a str> {
-        let mut ids = HashSet::new();
+    /// All that is over before a task starts.
+    fn before(at: usize, needs: &[Vec<usize>]) -> HashSet<usize> {
+        let mut before = HashSet::new();
         let mut open = needs[at].clone();
         while let Some(at) = open.pop() {
-            if ids.insert(self.plan.tasks[at].id.as_str()) {
+            if before.insert(at) {
                 open.extend(&needs[at]);
             }
         }
-        ids
+        before
     }
+}
+
+/// The names in a template.
+fn names(text: &str) -> Vec<&str> {
+    Template::parse(text).names().map(|(name, _)| name).collect()
 }
 
 /// What in a task cannot be together, or cannot be: ends of sentences.

@@ -10,11 +10,13 @@
 
 mod arguments;
 mod check;
+pub mod compat;
 mod literal;
 mod pattern;
 mod problem;
 pub mod propose;
 mod read;
+pub mod revise;
 mod schedule;
 mod when;
 

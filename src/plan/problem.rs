@@ -16,6 +16,10 @@ pub struct Problem {
 pub enum Kind {
     /// It has no tasks.
     Empty,
+    /// A planner's answer that is no JSON, or has no tasks in it.
+    NoJson,
+    /// A planner would change a task that has begun.
+    HasRun(String),
     /// A task without an id, or with one that cannot be: why.
     BadId(String, String),
     /// A second task of this id; the line of the first.
@@ -46,6 +50,8 @@ impl Kind {
     pub fn code(&self) -> String {
         match self {
             Self::Empty => "empty_plan".to_owned(),
+            Self::NoJson => "no_json".to_owned(),
+            Self::HasRun(id) => format!("task_has_run:{id}"),
             Self::BadId(id, _) if id.is_empty() => "missing_task_id".to_owned(),
             Self::BadId(id, _) => format!("bad_task_id:{id}"),
             Self::Duplicate(id, _) => format!("duplicate_id:{id}"),
@@ -66,7 +72,7 @@ impl Kind {
         match self {
             Self::Empty => Some("docs/plans.md shows each form with an example".to_owned()),
             Self::UnknownNeed(.., Some(near)) => Some(format!("did you mean '{near}'?")),
-            Self::NoGoal(..) => Some("say it: cx run -f FILE \"GOAL\"".to_owned()),
+            Self::NoGoal(..) => Some("say it after the plan, or with --var goal=...".to_owned()),
             Self::Unset(_, name) if name.starts_with("results.") => {
                 Some("a task sees the answers of what it needs".to_owned())
             }
@@ -82,6 +88,8 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("the plan has no tasks"),
+            Self::NoJson => f.write_str("the answer has no tasks as JSON"),
+            Self::HasRun(id) => write!(f, "'{id}' has begun, and cannot be changed"),
             Self::BadId(id, _) if id.is_empty() => f.write_str("a task has no id"),
             Self::BadId(id, why) => write!(f, "'{id}' cannot be a task's id: it {why}"),
             Self::Duplicate(id, 0) => write!(f, "there are two tasks '{id}'"),

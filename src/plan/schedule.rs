@@ -10,6 +10,7 @@
 //! Kept true: nothing is ready before all that it needs has ended; everything
 //! ends exactly once; the order is the file's.
 
+mod group;
 mod items;
 
 use std::{
@@ -21,7 +22,7 @@ use super::{
     Foreach, Plan, Task,
     when::{Ending, When},
 };
-use items::{fill, items};
+use items::fill;
 
 /// A task of a schedule. Numbers stay as they are: members that are known only
 /// later get later ones.
@@ -150,7 +151,7 @@ impl Schedule {
         }
         let mut step = Step::default();
         for at in 0..plan.tasks.len() {
-            if let Some(state) = schedule.decide(TaskIx(at), &mut step) {
+            if let Some(state) = schedule.decide(TaskIx(at), None, &mut step) {
                 schedule.finish([(TaskIx(at), state)].into(), &mut step);
             }
         }
@@ -316,13 +317,15 @@ impl Schedule {
         (node.needs, node.open) = (needs, open);
     }
 
-    /// Looks whether a waiting task can run now; how it ends, if it cannot.
-    fn decide(&mut self, task: TaskIx, step: &mut Step) -> Option<State> {
+    /// Looks whether a waiting task can run now, after a need of it has ended; how it
+    /// ends, if it cannot. Only that need is new, and a task may have thousands.
+    fn decide(&mut self, task: TaskIx, need: Option<TaskIx>, step: &mut Step) -> Option<State> {
         let node = &self.nodes[task.0];
         if node.state != State::Waiting {
             return None;
         }
-        if let Some(why) = self.stopped.clone().or_else(|| self.hindrance(node)) {
+        let hindrance = || need.and_then(|need| self.hindrance(node, need));
+        if let Some(why) = self.stopped.clone().or_else(hindrance) {
             return Some(State::Skipped(why));
         }
         if node.open > 0 {
@@ -339,20 +342,18 @@ impl Schedule {
         None
     }
 
-    /// Why a need makes it impossible, if one does. One that is named in `when`
-    /// does not: the condition decides.
-    fn hindrance(&self, node: &Node) -> Option<String> {
-        let named = node.when.as_ref().map(When::needs).unwrap_or_default();
-        node.needs.iter().find_map(|need| {
-            let need = &self.nodes[need.0];
-            let id = &need.task.id;
-            match need.state {
-                _ if named.contains(&id.as_str()) => None,
-                State::Failed(_) => Some(format!("needs '{id}', which failed")),
-                State::Skipped(_) => Some(format!("needs '{id}', which was skipped")),
-                _ => None,
-            }
-        })
+    /// Why a need that has ended makes it impossible, if it does. One that is named
+    /// in `when` does not: the condition decides.
+    fn hindrance(&self, node: &Node, need: TaskIx) -> Option<String> {
+        let need = &self.nodes[need.0];
+        let id = &need.task.id;
+        let what = match need.state {
+            State::Failed(_) => "failed",
+            State::Skipped(_) => "was skipped",
+            _ => return None,
+        };
+        let named = node.when.as_ref().is_some_and(|when| when.needs().contains(&id.as_str()));
+        (!named).then(|| format!("needs '{id}', which {what}"))
     }
 
     /// Why its own condition does not let it run, if it does not.
@@ -376,59 +377,6 @@ impl Schedule {
                 Cow::Owned(answers.collect::<Vec<_>>().join("\n"))
             }
         }
-    }
-
-    /// Gives a group its members; how it ends, if it gets none.
-    fn grow(&mut self, group: TaskIx, step: &mut Step) -> Result<(), State> {
-        let node = &self.nodes[group.0];
-        let found = match &node.task.foreach {
-            Some(Foreach::Values(values)) => values.clone(),
-            Some(Foreach::Answer { of, max }) => {
-                let runs = self.find(of).map(|need| self.runs_of(need)).unwrap_or_default();
-                let found: Vec<String> =
-                    runs.iter().flat_map(|run| items(&self.nodes[run.0].answer)).collect();
-                if found.len() as u64 > u64::from(max.get()) {
-                    let why = format!(
-                        "the answer of '{of}' has {} items, and at most {max} are allowed",
-                        found.len()
-                    );
-                    return Err(State::Failed(Some(why)));
-                }
-                found
-            }
-            // Of a plan that was not bound.
-            Some(Foreach::List(_)) | None => Vec::new(),
-        };
-        if found.is_empty() {
-            return Err(State::PassedOver("there is nothing to do it for".to_owned()));
-        }
-        let (mut task, place, keeps_answer) = (node.task.clone(), node.order.0, node.keeps_answer);
-        let needs = node.needs.clone();
-        // The group has answered for both.
-        (task.foreach, task.when) = (None, None);
-        let base = task.id.clone();
-        let mut members = Vec::with_capacity(found.len());
-        for (number, item) in (1..).zip(found) {
-            let member = TaskIx(self.nodes.len());
-            task.id = format!("{base}-{number}");
-            self.by_id.insert(task.id.clone(), member);
-            let mut task = task.clone();
-            fill(&mut task, &self.vars, Some(&item));
-            self.nodes.push(Node {
-                item: Some(item),
-                group: Some(group),
-                needs: needs.clone(),
-                keeps_answer,
-                state: State::Ready,
-                ..Node::new(task, (place, number))
-            });
-            members.push(member);
-        }
-        step.ready.extend(&members);
-        step.grown.push(group);
-        let node = &mut self.nodes[group.0];
-        (node.open, node.state, node.members) = (members.len(), State::Running, members);
-        Ok(())
     }
 
     /// Writes down ends and looks at what waited for them, and so on. Not by
@@ -457,28 +405,13 @@ impl Schedule {
             for dependant in dependants {
                 let node = &mut self.nodes[dependant.0];
                 node.open = node.open.saturating_sub(1);
-                if let Some(state) = self.decide(dependant, step) {
+                if let Some(state) = self.decide(dependant, Some(task), step) {
                     queue.push_back((dependant, state));
                 }
             }
         }
         // What became ready on the way may have been stopped at the end of it.
         step.ready.retain(|task| self.nodes[task.0].state == State::Ready);
-    }
-
-    /// How a group has ended whose members have.
-    fn sum(&self, group: TaskIx) -> State {
-        let members = self.members(group);
-        let count = |is: fn(&State) -> bool| {
-            members.iter().filter(|member| is(self.state(**member))).count()
-        };
-        let failed = count(|state| matches!(state, State::Failed(_)));
-        let skipped = count(|state| matches!(state, State::Skipped(_)));
-        match (failed, skipped, members.len()) {
-            (0, 0, _) => State::Succeeded,
-            (0, some, all) => State::Skipped(format!("{some} of {all} were skipped")),
-            (some, _, all) => State::Failed(Some(format!("{some} of {all} failed"))),
-        }
     }
 
     fn sort(&self, tasks: &mut [TaskIx]) {

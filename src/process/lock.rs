@@ -75,6 +75,18 @@ pub fn claim(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
+/// Takes the lock at `path`, and waits for whoever has it; `busy` is told first.
+pub fn hold(path: &Path, busy: impl FnOnce()) -> io::Result<File> {
+    let file = open_for_holding(path)?;
+    match file.try_lock() {
+        Ok(()) => return Ok(file),
+        Err(TryLockError::Error(e)) => return Err(e),
+        Err(TryLockError::WouldBlock) => busy(),
+    }
+    file.lock()?;
+    Ok(file)
+}
+
 /// Blocks until the lock at `path` is free.
 pub fn wait(path: &Path) -> io::Result<()> {
     match File::open(path) {

@@ -21,6 +21,7 @@ pub mod signals;
 pub mod start;
 pub mod stdio;
 pub mod tree;
+pub mod vigil;
 pub mod watch;
 pub mod within;
 

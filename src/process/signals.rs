@@ -23,6 +23,9 @@ use nix::{
 /// The signal that tells a supervisor to look into the ledger for a request.
 pub const REQUEST: i32 = Signal::SIGUSR1 as i32;
 
+/// The signal that asks a process to end.
+pub const TERM: i32 = Signal::SIGTERM as i32;
+
 /// What woke the supervisor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Woken {

@@ -34,6 +34,9 @@ pub const SUPERVISE: &str = "__supervise";
 /// The hidden verb that finds a new supervisor for a lost job.
 pub const RECOVER: &str = "__recover";
 
+/// The hidden verb that works through a run that was detached.
+pub const RUN: &str = "__run";
+
 /// This binary, also when it was replaced meanwhile.
 pub fn own_binary() -> PathBuf {
     match env::current_exe() {
@@ -57,11 +60,36 @@ pub fn supervisor(args: &[&OsStr], id: &str, lock: File) -> io::Result<()> {
     started.map(drop)
 }
 
+/// Starts a process that works through a run, with `args` behind the hidden verb,
+/// and hands it the run's `lock`. What it says goes to `log`.
+pub fn runner(args: &[&OsStr], lock: File, log: File) -> io::Result<()> {
+    let mut command = Command::new(own_binary());
+    command.arg0("cx").arg(RUN).args(args).stdin(Stdio::from(lock));
+    command.stdout(Stdio::from(log.try_clone()?)).stderr(Stdio::from(log));
+    let mask = signals::block_all()?;
+    let started = command.spawn();
+    signals::restore(mask)?;
+    // Not waited for: it outlives us, and init reaps it.
+    started.map(drop)
+}
+
 /// Runs this binary with a hidden verb to its end. Whether that went well.
 pub fn helper(verb: &str, args: &[&OsStr]) -> io::Result<bool> {
     let mut command = Command::new(own_binary());
     command.arg0("cx").arg(verb).args(args).stdin(Stdio::null()).stdout(Stdio::null());
     Ok(command.status()?.success())
+}
+
+/// Runs this binary with these arguments to its end, where we stand and with our
+/// streams; `capture` takes its stdout. Whether it ended well.
+pub fn own(args: &[String], capture: bool) -> io::Result<(bool, Option<Vec<u8>>)> {
+    let mut command = Command::new(own_binary());
+    command.arg0("cx").args(args).stdin(Stdio::null());
+    if !capture {
+        return Ok((command.status()?.success(), None));
+    }
+    let output = command.stderr(Stdio::inherit()).output()?;
+    Ok((output.status.success(), Some(output.stdout)))
 }
 
 /// What a supervisor does first: leaves the terminal's session, takes the lock

@@ -67,6 +67,8 @@ struct Supervisor {
     requests: Follower,
     /// The last signal that somebody wants sent and that ends the job.
     kill: Option<i32>,
+    /// The commit that it was asked to start from, before the work of others.
+    asked_base: Option<String>,
     /// Its worktree was made.
     has_tree: bool,
     /// Of a resolver: what stood in conflict without markers.
@@ -178,6 +180,7 @@ fn run(call: Call) -> Result<(), SupervisorError> {
         lock,
         signals,
         kill: None,
+        asked_base: None,
         undecided: Vec::new(),
     };
     supervisor.supervise()

@@ -23,6 +23,7 @@ impl Supervisor {
     pub(super) fn prepare(&mut self) -> Result<Result<(), Stop>, SupervisorError> {
         self.files.create_tmp()?;
         let Some(tree) = self.spec.tree.clone() else { return Ok(Ok(())) };
+        self.asked_base = Some(tree.base.clone());
         let place = match self.place() {
             Ok(place) => place,
             Err(reason) => return Ok(Err(Stop::not_started(reason))),
@@ -96,6 +97,32 @@ impl Supervisor {
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.append(&Event::Worktree(Worktree { engine: made.engine.to_owned(), took_ms }))?;
         Ok(Ok(()))
+    }
+
+    /// Says what of the checkout the worktree has not, because nobody committed it.
+    pub(super) fn note_what_is_left_out(&self) -> Result<(), SupervisorError> {
+        let (Some(base), None) = (&self.asked_base, &self.spec.resolves) else { return Ok(()) };
+        let Ok(place) = self.place() else { return Ok(()) };
+        let Some(checkout) = place.checkout.clone() else { return Ok(()) };
+        // Whoever names another base does not expect the checkout's changes.
+        let Ok(state) = worktree::state(&place, &checkout, None) else { return Ok(()) };
+        if state.head.oid().is_none_or(|head| head.as_str() != base) {
+            return Ok(());
+        }
+        // What cx itself is told there is not the worker's.
+        let untracked = state.untracked.iter().filter(|path| !path.starts_with(".cx")).count();
+        let uncommitted = state.uncommitted.len();
+        let count = |n: usize, what: &str| (n > 0).then(|| crate::ui::plural(n as u64, what));
+        let parts = [count(uncommitted, "uncommitted change"), count(untracked, "untracked file")];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        if !parts.is_empty() {
+            let is = if uncommitted + untracked == 1 { "is" } else { "are" };
+            self.note(format!(
+                "{} of the checkout {is} not in its worktree; commit first what it is to see",
+                parts.join(" and ")
+            ))?;
+        }
+        Ok(())
     }
 
     fn place(&self) -> Result<Place, String> {

@@ -107,6 +107,8 @@ impl Supervisor {
         crash::point("worker");
         self.append(&Event::Running(Running { worker: worker.process() }))?;
         crash::point("running");
+        // Now, so that the worker does not wait for it.
+        self.note_what_is_left_out()?;
         let (stdout, stderr) = (self.files.stdout(), self.files.stderr());
         let watched = self.watch(worker, &[&stdout, &stderr])?;
         if let Some((litter, root)) = litter {

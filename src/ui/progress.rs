@@ -34,6 +34,17 @@ impl Lines {
         }
     }
 
+    /// Writes a line above them, which stays.
+    pub fn above(&self, text: &str) {
+        let _ = self.multi.println(text);
+    }
+
+    /// Leaves the lines as they are and draws no more. After a Ctrl-C nobody knows
+    /// where the cursor is: the terminal has written `^C`.
+    pub fn leave(&self) {
+        self.multi.set_draw_target(ProgressDrawTarget::hidden());
+    }
+
     /// Takes the lines off the screen.
     pub fn clear(&self) {
         for bar in &self.bars {

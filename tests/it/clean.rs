@@ -218,3 +218,44 @@ fn a_cleaned_job_is_still_known() {
     sandbox.cx(["clean", "w"]).ok();
     assert_eq!(sandbox.cx(["diff", "w"]).ok().stdout(), "");
 }
+
+#[test]
+fn old_records_go_but_none_of_a_job_that_is_not_done_with() {
+    let sandbox = Sandbox::new();
+    let gate = sandbox.gate("gate");
+    sandbox.reader("live", &gate.pass());
+    sandbox.reader("kept", "echo answer");
+    sandbox.reader("taken", "echo answer");
+    gate.arrived();
+    sandbox.cx(["wait", "kept", "taken"]).ok();
+    sandbox.cx(["collect", "taken"]).ok();
+    let record = |milliseconds: u32, name: &str| {
+        let job = sandbox.cx(["show", "--json", name]).ok().json();
+        let id = job["id"].as_str().unwrap();
+        let path = format!(".runs/reviewer/{milliseconds}-{}", &id[..6]);
+        sandbox.write(format!("{path}/input.json"), "1");
+        sandbox.repo().join(path)
+    };
+    let (live, kept, taken) = (record(1, "live"), record(2, "kept"), record(3, "taken"));
+    sandbox.write(".runs/reviewer/4-nobody/input.json", "1");
+    sandbox.write("data/logs/events.jsonl", "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n");
+    let words = ["clean", "--runs-max-per-alias", "1", "--logs-max-bytes", "17"];
+    let dry = sandbox.cx([words.as_slice(), &["-n"]].concat()).ok();
+    assert!(dry.stdout().contains("would remove 1 record of reviewer in .runs\n"), "{dry}");
+    assert!(taken.exists());
+    let cleaned = sandbox.cx(words).ok();
+    assert!(
+        cleaned.stdout().ends_with(
+            "removed 1 record of reviewer in .runs\nremoved 8 bytes of data/logs/events.jsonl\n"
+        ),
+        "{cleaned}"
+    );
+    assert!(cleaned.stderr().contains(" stays: [1] live is not over\n"), "{cleaned}");
+    assert!(cleaned.stderr().contains(" stays: [2] kept is not collected\n"), "{cleaned}");
+    assert!(live.exists() && kept.exists() && !taken.exists());
+    assert!(sandbox.repo().join(".runs/reviewer/4-nobody").exists());
+    let log = fs::read_to_string(sandbox.repo().join("data/logs/events.jsonl")).unwrap();
+    assert_eq!(log, "{\"n\":2}\n{\"n\":3}\n");
+    gate.open();
+    sandbox.cx(["wait"]).ok();
+}

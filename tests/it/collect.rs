@@ -184,3 +184,31 @@ fn words_in_place_of_a_template_count_the_jobs() {
     assert_eq!(told(0), ["well", "completed", "succeeded", "fine\n"]);
     assert_eq!(told(1), ["ill", "failed", "failed", "half\n"]);
 }
+
+/// The second collector waits for the first, and then there is nothing left.
+#[test]
+fn two_collectors_at_once_hand_out_each_job_once() {
+    let sandbox = Sandbox::new();
+    let gate = sandbox.gate("gate");
+    // More than a pipe takes, so that the first one stands in the middle of it.
+    sandbox.reader("long", "head -c 300000 /dev/zero | tr '\\0' x");
+    sandbox.cx(["wait"]).ok();
+    let mut command = sandbox.command("sh");
+    // The first byte has come, so it is at it.
+    let script = format!(
+        "cx collect --format '{{message}}' | (dd bs=1 count=1 of=/dev/null 2>/dev/null; {}; wc -c)",
+        gate.pass()
+    );
+    command.args(["-c", &script]);
+    let first = sandbox.start(command);
+    gate.arrived();
+    let second = sandbox.start(sandbox.cx_command(["collect", "--format", "{message}"]));
+    second.wait_for_stderr("another `cx collect` hands out results; waiting for it");
+    // Who names a job gets it all the same.
+    assert_eq!(sandbox.cx(["collect", "long", "--format", "{name}"]).ok().stdout(), "long\n");
+    gate.open();
+    assert_eq!(first.finish().ok().stdout().trim(), "300000");
+    let second = second.finish().code(1);
+    assert_eq!(second.stdout(), "");
+    assert!(second.stderr().ends_with("cx: nothing to collect\n"), "{second}");
+}

@@ -270,3 +270,16 @@ fn ten_thousand_changed_files_land_and_go_back() {
     assert_eq!(state(&sandbox).1, "");
     assert!(!sandbox.repo().join("d1").exists());
 }
+
+#[test]
+fn what_was_merged_by_hand_is_not_taken_back() {
+    let sandbox = Sandbox::new();
+    sandbox.written("one", "echo 1 > one");
+    sandbox.git(["merge", "--quiet", "--no-ff", "--no-edit", "cx/one"]);
+    sandbox.cx(["merge"]).ok();
+    let before = state(&sandbox);
+    let refused = sandbox.cx(["merge", "--undo"]);
+    let refused = refused.refused(1, "what main holds of one was not merged by cx");
+    assert!(refused.stderr().contains("git revert takes it back"), "{refused}");
+    assert_eq!(state(&sandbox), before);
+}

@@ -66,3 +66,25 @@ fn man_shows_the_page_on_a_terminal() {
     assert!(screen.starts_with("man -l\n"), "{screen}");
     assert!(!fs::read_dir(sandbox.root().join("tmp")).unwrap().any(|entry| entry.is_ok()));
 }
+
+/// What clap refuses is said as everything else is.
+#[test]
+fn a_wrong_command_line_is_one_sentence_and_one_hint() {
+    let sandbox = Sandbox::new();
+    for (args, sentence, hint) in [
+        (&["spawn", "--bogus"][..], "unexpected argument '--bogus' found", "use '-- --bogus'"),
+        (&["show"], "required arguments were not provided: <JOB>", "`cx show --help`"),
+        (&["spawn", "--max-jobs", "0", "x"], "invalid value '0' for '--max-jobs <N>'", "--help"),
+        (&["merge", "--rebase", "--squash"], "cannot be used with", "`cx merge --help`"),
+        (&["spwan"], "unrecognized subcommand 'spwan'", "'spawn'"),
+    ] {
+        let refused = sandbox.cx(args).refused(2, sentence);
+        assert!(
+            refused.stderr().lines().nth(1).is_some_and(|line| line.contains(hint)),
+            "{refused}"
+        );
+    }
+    // Without a verb, help; asked for, on stdout.
+    sandbox.cx(["spawn", "--help"]).ok();
+    assert!(sandbox.cx([""; 0]).code(2).stderr().contains("Usage: cx"));
+}

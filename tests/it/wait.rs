@@ -154,6 +154,25 @@ fn ctrl_c_stops_the_waiting_and_not_the_work() {
     let (code, screen) = terminal.finish();
     assert_eq!(code, Some(130));
     assert!(screen.contains("no longer waiting; these go on: [1] r"), "{screen}");
+    // Its line stays once, wherever the terminal has put its `^C`.
+    assert_eq!(screen.matches("thinking hard").count(), 1, "{screen}");
+    assert_eq!(sandbox.job("r")["live"], true);
+    gate.open();
+    sandbox.cx(["wait", "r"]).ok();
+}
+
+#[test]
+fn ctrl_c_lets_go_of_a_job_that_is_followed() {
+    let sandbox = Sandbox::new();
+    let gate = sandbox.gate("gate");
+    sandbox.reader("r", &format!("echo thinking hard; {}", gate.pass()));
+    gate.arrived();
+    let terminal = Terminal::start(&sandbox, "cx", ["fg", "r"]);
+    terminal.wait_for("\nthinking hard");
+    terminal.send("\x03");
+    let (code, screen) = terminal.finish();
+    assert_eq!(code, Some(130));
+    assert!(screen.contains("\ncx: no longer following; [1] r goes on"), "{screen}");
     assert_eq!(sandbox.job("r")["live"], true);
     gate.open();
     sandbox.cx(["wait", "r"]).ok();

@@ -187,3 +187,24 @@ fn a_worker_that_removes_its_own_worktree_is_no_success_of_work() {
     sandbox.cx(["clean"]);
     sandbox.cx(["jobs", "-a"]).ok();
 }
+
+#[test]
+fn what_is_not_committed_is_not_in_the_worktree_and_that_is_said() {
+    let sandbox = Sandbox::new();
+    sandbox.write(".cx/config.toml", "grace = \"1s\"\n");
+    sandbox.written("clean", "true");
+    assert_eq!(sandbox.job("clean")["notes"], serde_json::json!([]));
+    sandbox.write("README.md", "edited\n");
+    sandbox.write("new", "new\n");
+    sandbox.written("dirty", "true");
+    let note = "1 uncommitted change and 1 untracked file of the checkout are not in its worktree; commit first what it is to see";
+    assert_eq!(sandbox.job("dirty")["notes"], serde_json::json!([note]));
+    // A reader sees them, and who names a base does not expect them.
+    sandbox.reader("reader", "cat new");
+    sandbox.git(["commit", "--quiet", "--allow-empty", "--message=more"]);
+    sandbox.spawn_sh(["-w", "-n", "based", "--base", "HEAD~1", "true"]);
+    sandbox.cx(["wait"]).ok();
+    for name in ["reader", "based"] {
+        assert_eq!(sandbox.job(name)["notes"], serde_json::json!([]), "{name}");
+    }
+}

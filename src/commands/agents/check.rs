@@ -1,10 +1,11 @@
 //! `cx agents check`
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
 
+use super::keys::{self, Key, at};
 use crate::{
     agent::{self, Agent, AgentError, Catalog, Entry, Source, route::Router},
     commands::{
@@ -49,9 +50,6 @@ enum Kind {
     Duplicate,
     NotHonoured,
 }
-
-/// From how many definitions on one key is said once for all of them.
-const MANY: usize = 4;
 
 pub(super) fn run(session: &Session, args: &CheckArgs) -> Result<Exit, Failure> {
     let places = session.places(args.agents_dir.path());
@@ -130,14 +128,14 @@ fn definition(entry: &Entry, findings: &mut Vec<Finding>) {
 }
 
 fn agent_findings(agent: &Agent, findings: &mut Vec<Finding>) {
-    let place = agent.source.to_string();
-    findings.extend(agent.extra.iter().map(|extra| Finding {
-        place: place.clone(),
-        line: extra.line,
+    findings.extend(keys::of(agent).map(|Key { place, line, name }| Finding {
+        place,
+        line,
         kind: Kind::NotHonoured,
-        text: format!("'{}' is not honoured", extra.key),
-        key: Some(extra.key.clone()),
+        text: format!("'{name}' is not honoured"),
+        key: Some(name),
     }));
+    let place = agent.source.to_string();
     let (_, bad) = Router::new([&agent.triggers]);
     findings.extend(bad.into_iter().map(|bad| Finding {
         place: place.clone(),
@@ -209,34 +207,14 @@ fn aliases(session: &Session, args: &CheckArgs, findings: &mut Vec<Finding>) {
     }
 }
 
-/// A key that many definitions have is named once.
+/// Problems, then the keys.
 fn lines(findings: &[Finding]) -> Vec<String> {
-    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-    for key in findings.iter().filter_map(|finding| finding.key.as_deref()) {
-        *places.entry(key).or_default() += 1;
-    }
-    let mut lines = Vec::new();
-    let mut said = BTreeMap::new();
-    for finding in findings {
-        let Finding { place, line, text, .. } = finding;
-        let many = finding.key.as_deref().map_or(0, |key| places.get(key).copied().unwrap_or(0));
-        if many < MANY {
-            let place = match (place.as_str(), line) {
-                ("", _) => String::new(),
-                (place, 0) => format!("{place}: "),
-                (place, line) => format!("{place}:{line}: "),
-            };
-            lines.push(format!("{place}{}", ui::clean(text)));
-        } else {
-            said.entry(text.as_str()).or_insert((many, place, line));
-        }
-    }
-    lines.extend(said.into_iter().map(|(text, (many, place, line))| {
-        format!(
-            "{place}:{line}: {} (nor in {})",
-            ui::clean(text),
-            ui::plural(many as u64 - 1, "other definition")
-        )
-    }));
-    lines
+    let problems = findings.iter().filter(|finding| finding.key.is_none());
+    let problems =
+        problems.map(|found| format!("{}{}", at(&found.place, found.line), ui::clean(&found.text)));
+    let keys = findings.iter().filter_map(|finding| {
+        let Finding { place, line, key, .. } = finding;
+        Some(Key { place: place.clone(), line: *line, name: key.clone()? })
+    });
+    problems.chain(keys::lines(&keys.collect::<Vec<_>>(), "honoured")).collect()
 }

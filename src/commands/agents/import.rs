@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use clap::Args;
 
-use super::{FileOrFolder, To, new};
+use super::{FileOrFolder, To, keys, new};
 use crate::{
     agent::{self, Agent, AgentError, Entry},
     commands::{
@@ -63,17 +63,18 @@ pub(super) fn run(session: &Session, args: &ImportArgs) -> Result<Exit, Failure>
     for (path, (name, agent)) in &files {
         new::create(path, &agent.to_markdown(name), args.force)?;
         out.line(path.display())?;
-        for extra in &agent.extra {
-            ui::warn(format_args!(
-                "{}:{}: '{}' is not carried over",
-                agent.source, extra.line, extra.key
-            ));
+        if agent::is_built_in(name) {
+            ui::note(format_args!("{} comes before the built-in '{name}' now", path.display()));
         }
         if *name != agent.name {
             ui::note(format_args!("{} is called '{name}' now", agent.source));
         }
     }
     out.finish()?;
+    let lost: Vec<keys::Key> = agents.iter().flat_map(keys::of).collect();
+    for line in keys::lines(&lost, "carried over") {
+        ui::warn(line);
+    }
     for error in &broken {
         ui::warn(format_args!("{error}; it was left out"));
     }

@@ -2,6 +2,7 @@
 
 mod check;
 mod import;
+mod keys;
 mod list;
 mod new;
 mod show;

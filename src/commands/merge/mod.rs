@@ -53,6 +53,10 @@ pub struct MergeArgs {
     #[arg(value_name = "JOB", add = super::completions::finished_writer())]
     pub(super) jobs: Vec<String>,
 
+    /// The writers of this run
+    #[arg(long, value_name = "RUN", conflicts_with = "jobs", add = super::completions::any_run())]
+    pub(super) run: Option<String>,
+
     /// Merge into this branch; it is made from HEAD if it does not exist
     #[arg(long, value_name = "BRANCH", add = super::completions::branch())]
     into: Option<String>,
@@ -188,7 +192,7 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
 
 /// The same; `given_up` are not going to be merged once the one job is.
 pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failure> {
-    let session = Session::open()?;
+    let session = Session::open()?.narrowed(args.run.as_deref())?;
     let place = session.repository("merge")?;
     let settled = recover(&session, place)?;
     if args.undo {

@@ -227,9 +227,9 @@ impl Planning<'_> {
 
 /// The codes of all that is wrong with a proposal.
 fn problems(proposal: &Proposal, team: &[Member], max: usize) -> Vec<String> {
-    let known = |name: &str| match team.iter().any(|member| member.id == name) {
-        true => Ok(()),
-        false => Err(format!("'{name}' is none of the agents that were given")),
+    let known = |name: &str| {
+        let member = team.iter().find(|member| member.id == name);
+        member.map(|_| ()).ok_or_else(|| format!("'{name}' is none of the agents that were given"))
     };
     let mut codes: Vec<String> = match crate::plan::check(&proposal.plan, &known) {
         Ok(_) => Vec::new(),

@@ -1,6 +1,11 @@
 //! What can be said to `cx run`.
 
-use std::{collections::BTreeMap, num::NonZeroU64, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    num::{NonZeroU32, NonZeroU64},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::{Args, ValueHint};
 
@@ -70,7 +75,15 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) agents_dir: Option<PathBuf>,
 
-    /// The backend of tasks that do not say: codex or sh
+    /// Run the agents' hooks: before each worker, and after it
+    #[arg(long)]
+    pub(super) hooks: bool,
+
+    /// Refuse a task that needs a tool that its agent may not use
+    #[arg(long)]
+    pub(super) strict_tools: bool,
+
+    /// The backend of tasks that do not say: codex, claude or sh
     #[arg(short, long, value_name = "BACKEND", add = crate::commands::completions::backend())]
     pub(super) backend: Option<String>,
 
@@ -78,9 +91,17 @@ pub struct RunArgs {
     #[arg(short, long, value_name = "MODEL")]
     pub(super) model: Option<String>,
 
-    /// At most N jobs of this run at once
+    /// At most N jobs of this run at once; 8 if not given
     #[arg(short, long, value_name = "N")]
     pub(super) jobs: Option<NonZeroU64>,
+
+    /// Start a job only while fewer than N of this repository run
+    #[arg(long, value_name = "N")]
+    pub(super) max_jobs: Option<NonZeroU64>,
+
+    /// How much of an answer the tasks that need it get to see; 32768 if not given
+    #[arg(long, value_name = "BYTES")]
+    pub(super) answer_bytes: Option<NonZeroU32>,
 
     /// Start nothing more once a task has failed
     #[arg(long, conflicts_with = "keep_going")]
@@ -94,7 +115,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "N")]
     pub(super) retries: Option<u32>,
 
-    /// Stop the whole run after this long: 90s, 10m, 1h30m
+    /// End the whole run after this long, with exit code 124: 90s, 10m, 1h30m
     #[arg(long, value_name = "D", value_parser = parse_duration)]
     pub(super) timeout: Option<Duration>,
 
@@ -110,12 +131,15 @@ pub struct RunArgs {
     #[arg(long)]
     pub(super) stream: bool,
 
-    /// Return at once and leave the run to a process of its own
-    #[arg(long)]
+    /// Print the run's name and return: it goes on in a process of its own
+    #[arg(long, conflicts_with = "stream")]
     pub(super) detach: bool,
 
-    /// Go on with a run, without repeating what has succeeded
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["file", "words", "vars", "lenses"])]
+    /// Go on with a run that was interrupted, was stopped or has failed
+    ///
+    /// What has succeeded is not repeated, what still runs is waited for, and what
+    /// failed is tried once more.
+    #[arg(long, value_name = "RUN", add = crate::commands::completions::open_run(), conflicts_with_all = ["file", "words", "vars", "lenses"])]
     pub(super) resume: Option<String>,
 
     /// A pattern and what it is about; with -f the goal of the plan

@@ -13,10 +13,11 @@ use serde_json::json;
 use super::args::RunArgs;
 use crate::{
     agent::{self, Alias, AliasError, Catalog, Lookup, Resolved},
-    commands::{route, session::Session},
+    commands::{route, session::Session, settings::Settings},
+    config,
     failure::Failure,
     job::BackendKind,
-    plan::{Graph, PATTERNS, Pattern, Plan, Problem, check, nearest},
+    plan::{Graph, Kind, PATTERNS, Pattern, Plan, Problem, check, nearest},
 };
 
 /// The largest plan that is read, bytes: a task map of a thousand long tasks is a
@@ -67,7 +68,8 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
     plan.bind(&args.values(goal)?).map_err(|problems| refusal(&source, &problems).hint(usage))?;
     apply(&mut plan, args)?;
 
-    let aliases = aliases(&mut plan, args, &source)?;
+    let mut aliases = aliases(&mut plan, args, &source)?;
+    aliases.extend(configured(&Settings::load(session)?)?);
     let places = session.places(args.agents_dir.as_deref());
     let lookup = Lookup { places, aliases: &aliases, stock_aliases: true };
     let agents = RefCell::new(BTreeMap::new());
@@ -79,7 +81,11 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
         agents.borrow_mut().insert(name.to_owned(), agent);
         Ok(())
     };
-    let graph = check(&plan, &known).map_err(|problems| refusal(&source, &problems))?;
+    let graph = check(&plan, &known).map_err(|problems| {
+        let failure = refusal(&source, &problems);
+        let goal = problems.iter().any(|problem| matches!(problem.kind, Kind::NoGoal(..)));
+        if goal { failure.hint(format!("cx run -f {source} \"GOAL\"")) } else { failure }
+    })?;
     Ok(Loaded { plan, graph, source, agents: agents.into_inner() })
 }
 
@@ -94,16 +100,29 @@ fn routed(args: &RunArgs, session: &Session) -> Result<Plan, Failure> {
 /// The aliases of the command line, then those of the plan: the nearest first.
 /// The plan gets all of them, since whoever goes on with the run has only that.
 fn aliases(plan: &mut Plan, args: &RunArgs, source: &str) -> Result<Vec<Alias>, Failure> {
-    let bad = |e: AliasError| Failure::usage(e.to_string()).maybe_hint(e.hint());
     let said = args.aliases.iter().map(|word| Alias::parse(word));
     let own = plan.aliases.iter().map(|(name, value)| Alias::from_value(name, value, source));
-    let all: Vec<Alias> = said.chain(own).collect::<Result<_, _>>().map_err(bad)?;
+    let all: Vec<Alias> = said.chain(own).collect::<Result<_, _>>().map_err(bad_alias)?;
     for alias in all.iter().take(args.aliases.len()) {
         let mut value = json!({ "agent": alias.agent });
         agent::merge(&mut value, &alias.overrides);
         plan.aliases.insert(alias.name.clone(), value);
     }
     Ok(all)
+}
+
+/// Those of the configuration, which come after them.
+fn configured(settings: &Settings) -> Result<Vec<Alias>, Failure> {
+    let read = |alias: &config::Alias| {
+        let origin = alias.origin.path().display().to_string();
+        Alias::from_value(&alias.name, &alias.value, &origin)
+    };
+    settings.config.aliases.iter().map(read).collect::<Result<_, _>>().map_err(bad_alias)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
+fn bad_alias(error: AliasError) -> Failure {
+    Failure::usage(error.to_string()).maybe_hint(error.hint())
 }
 
 /// The pattern of this name, or an error that names those that there are.
@@ -148,7 +167,7 @@ fn read(file: &Path) -> Result<(Vec<u8>, String), Failure> {
 fn apply(plan: &mut Plan, args: &RunArgs) -> Result<(), Failure> {
     let backend: Option<BackendKind> = match &args.backend {
         Some(word) => Some(word.parse().map_err(|()| {
-            let known = BackendKind::ALL.map(BackendKind::as_str).join(" and ");
+            let known = BackendKind::ALL.map(BackendKind::as_str).join(", ");
             Failure::usage(format!("there is no backend '{word}'"))
                 .hint(format!("there are {known}"))
         })?),

@@ -3,13 +3,36 @@
 //! Loading a plan, checking all of it and showing it happen here; what runs it
 //! comes after, and only with a plan in which nothing is wrong.
 
+mod answer;
 mod args;
+mod begin;
+mod book;
 mod dry_run;
+mod end;
+mod front;
 mod load;
+mod look;
+mod picture;
+mod prompt;
+mod resume;
+mod runner;
+mod stored;
+mod summary;
 
 pub use args::RunArgs;
+pub use begin::main;
+pub(super) use look::Look;
+pub(super) use summary::Summary;
 
-use super::session::{Session, refuse_in_worker};
+use self::{
+    begin::{Manner, Prepared},
+    front::Saying,
+    stored::Options,
+};
+use super::{
+    session::{Session, refuse_in_worker},
+    settings::Settings,
+};
 use crate::{
     failure::{Exit, Failure},
     ui,
@@ -24,6 +47,12 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Success);
     }
     let session = Session::open()?;
+    let saying = Saying { verbose: args.verbose, stream: args.stream, json: args.json };
+    let manner = Manner { saying, detach: args.detach };
+    if let Some(run) = &args.resume {
+        refuse_in_worker("run plans")?;
+        return resume::resume(&session, run, manner);
+    }
     let loaded = load::load(args, &session)?;
     for note in &loaded.plan.notes {
         ui::warn(format_args!("{}: {note}", loaded.source));
@@ -33,5 +62,15 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Success);
     }
     refuse_in_worker("run plans")?;
-    Err(Failure::usage("this cx shows plans, and does not run them yet").hint("add --dry-run"))
+    if args.plan {
+        dry_run::print(&loaded, args.json)?;
+    }
+    let settings = Settings::load(&session)?;
+    let prepared = Prepared {
+        options: Options::said(args, &session),
+        plan: loaded.plan,
+        source: loaded.source,
+        agents: loaded.agents,
+    };
+    begin::begin(&session, &settings, prepared, manner)
 }

@@ -24,15 +24,16 @@ pub(super) fn earlier(state: &State, after: &[JobId]) -> BTreeSet<JobId> {
     found
 }
 
-/// The commit that a worktree starts from, and the job's folder below its top.
+/// The commit that a worktree starts from, `rev` or else HEAD, and the job's folder
+/// below its top.
 pub(super) fn tree_base(
-    args: &SpawnArgs,
+    rev: Option<&String>,
     session: &Session,
     who: &str,
 ) -> Result<(String, String), Failure> {
     let place = session.repository(who)?;
     let repo = Repo::open(place);
-    let oid = match &args.base {
+    let oid = match rev {
         Some(rev) => repo.resolve_commit(rev).map_err(|e| {
             Failure::usage(e.to_string())
                 .hint("--base takes a branch, a tag or a commit; `git branch -a` lists branches")

@@ -6,14 +6,17 @@
 
 mod again;
 mod base;
+mod checks;
 mod group;
 mod plan;
+mod planned;
 mod reader;
 mod resolver;
 mod role;
 mod task;
 
 pub(super) use again::{Again, From, again, read_words, require_thread};
+pub(super) use planned::{Begun, PlanRoles, Spawner, Work};
 pub(super) use reader::{Asked, ask_reader};
 pub(super) use resolver::{Resolver, Who, check_resolver, resolver};
 
@@ -266,7 +269,9 @@ fn launch(
         job.start(session)?;
         crash::point("supervisor-started");
         for note in &plan.notes {
-            ui::warn(note);
+            if !plan.quiet {
+                ui::warn(note);
+            }
             session
                 .store
                 .append(job.id, &Event::Note(Note { text: note.clone() }))

@@ -4,7 +4,8 @@ use std::{fs, io::Read, path::Path, time::Duration};
 
 use super::{
     SpawnArgs,
-    base::{earlier, reader_base, tree_base},
+    base::{earlier, reader_base},
+    checks::Checks,
     group::{self, Variant},
     role::Role,
     task::Task,
@@ -22,7 +23,7 @@ use crate::{
         scope::{self, Scope},
     },
     job::{BackendKind, JobName, Mode, slug},
-    ledger::{Head as LedgerHead, Resolves, Spawned, Tree},
+    ledger::{Head as LedgerHead, Job, Resolves, Spawned, TaskOf, Tree},
 };
 
 /// A job whose input is good.
@@ -34,6 +35,8 @@ pub(super) struct Plan {
     /// Base commit and prefix of a job with a worktree.
     base: Option<(String, String)>,
     pub(super) notes: Vec<String>,
+    /// The notes are for the ledger alone.
+    pub(super) quiet: bool,
     /// `--allow-overlap`.
     may_overlap: bool,
 }
@@ -45,10 +48,10 @@ impl Plan {
         session: &Session,
         settings: &Settings,
     ) -> Result<Vec<Self>, Failure> {
-        let mut stdin = None;
+        let mut checks = Checks::default();
         let mut plans = Vec::new();
         for variant in group::variants(args)? {
-            plans.push(Self::check(args, &variant, session, settings, &mut stdin)?);
+            plans.push(Self::check(args, &variant, session, settings, &mut checks)?);
         }
         if plans.len() > 1 {
             let group = plans.first().map(|plan| plan.spec.id.clone());
@@ -90,16 +93,16 @@ impl Plan {
         Ok(())
     }
 
-    fn check(
+    pub(super) fn check(
         args: &SpawnArgs,
         variant: &Variant,
         session: &Session,
         settings: &Settings,
-        stdin: &mut Option<Vec<u8>>,
+        checks: &mut Checks,
     ) -> Result<Self, Failure> {
         let checkout = session.place.as_ref().and_then(|place| place.checkout.clone());
         let config = &settings.config;
-        let role = Role::find(variant.agent.as_deref(), args, session, settings)?;
+        let role = checks.role(variant.agent.as_deref(), args, session, settings)?;
         let pools = role.iter().filter_map(Role::pool).collect();
         let agent = role.as_ref().map(Role::agent);
         let backend = choose_backend(variant.backend.as_deref(), agent, config.backend)?;
@@ -112,7 +115,13 @@ impl Plan {
         if args.is_group() {
             group::require_writer(mode)?;
         }
-        let task = Task::read(args, backend, stdin)?;
+        let (task, mut after) = match checks.given.take() {
+            Some(given) => (given.task, given.after),
+            None => (Task::read(args, backend, &mut checks.stdin)?, Vec::new()),
+        };
+        if backend != BackendKind::Sh && !task.argv.is_empty() {
+            return Err(Failure::usage("an argv is for the backend sh"));
+        }
         let scope = if args.scope.is_empty() {
             agent.map(|agent| agent.scope.clone()).unwrap_or_default()
         } else {
@@ -124,7 +133,7 @@ impl Plan {
             backend::check_prompt(backend, &prompt)
                 .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
         }
-        let program = settings.program(backend, task.argv.first(), mode, &session.cwd)?;
+        let program = checks.program(backend, task.argv.first(), mode, (session, settings))?;
         let named = args.name.is_some();
         let name = match &args.name {
             Some(word) => JobName::new(word).map_err(|e| {
@@ -133,21 +142,17 @@ impl Plan {
             })?,
             None => default_name(role.as_ref(), backend, &task),
         };
-        let mut after = Vec::new();
         for word in &args.after {
             after.extend(session.jobs(std::slice::from_ref(word))?.into_iter().next());
         }
         let base = match mode {
-            Mode::Writer => {
-                let base = tree_base(args, session, "a writer")?;
-                readable(session, &base, &scope)?;
-                Some(base)
-            }
+            Mode::Writer => Some(checks.base(args, &scope, (session, "a writer"))?),
             Mode::Reader => {
                 reader_base(args)?;
                 // To see their work, it has to look at something else than the checkout.
                 let sees = after.iter().find(|job| job.spec.branch().is_some());
-                sees.map(|_| tree_base(args, session, "a reader after a writer")).transpose()?
+                let who = "a reader after a writer";
+                sees.map(|_| checks.base(args, &[], (session, who))).transpose()?
             }
         };
         let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
@@ -215,6 +220,7 @@ impl Plan {
             named,
             base,
             notes,
+            quiet: false,
             may_overlap: args.allow_overlap,
         })
     }
@@ -227,7 +233,7 @@ impl Plan {
         base: Option<(String, String)>,
         notes: Vec<String>,
     ) -> Self {
-        Self { spec, prompt, named, base, notes, may_overlap: false }
+        Self { spec, prompt, named, base, notes, may_overlap: false, quiet: false }
     }
 
     /// What would do the work.
@@ -236,7 +242,7 @@ impl Plan {
         session: &Session,
         settings: &Settings,
     ) -> Result<BackendKind, Failure> {
-        let role = Role::find(args.agent.as_deref(), args, session, settings)?;
+        let role = Checks::default().role(args.agent.as_deref(), args, session, settings)?;
         let agent = role.as_ref().map(Role::agent);
         choose_backend(args.backend.as_deref(), agent, settings.config.backend)
     }
@@ -250,8 +256,24 @@ impl Plan {
     ) -> Result<(), Failure> {
         self.spec.name = name;
         self.spec.title = title;
-        self.spec.extra_args.extend(["--output-schema".to_owned(), path_text(schema)?]);
+        // The prompt says the same, for backends that cannot be told otherwise.
+        if self.spec.backend == BackendKind::Codex {
+            self.spec.extra_args.extend(["--output-schema".to_owned(), path_text(schema)?]);
+        }
         Ok(())
+    }
+
+    /// Makes it the job of a run's task. Whoever runs it has told its notes once.
+    pub(super) fn belong(&mut self, name: JobName, run: &str, task: TaskOf) {
+        self.spec.name = name;
+        self.spec.run = Some(run.to_owned());
+        self.spec.task = Some(task);
+        self.quiet = true;
+    }
+
+    /// What would stand in the ledger, but for what is settled when it starts.
+    pub(super) fn into_spec(self) -> Spawned {
+        self.spec
     }
 
     /// Makes it a resolver, which stands at the top of its worktree.
@@ -281,10 +303,7 @@ impl Plan {
         };
         let place = session.repository("a job with a worktree")?;
         let folder = settings.worktree_folder(place);
-        let repo = Repo::open(place);
-        if spec.mode == Mode::Writer && !self.may_overlap && !spec.scope.is_empty() {
-            self.refuse_overlap(session, &repo)?;
-        }
+        self.refuse_overlap(session)?;
         spec.name = self.free_name(session, head, &|name| occupied(place, settings, name))?;
         spec.tree = Some(Tree {
             path: path_text(&folder.join(spec.name.as_str()))?,
@@ -295,33 +314,42 @@ impl Plan {
         Ok(spec)
     }
 
-    /// Refuses a scope in which a live writer may be at work. Those of its own
+    /// The live writer that may be at work in its scope, and where. Those of its own
     /// group do not count: only one of them is picked. Neither do those that are
     /// over before it starts.
-    fn refuse_overlap(&self, session: &Session, repo: &Repo) -> Result<(), Failure> {
-        let Some((base, prefix)) = &self.base else { return Ok(()) };
+    pub(super) fn overlap(&self, session: &Session) -> Result<Option<(Job, String)>, Failure> {
+        let Some((base, prefix)) = &self.base else { return Ok(None) };
+        if self.spec.mode == Mode::Reader || self.may_overlap || self.spec.scope.is_empty() {
+            return Ok(None);
+        }
+        let repo = Repo::open(session.repository("a writer")?);
         let base = Oid::new(base).map_err(|e| Failure::internal(e.to_string()))?;
         let mine = Scope { prefix: Path::new(prefix), specs: &self.spec.scope };
         let state = session.store.state().map_err(store)?;
         let earlier = earlier(&state, &self.spec.after);
-        let others = state.jobs.values().filter(|job| job.is_live() && !earlier.contains(&job.job));
-        for job in others {
+        let others = state.jobs.into_values();
+        for job in others.filter(|job| job.is_live() && !earlier.contains(&job.job)) {
             let Some((tree, _)) = job.spec.branch() else { continue };
             let theirs = Scope { prefix: Path::new(&tree.prefix), specs: &job.spec.scope };
-            let Some(what) = scope::overlap(repo.place(), &base, mine, theirs).map_err(git)? else {
-                continue;
-            };
-            let (mine, theirs) = (mine.specs.join(" "), theirs.specs.join(" "));
-            let (name, other) = (&self.spec.name, label(job));
-            return Err(Failure::usage(format!(
-                "the scope of {name} ({mine}) overlaps with that of {other} ({theirs}), in {what}; nothing was started"
-            ))
-            .hint(format!(
-                "narrow the scope, wait for it (cx wait {}), or give --allow-overlap",
-                job.spec.name
-            )));
+            if let Some(what) = scope::overlap(repo.place(), &base, mine, theirs).map_err(git)? {
+                return Ok(Some((job, what)));
+            }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Refuses a scope in which a live writer may be at work.
+    fn refuse_overlap(&self, session: &Session) -> Result<(), Failure> {
+        let Some((job, what)) = self.overlap(session)? else { return Ok(()) };
+        let (mine, theirs) = (self.spec.scope.join(" "), job.spec.scope.join(" "));
+        let (name, other) = (&self.spec.name, label(&job));
+        Err(Failure::usage(format!(
+            "the scope of {name} ({mine}) overlaps with that of {other} ({theirs}), in {what}; nothing was started"
+        ))
+        .hint(format!(
+            "narrow the scope, wait for it (cx wait {}), or give --allow-overlap",
+            job.spec.name
+        )))
     }
 
     /// The job's name: as it was given, or with a suffix where cx chose it.
@@ -385,20 +413,6 @@ fn occupied(place: &Place, settings: &Settings, name: &str) -> Result<Option<Str
     Ok(there.then(|| format!("{} exists already", path.display())))
 }
 
-/// Whether git understands the pathspecs.
-fn readable(session: &Session, base: &(String, String), specs: &[String]) -> Result<(), Failure> {
-    if specs.is_empty() {
-        return Ok(());
-    }
-    let place = session.repository("a writer")?;
-    let oid = Oid::new(&base.0).map_err(|e| Failure::internal(e.to_string()))?;
-    let scope = Scope { prefix: Path::new(&base.1), specs };
-    scope::files(place, &oid, scope).map(drop).map_err(|e| {
-        Failure::usage(format!("--scope is no pathspec that git understands: {e}"))
-            .hint("`git help glossary` describes pathspecs")
-    })
-}
-
 /// What the worker reads. A script is never dressed up.
 fn compose(
     args: &SpawnArgs,
@@ -432,13 +446,15 @@ fn compose(
     if task.bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(Failure::usage("the prompt is empty").hint("say what the job is to do"));
     }
-    let parts = PromptParts {
-        preamble: !args.no_preamble,
-        agent,
-        context: &context,
-        scope,
-        task: &task.bytes,
+    let task = match agent {
+        Some(agent) => agent.in_its_words(&task.bytes).map_err(|e| {
+            Failure::usage(format!("{e}; nothing was started"))
+                .hint("an alias can leave it out: --alias NAME=AGENT:template={{task}}")
+        })?,
+        None => task.bytes.as_slice().into(),
     };
+    let parts =
+        PromptParts { preamble: !args.no_preamble, agent, context: &context, scope, task: &task };
     Ok(parts.compose())
 }
 

@@ -2,7 +2,7 @@
 
 use super::SpawnArgs;
 use crate::{
-    agent::{self, Agent, Resolved, tools},
+    agent::{self, Agent, Alias, Resolved, tools},
     commands::{
         roles::{Roles, failure},
         session::Session,
@@ -15,18 +15,21 @@ use crate::{
 };
 
 /// The role of a job.
+#[derive(Clone, Debug)]
 pub(super) struct Role(Resolved);
 
 impl Role {
-    /// Finds it and checks what it may use.
+    /// Finds it and checks what it may use. `plan`: the aliases of the plan, where there is
+    /// one.
     pub(super) fn find(
         name: Option<&str>,
         args: &SpawnArgs,
-        session: &Session,
-        settings: &Settings,
+        plan: Option<&[Alias]>,
+        (session, settings): (&Session, &Settings),
     ) -> Result<Option<Self>, Failure> {
         let Some(name) = name else {
-            if args.hooks {
+            // Of a plan it is said for all tasks at once.
+            if args.hooks && plan.is_none() {
                 return Err(Failure::usage(
                     "--hooks is for an agent's hooks, and there is no agent",
                 )
@@ -34,8 +37,9 @@ impl Role {
             }
             return Ok(None);
         };
+        let nearer = plan.unwrap_or_default().to_vec();
         let roles =
-            Roles::new(session, settings, &args.alias, Vec::new(), &args.agents_dir, false)?;
+            Roles::new(session, settings, &args.alias, nearer, &args.agents_dir, plan.is_some())?;
         if args.strict_tools {
             // Before the question which of several is meant.
             let found = agent::alias_of(name, &roles.lookup()).map_err(failure)?;

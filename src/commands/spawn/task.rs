@@ -11,6 +11,7 @@ use super::SpawnArgs;
 use crate::{failure::Failure, job::BackendKind, ui};
 
 /// What the job is told, before roles and preamble.
+#[derive(Debug)]
 pub(super) struct Task {
     pub(super) bytes: Vec<u8>,
     /// For `sh`: a program and its arguments.
@@ -18,6 +19,12 @@ pub(super) struct Task {
 }
 
 impl Task {
+    /// A task that nobody typed: a prompt, or for `sh` an argv.
+    pub(super) fn given(prompt: &str, argv: &[String]) -> Self {
+        let bytes = if argv.is_empty() { prompt.to_owned() } else { argv.join("\0") };
+        Self { bytes: bytes.into_bytes(), argv: argv.to_vec() }
+    }
+
     /// `stdin` keeps what was read there, for the next job of a group.
     pub(super) fn read(
         args: &SpawnArgs,

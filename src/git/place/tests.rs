@@ -1,6 +1,6 @@
 use std::fs;
 
-use super::Place;
+use super::{Place, is_plain};
 use crate::git::testing::{Fixture, git};
 use crate::git::{Head, Repo};
 
@@ -78,4 +78,27 @@ fn a_submodule_is_a_repository_of_its_own() {
     let place = Place::discover(&fixture.root().join("sub/src")).unwrap().unwrap();
     assert_eq!(place.checkout, Some(fixture.root().join("sub")));
     assert_eq!(place.common_dir, fixture.root().join(".git/modules/sub"));
+}
+
+#[test]
+fn only_what_surely_says_nothing_is_not_parsed() {
+    let made =
+        "[core]\n\trepositoryformatversion = 0\n\tbare = false\n[remote \"origin\"]\n\turl = x\n";
+    assert!(is_plain(made.as_bytes()) && is_plain(b"") && is_plain(b"[user]\nname = \xff"));
+    let others = [
+        "[core]\n\tbare = true\n",
+        "[core]\n\tbare\n",
+        "[core] bare = false\n",
+        "[CORE]\n\tBare = yes\n",
+        "[core]\n\tbare = false\n\tbare = 1\n",
+        "[core]\n\tworkTree = ..\n",
+        "[Include]\n\tpath = more\n",
+        "[includeIf \"gitdir:x\"]\n\tpath = more\n",
+    ];
+    for other in others {
+        assert!(!is_plain(other.as_bytes()), "{other}");
+    }
+    let fixture = Fixture::new();
+    let written = fs::read(fixture.root().join(".git/config")).unwrap();
+    assert!(is_plain(&written), "{}", String::from_utf8_lossy(&written));
 }

@@ -4,8 +4,7 @@ fn started(run: &str) -> Event {
     Event::RunStarted(RunStarted {
         run: run.to_owned(),
         name: "review".to_owned(),
-        form: "plan".to_owned(),
-        source: None,
+        source: "review.toml".to_owned(),
         tasks: 3,
         jobs: None,
         max_jobs: None,

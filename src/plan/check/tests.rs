@@ -95,6 +95,11 @@ fn names_without_a_value_are_found_before_anything_runs() {
         prompt: prompt.to_owned(),
         ..task(line, id, needs)
     };
+    let argv = Task {
+        argv: vec!["echo".into(), "{{results.a}} {{bar}}".into()],
+        backend: Some(BackendKind::Sh),
+        ..told(6, "argv", &["a"], "")
+    };
     let mut each = told(5, "each", &["a"], "{{item}} {{worker_name}} {{goal}}");
     each.foreach = Some(Foreach::Values(vec!["x".into()]));
     each.scope = vec!["{{item}}".into(), "{{dir}}".into()];
@@ -105,6 +110,7 @@ fn names_without_a_value_are_found_before_anything_runs() {
             told(3, "c", &["b"], "{{results.a}} {{results.each}} {{results.nobody}}"),
             told(4, "d", &[], "{{worker_task}}"),
             each,
+            argv,
         ]),
         [
             "1: unset:foo: '{{foo}}' in 'a' has no value",
@@ -115,6 +121,7 @@ fn names_without_a_value_are_found_before_anything_runs() {
             "4: unset:worker_task: '{{worker_task}}' in 'd' has no value",
             "5: unset:dir: '{{dir}}' in 'each' has no value",
             "5: unset:goal: 'each' asks for the goal, and none was given",
+            "6: unset:bar: '{{bar}}' in 'argv' has no value",
         ]
     );
 }

@@ -15,9 +15,8 @@ const LATER: [&str; 3] = ["tester", "reviewer", "verifier"];
 
 /// Makes a plan of a goal: a task for each of its pieces, each after those of the
 /// step before, and a review at the end where something is written and the goal
-/// does not end in one. Who looks at what others have written is a writer too, so
-/// that it stands on their work. `suggest` says which of the team a text calls
-/// for, the best first, and why. Empty where the goal says nothing.
+/// does not end in one. `suggest` says which of the team a text calls for, the
+/// best first, and why. Empty where the goal says nothing.
 pub fn decompose(
     goal: &str,
     team: &[Member],
@@ -74,27 +73,17 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// Whether a task changes files, or stands on the work of one that does.
+    /// Whether a task changes files.
     fn writes(&self, at: usize) -> bool {
         self.works.get(at).is_some_and(|work| work.mode == Mode::Writer)
     }
 
-    fn add(&mut self, title: &str, piece: &str, work: Work, needs: &[usize], mut prompt: String) {
-        let (agent, mut mode, mut why) = pick(piece, &work, self.team, self.suggest);
+    fn add(&mut self, title: &str, piece: &str, work: Work, needs: &[usize], prompt: String) {
+        let (agent, mode, why) = pick(piece, &work, self.team, self.suggest);
         let tasks = &self.proposal.plan.tasks;
         let ids: Vec<String> =
             needs.iter().filter_map(|at| Some(tasks.get(*at)?.id.clone())).collect();
         let id = slug(title).untaken(|name| tasks.iter().any(|task| task.id == name)).to_string();
-        if work.mode == Mode::Reader
-            && needs.iter().any(|at| stands_on_work(tasks, *at, &self.works))
-        {
-            mode = Some(Mode::Writer);
-            why.push_str("; a writer, so that it stands on the work of what it needs");
-            prompt.push_str(
-                "\n\nYou stand on a tree with the work of those before you. Do not change any file \
-                 that git knows.",
-            );
-        }
         self.proposal.why.insert(id.clone(), why);
         self.proposal.plan.tasks.push(Task {
             id,
@@ -107,12 +96,6 @@ impl Maker<'_> {
         });
         self.works.push(work);
     }
-}
-
-/// Whether a task has a tree that is not the checkout's.
-fn stands_on_work(tasks: &[Task], at: usize, works: &[Work]) -> bool {
-    works.get(at).is_some_and(|work| work.mode == Mode::Writer)
-        || tasks.get(at).is_some_and(|task| task.mode == Some(Mode::Writer))
 }
 
 /// The agent for a piece, the mode where the agent's own is another, and why.
@@ -252,8 +235,6 @@ mod tests {
         let ids: Vec<&str> = proposal.plan.tasks.iter().map(|task| task.id.as_str()).collect();
         assert_eq!(ids, ["fix-it", "fix-it-2", "review", "review-it"]);
         assert_eq!(proposal.plan.tasks[0].mode, Some(Mode::Writer));
-        // It looks at what was written, and so stands where it was.
-        assert_eq!(proposal.plan.tasks[3].mode, Some(Mode::Writer));
-        assert!(proposal.plan.tasks[3].prompt.ends_with("git knows."));
+        assert_eq!(proposal.plan.tasks[3].mode, None);
     }
 }

@@ -15,6 +15,7 @@ mod heuristic;
 mod split;
 mod work;
 
+pub(super) use exchange::needs;
 pub use exchange::{Ask, Request, find_json, members, tasks};
 pub use heuristic::decompose;
 pub use work::{ROLES, Work, work};

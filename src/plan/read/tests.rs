@@ -1,5 +1,7 @@
 //! Each form as people have it, and each slip with its line.
 
+mod manual;
+
 use std::time::Duration;
 
 use super::*;
@@ -440,7 +442,6 @@ fn a_slip_in_the_own_form_is_an_error_with_its_line() {
         ("[tasks.a]\nid = 'b'", "plan:2: the task is called 'a' already"),
         ("[tasks]\na = 1", "plan:2: a task has to be a table, and is a number"),
         ("[tasks.a]\nmode = 'both'", "plan:2: 'mode' is 'both': write reader or writer"),
-        ("[tasks.a]\nbackend = 'gpt'", "plan:2: 'backend' is 'gpt': write codex or sh"),
         (
             "[tasks.a]\ntimeout = 'ever'",
             "plan:2: 'timeout' is 'ever', which is not a duration: write 90s, 10m, 1h30m or a number of seconds",
@@ -477,6 +478,18 @@ fn a_slip_in_the_own_form_is_an_error_with_its_line() {
 }
 
 #[test]
+fn every_backend_can_be_named() {
+    for backend in BackendKind::ALL {
+        let plan = read(&format!("[tasks.a]\nbackend = '{backend}'"));
+        assert_eq!(plan.tasks[0].backend, Some(backend));
+        let plan = read(&format!("workers:\n- {{id: a, platform: {backend}}}"));
+        assert_eq!((plan.tasks[0].backend, plan.notes.len()), (Some(backend), 0));
+    }
+    let error = problem("[tasks.a]\nbackend = 'gpt'");
+    assert!(error.starts_with("plan:2: 'backend' is 'gpt': write codex"), "{error}");
+}
+
+#[test]
 fn a_plan_without_a_name_is_called_after_its_file() {
     for (file, name) in [
         ("plans/my plan.json", "my-plan"),
@@ -486,48 +499,5 @@ fn a_plan_without_a_name_is_called_after_its_file() {
     ] {
         let plan = Plan::read(b"{\"a\": [\"b\"]}", file).expect(file);
         assert_eq!(plan.name, name);
-    }
-}
-
-/// The blocks of the manual, each with the language it names.
-fn examples() -> Vec<(&'static str, String)> {
-    let manual = include_str!("../../../docs/plans.md");
-    let mut examples = Vec::new();
-    let mut open: Option<(&str, String)> = None;
-    for line in manual.lines() {
-        match (line.strip_prefix("```"), open.take()) {
-            (Some(_), Some(block)) => examples.push(block),
-            (Some(language), None) => open = Some((language, String::new())),
-            (None, Some((language, text))) => open = Some((language, text + line + "\n")),
-            (None, None) => {}
-        }
-    }
-    examples.retain(|(language, _)| ["json", "yaml", "toml"].contains(language));
-    examples
-}
-
-#[test]
-fn the_examples_of_the_manual_are_plans() {
-    let mut forms = Vec::new();
-    for (language, text) in examples() {
-        let mut plan = Plan::read(text.as_bytes(), &format!("example.{language}"))
-            .unwrap_or_else(|error| panic!("{error}\n{text}"));
-        let goal = [("goal".to_owned(), "it".to_owned())].into();
-        plan.bind(&goal).unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
-        crate::plan::check(&plan, &|_| Ok(()))
-            .unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
-        assert!(plan.notes.is_empty(), "{:?}", plan.notes);
-        forms.push(plan.form);
-    }
-    for form in ["task-map", "pipeline", "workers", "phases", "own"] {
-        assert!(forms.iter().any(|own| own == form), "no example of {form}");
-    }
-}
-
-#[test]
-fn the_manual_names_every_key() {
-    let manual = include_str!("../../../docs/plans.md");
-    for key in own::KEYS.iter().chain(&own::TASK).chain(&own::ARGUMENT) {
-        assert!(manual.contains(&format!("`{key}`")), "docs/plans.md does not say what '{key}' is");
     }
 }

@@ -48,6 +48,26 @@ fn an_agent_and_its_context_come_after_the_task() {
 }
 
 #[test]
+fn a_bundles_agent_has_its_own_words_around_the_task_and_is_told_its_autonomy() {
+    let lab = Lab::new();
+    let text = "id: critic\nruntime:\n  autonomy_level: 0.4\npolicy:\n  tools_allowlist: [Read]\nprompt:\n  \
+                system: You are the Critic.\n  user_template: |\n    GOAL: {{goal}}\n    List risks.\n";
+    lab.sandbox.write("../bundle/critic.yaml", text);
+    let bundle = lab.sandbox.root().join("bundle").display().to_string();
+    lab.run("critic", &["-t", "./critic", "--agents-dir", &bundle, "--", "Judge {{this}}"], 0);
+    let prompt = lab.prompt();
+    for part in [
+        "\nTASK:\nGOAL: Judge {{this}}\nList risks.\n",
+        "\nAUTONOMY:\n0.4 of 1. At 0, decide nothing",
+        "\nYou are the Critic.\n",
+    ] {
+        assert!(prompt.contains(part), "no {part:?}: {prompt}");
+    }
+    let notes = lab.cx(&["show", "critic"]).ok().stdout();
+    assert!(notes.contains("codex cannot be held to a list of tools"), "{notes}");
+}
+
+#[test]
 fn a_bare_prompt_arrives_byte_for_byte() {
     let lab = Lab::new();
     lab.run("bare", &["--no-preamble", "--", AWKWARD], 0);

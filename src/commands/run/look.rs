@@ -1,0 +1,49 @@
+//! A run as it is now, for whoever only looks.
+
+use super::{
+    answer::text,
+    book::{Book, Failed},
+    stored::Stored,
+    summary::{Source, Summary},
+};
+use crate::{
+    commands::{runs, session::Session},
+    failure::Failure,
+    ledger::{Run, State},
+};
+
+/// See the module.
+#[derive(Debug)]
+pub(in crate::commands) struct Look {
+    pub(in crate::commands) summary: Summary,
+    pub(in crate::commands) started_at: jiff::Timestamp,
+}
+
+impl Look {
+    /// A look at `run`. `state` is the whole history.
+    pub(in crate::commands) fn at(
+        session: &Session,
+        run: &Run,
+        state: &State,
+    ) -> Result<Self, Failure> {
+        let files = session.store.run(run.id());
+        let started_at = run.started_at;
+        if run.ended.is_some()
+            && let Some(summary) = Summary::read(&files)?
+        {
+            return Ok(Self { summary, started_at });
+        }
+        let stored = Stored::read(&files)?;
+        let live = session.is_worked_through(run)?;
+        // Where nobody starts anything any more, a failure is one.
+        let failed = if live && run.stopping.is_none() { Failed::TryAgain } else { Failed::Final };
+        let answer = |job: &crate::ledger::Job| text(session, job);
+        let book = Book::replay(run.id(), &stored, state, failed, &answer);
+        let to = run.ended_at.unwrap_or_else(jiff::Timestamp::now);
+        let elapsed = std::time::Duration::try_from(to.duration_since(started_at));
+        let source = Source { session, run: run.id(), stored: &stored, book: &book, state };
+        let mut summary = source.summary(elapsed.unwrap_or_default());
+        runs::status(run, live).clone_into(&mut summary.outcome);
+        Ok(Self { summary, started_at })
+    }
+}

@@ -1,0 +1,388 @@
+//! The process that works through a run.
+//!
+//! # Theory of operation
+//! It holds `runs/ID/lock`. It starts what is ready and fits, as `cx spawn` would,
+//! and sleeps until the ledger is written, a job's lock becomes free, a signal
+//! comes, or time is up. What it knows it has from the plan and the ledger; it
+//! owns no worker.
+//!
+//! # What a crash leaves
+//! A run without `run-ended` whose lock is free. Its jobs go on, and say of which
+//! task they are. `cx run --resume` makes the same book again and goes on.
+
+mod start;
+
+pub(super) use start::work;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    io,
+    time::{Duration, Instant},
+};
+
+use super::{
+    answer::text,
+    book::{Book, Failed},
+    end::Over,
+    front::Front,
+    stored::Stored,
+};
+use crate::{
+    commands::{
+        kill,
+        session::{Recoveries, Session, label, store},
+        settings::Settings,
+        spawn::Spawner,
+    },
+    failure::Failure,
+    job::{JobId, Outcome},
+    ledger::{Event, FollowedState, Job, NO_JOB, RunRunning, RunStopping, TaskSkipped},
+    plan::{End, State, Step, TaskIx},
+    process::{
+        crash,
+        lock::deadline_in,
+        tree,
+        vigil::{Roused, Vigil},
+    },
+};
+
+/// How long an attempt is put off after the model's service refused for rate;
+/// twice that the next time, and so on.
+const BACK_OFF: Duration = Duration::from_secs(10);
+
+/// Why nothing more is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Ctrl-C.
+    Interrupt,
+    /// TERM.
+    Terminate,
+    /// The run's own limit.
+    Timeout,
+    /// A task has failed, and that was to stop the run.
+    FailFast,
+}
+
+impl Stop {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Interrupt => "INT",
+            Self::Terminate => "TERM",
+            Self::Timeout => "timeout",
+            Self::FailFast => "fail-fast",
+        }
+    }
+
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Interrupt | Self::Terminate => "the run was stopped",
+            Self::Timeout => "the run's time was up",
+            Self::FailFast => "another task had failed",
+        }
+    }
+}
+
+/// See the module.
+pub(super) struct Runner<'a> {
+    session: &'a Session,
+    id: &'a str,
+    stored: &'a Stored,
+    book: Book,
+    followed: FollowedState<'a>,
+    spawner: Spawner<'a>,
+    vigil: Vigil,
+    front: &'a mut Front,
+    /// What can be started, in the order of the file.
+    ready: Vec<TaskIx>,
+    /// What is tried again, and not before when.
+    again: HashMap<TaskIx, Option<Instant>>,
+    /// Live jobs and their tasks.
+    live: BTreeMap<JobId, String>,
+    /// Whose scope overlaps with whose.
+    held: HashMap<TaskIx, JobId>,
+    /// Whose locks are waited for.
+    watched: BTreeSet<JobId>,
+    recoveries: HashMap<JobId, Recoveries>,
+    stop: Option<Stop>,
+    killed: bool,
+    begun: Instant,
+    deadline: Option<Instant>,
+}
+
+impl<'a> Runner<'a> {
+    /// A runner of a run whose lock is held. `resumed`: somebody had it before.
+    pub(super) fn new(
+        session: &'a Session,
+        settings: &'a Settings,
+        (id, stored): (&'a str, &'a Stored),
+        front: &'a mut Front,
+        resumed: bool,
+    ) -> Result<Self, Failure> {
+        let runner = tree::myself().map_err(|e| failed(&e))?;
+        let running = RunRunning { run: id.to_owned(), runner, resumed };
+        session.store.append(NO_JOB, &Event::RunRunning(running)).map_err(store)?;
+        crash::point("run-running");
+        let vigil = Vigil::keep(&session.store.ledger_path()).map_err(|e| failed(&e))?;
+        let mut followed =
+            if resumed { session.store.follow_history() } else { session.store.follow_state() }
+                .map_err(store)?;
+        session.look(&mut followed)?;
+        let how = if resumed { Failed::Afresh } else { Failed::TryAgain };
+        let book = Book::replay(id, stored, followed.state(), how, &|job| text(session, job));
+        let deadline = stored.plan.timeout.and_then(deadline_in);
+        let mut runner = Self {
+            session,
+            id,
+            stored,
+            book,
+            followed,
+            spawner: Spawner::new(session, settings, stored.roles()?, stored.base.clone()),
+            vigil,
+            front,
+            ready: Vec::new(),
+            again: HashMap::new(),
+            live: BTreeMap::new(),
+            held: HashMap::new(),
+            watched: BTreeSet::new(),
+            recoveries: HashMap::new(),
+            stop: None,
+            killed: false,
+            begun: Instant::now(),
+            deadline,
+        };
+        let jobs = runner.followed.state().jobs.values();
+        let mine = jobs.filter(|job| job.is_live() && job.spec.run.as_deref() == Some(id));
+        runner.live =
+            mine.filter_map(|job| Some((job.job, job.spec.task.as_ref()?.id.clone()))).collect();
+        let skipped: Vec<TaskIx> = runner.book.entries();
+        runner.skip(skipped)?;
+        runner.ready = runner.book.schedule.ready();
+        Ok(runner)
+    }
+
+    /// Works until nothing is left to be done.
+    pub(super) fn run(&mut self) -> Result<(), Failure> {
+        self.front.begin(self.stored, self.book.counts());
+        loop {
+            self.session.look(&mut self.followed)?;
+            self.take_ends()?;
+            if self.stop.is_none() && self.deadline.is_some_and(|at| Instant::now() >= at) {
+                self.stop(Stop::Timeout)?;
+                self.end_all()?;
+            }
+            self.start_what_fits()?;
+            if self.live.is_empty() && self.again.is_empty() && self.book.schedule.is_done() {
+                return self.session.look(&mut self.followed);
+            }
+            self.watch()?;
+            let frame = self.front.draw(self.session, &self.book, self.followed.state());
+            let frame = frame.and_then(deadline_in);
+            let limit = self.deadline.filter(|_| self.stop.is_none());
+            let again = self.again.values().flatten().min().copied();
+            let until = [frame, limit, again].into_iter().flatten().min();
+            let roused = self.vigil.wait(until).map_err(|e| failed(&e))?;
+            self.hear(&roused)?;
+        }
+    }
+
+    /// What came of it.
+    pub(super) fn over(self) -> Over {
+        Over {
+            run: self.id.to_owned(),
+            book: self.book,
+            state: self.followed.into_state(),
+            stop: self.stop,
+            elapsed: self.begun.elapsed(),
+        }
+    }
+
+    /// Takes in what has ended since the last look.
+    fn take_ends(&mut self) -> Result<(), Failure> {
+        let state = self.followed.state();
+        let over = |id: &JobId| state.jobs.get(id).is_some_and(|job| !job.is_live());
+        let ended: Vec<JobId> = self.live.keys().filter(|id| over(id)).copied().collect();
+        for id in ended {
+            let Some(task) = self.live.remove(&id) else { continue };
+            self.vigil.leave(id.0);
+            let Some(job) = self.followed.state().jobs.get(&id).cloned() else { continue };
+            self.held.retain(|_, with| *with != id);
+            let Some(at) = self.book.schedule.find(&task) else { continue };
+            // One whose task waits again is looked at once that is ready.
+            if *self.book.schedule.state(at) == State::Running {
+                self.take_end(at, &job)?;
+            } else {
+                self.front.ended(&task, &job, None);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_end(&mut self, at: TaskIx, job: &Job) -> Result<(), Failure> {
+        let task = self.book.schedule.task(at).id.clone();
+        if job.succeeded() {
+            self.front.ended(&task, job, None);
+            let answer = text(self.session, job);
+            let step = self.book.schedule.on_end(at, End::Succeeded { answer });
+            crash::point("task-ended");
+            return self.follow(step);
+        }
+        if self.stop.is_none() && self.book.may_retry(at, job, self.stored) {
+            let attempt = u32::try_from(self.book.jobs_of(at).len()).unwrap_or(u32::MAX);
+            self.front.ended(&task, job, Some(attempt + 1));
+            let wait = (job.outcome() == Some(&Outcome::RateLimited))
+                .then(|| BACK_OFF * 2_u32.saturating_pow(attempt.saturating_sub(1).min(4)));
+            self.again.insert(at, wait.and_then(deadline_in));
+            return Ok(());
+        }
+        self.front.ended(&task, job, None);
+        self.fail(at)
+    }
+
+    /// A failure that is final.
+    fn fail(&mut self, at: TaskIx) -> Result<(), Failure> {
+        let step = self.book.schedule.on_end(at, End::Failed);
+        self.follow(step)?;
+        if self.stored.plan.fail_fast && self.stop.is_none() {
+            self.stop(Stop::FailFast)?;
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, step: Step) -> Result<(), Failure> {
+        let session = self.session;
+        let skipped = self.book.settle(
+            step.ready.clone(),
+            self.followed.state(),
+            self.stored,
+            Failed::Afresh,
+            &|job| text(session, job),
+        );
+        let all: Vec<TaskIx> = step.skipped.into_iter().chain(skipped).collect();
+        self.skip(all)?;
+        self.ready = self.book.schedule.ready();
+        Ok(())
+    }
+
+    /// Writes down and says what will not run, of these.
+    fn skip(&mut self, tasks: Vec<TaskIx>) -> Result<(), Failure> {
+        let mut events = Vec::new();
+        for at in tasks {
+            let (reason, passed_over) = match self.book.schedule.state(at) {
+                State::Skipped(why) => (why.clone(), false),
+                State::PassedOver(why) => (why.clone(), true),
+                _ => continue,
+            };
+            let task = self.book.schedule.task(at).id.clone();
+            self.front.skipped(&task, &reason, passed_over);
+            let run = self.id.to_owned();
+            events.push(Event::TaskSkipped(TaskSkipped { run, task, reason, passed_over }));
+        }
+        if events.is_empty() {
+            return Ok(());
+        }
+        let mut appender = self.session.store.appender().map_err(store)?;
+        appender.append_all(events.iter().map(|event| (NO_JOB, event))).map_err(store)?;
+        Ok(())
+    }
+
+    /// Starts nothing more.
+    fn stop(&mut self, why: Stop) -> Result<(), Failure> {
+        self.stop = Some(why);
+        let (run, by) = (self.id.to_owned(), why.word().to_owned());
+        let stopping = RunStopping { run, by };
+        self.session.store.append(NO_JOB, &Event::RunStopping(stopping)).map_err(store)?;
+        crash::point("run-stopping");
+        // What would have been tried again has failed for good.
+        let tried = |at: &TaskIx| !self.book.jobs_of(*at).is_empty();
+        let mut over: Vec<TaskIx> = self.again.drain().map(|(at, _)| at).collect();
+        over.extend(self.ready.iter().copied().filter(tried));
+        self.ready.clear();
+        for at in over {
+            let step = self.book.schedule.on_end(at, End::Failed);
+            self.skip(step.skipped)?;
+        }
+        let step = self.book.schedule.stop(why.reason());
+        self.front.stopping(why, &self.names_of_live());
+        self.skip(step.skipped)
+    }
+
+    fn names_of_live(&self) -> Vec<String> {
+        let state = self.followed.state();
+        let name = |id: &JobId| state.jobs.get(id).map(label);
+        self.live.keys().filter_map(name).collect()
+    }
+
+    fn hear(&mut self, roused: &Roused) -> Result<(), Failure> {
+        for token in &roused.freed {
+            let id = JobId(*token);
+            self.watched.remove(&id);
+            self.look_after(id)?;
+        }
+        let mut calls = roused.interrupts + roused.terminations;
+        if calls > 0 && !self.stop.is_some_and(|stop| stop != Stop::FailFast) {
+            let why = if roused.interrupts > 0 { Stop::Interrupt } else { Stop::Terminate };
+            self.stop(why)?;
+            calls -= 1;
+        }
+        if calls > 0 {
+            self.end_all()?;
+        }
+        Ok(())
+    }
+
+    /// A lock is free: its job is over, or is taken over by a recovery, or neither
+    /// can be.
+    fn look_after(&mut self, id: JobId) -> Result<(), Failure> {
+        self.session.look(&mut self.followed)?;
+        let Some(job) = self.followed.state().jobs.get(&id).filter(|job| job.is_live()) else {
+            return Ok(());
+        };
+        let mended = self.recoveries.entry(id).or_default().failed(self.session, job);
+        let Err(failure) = mended else { return Ok(()) };
+        let Some(task) = self.live.remove(&id) else { return Ok(()) };
+        // Neither waited for nor waited with: what cannot be mended holds nobody up.
+        self.watched.insert(id);
+        self.front.complain(&failure);
+        match self.book.schedule.find(&task) {
+            Some(at) => self.fail(at),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends every live job of the run.
+    fn end_all(&mut self) -> Result<(), Failure> {
+        if std::mem::replace(&mut self.killed, true) {
+            return Ok(());
+        }
+        self.front.ending(&self.names_of_live());
+        for id in self.live.keys() {
+            if let Some(job) = self.followed.state().jobs.get(id).filter(|job| job.is_live()) {
+                kill::request(self.session, job, 15)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sees to it that the end of a job is noticed also where nobody writes it down.
+    fn watch(&mut self) -> Result<(), Failure> {
+        let others = self.held.values().copied();
+        let wanted: BTreeSet<JobId> = self.live.keys().copied().chain(others).collect();
+        // Where the repository's limit holds us up, the jobs of others do.
+        let mut wanted: Vec<JobId> = wanted.into_iter().collect();
+        if !self.ready.is_empty() && self.stop.is_none() {
+            let live = self.followed.state().jobs.values().filter(|job| job.is_live());
+            wanted.extend(live.map(|job| job.job));
+        }
+        for id in wanted {
+            if self.watched.insert(id) {
+                let path = self.session.store.job(id).lock();
+                self.vigil.until_free(path, id.0).map_err(|e| failed(&e))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn failed(error: &io::Error) -> Failure {
+    Failure::internal(format!("cannot work through the run: {error}; its jobs go on"))
+}

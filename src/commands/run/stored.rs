@@ -1,0 +1,171 @@
+//! What a run keeps of itself in `runs/ID/plan.json`: enough for another process
+//! to go on with it.
+//!
+//! The file is replaced whole, before the ledger says which revision it has.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    num::{NonZeroU32, NonZeroU64},
+    path::PathBuf,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{args::RunArgs, begin::Prepared};
+use crate::{
+    agent::{Alias, Resolved},
+    commands::{
+        session::{Session, store},
+        spawn::PlanRoles,
+    },
+    failure::Failure,
+    ledger::RunFiles,
+    plan::{Plan, Task},
+};
+
+const VERSION: u32 = 1;
+
+/// How many jobs of a run live at once where nobody says.
+const JOBS: NonZeroU64 = NonZeroU64::new(8).expect("8 is not 0");
+
+/// How many bytes of one answer another task gets to see where nobody says.
+const ANSWER_BYTES: NonZeroU32 = NonZeroU32::new(32 * 1024).expect("32 KiB is not 0");
+
+/// What the command line says about the run that the plan has not taken in.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Options {
+    /// The most jobs of the run that may live at once.
+    jobs: Option<NonZeroU64>,
+    /// The most jobs of the repository that may run at once.
+    max_jobs: Option<NonZeroU64>,
+    /// How often a task is tried again that does not say so itself.
+    retries: Option<u32>,
+    /// How much of one answer another task gets to see.
+    answer_bytes: Option<NonZeroU32>,
+    /// `--agents-dir`, absolute.
+    agents_dir: Option<PathBuf>,
+    /// Run the agents' hooks.
+    hooks: bool,
+    /// Refuse a task that needs a tool that its agent may not use.
+    strict_tools: bool,
+}
+
+impl Options {
+    pub(super) fn said(args: &RunArgs, session: &Session) -> Self {
+        Self {
+            jobs: args.jobs,
+            max_jobs: args.max_jobs,
+            retries: args.retries,
+            answer_bytes: args.answer_bytes,
+            agents_dir: args.agents_dir.as_ref().map(|dir| session.cwd.join(dir)),
+            hooks: args.hooks,
+            strict_tools: args.strict_tools,
+        }
+    }
+}
+
+/// What an alias of the plan stands for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Role {
+    /// The agent's name.
+    pub(super) agent: String,
+    /// What its limit counts.
+    pub(super) pool: String,
+    /// How many jobs of the pool may run at once.
+    pub(super) limit: Option<NonZeroU64>,
+    /// How often its tasks are tried again, where nobody else says.
+    retries: Option<u32>,
+}
+
+/// A run as it is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Stored {
+    version: u32,
+    /// Counts the plans that were in force, from 1.
+    pub(super) revision: u64,
+    /// Where it was started: readers work there.
+    pub(super) cwd: PathBuf,
+    /// Where the plan was read: a file, `-`, or a pattern's name.
+    pub(super) source: String,
+    /// The commit that all writers start from, where there are any: where HEAD was.
+    /// What is committed meanwhile does not make one task differ from another.
+    pub(super) base: Option<String>,
+    /// By alias.
+    pub(super) roles: BTreeMap<String, Role>,
+    pub(super) options: Options,
+    pub(super) plan: Plan,
+}
+
+impl Stored {
+    pub(super) fn new(prepared: Prepared, cwd: PathBuf) -> Self {
+        let Prepared { plan, source, options, agents } = prepared;
+        let role = |resolved: Resolved| Role {
+            retries: resolved.agent.retries,
+            agent: resolved.agent.name,
+            pool: resolved.pool,
+            limit: resolved.limit,
+        };
+        let roles = agents.into_iter().map(|(alias, resolved)| (alias, role(resolved))).collect();
+        Self { version: VERSION, revision: 1, cwd, source, base: None, roles, options, plan }
+    }
+
+    pub(super) fn read(files: &RunFiles) -> Result<Self, Failure> {
+        let path = files.plan();
+        let failed = |e: &dyn std::fmt::Display| {
+            Failure::internal(format!("cannot read the plan of a run in {}: {e}", path.display()))
+                .hint("`cx jobs` still has its jobs")
+        };
+        let bytes = fs::read(&path).map_err(|e| failed(&e))?;
+        let stored: Self = serde_json::from_slice(&bytes).map_err(|e| failed(&e))?;
+        if stored.version > VERSION {
+            return Err(failed(&"a later cx has written it"));
+        }
+        Ok(stored)
+    }
+
+    pub(super) fn write(&self, files: &RunFiles) -> Result<(), Failure> {
+        let bytes =
+            serde_json::to_vec_pretty(self).map_err(|e| Failure::internal(e.to_string()))?;
+        files.replace(&files.plan(), &bytes).map_err(store)
+    }
+
+    /// The most jobs of the run that may live at once.
+    pub(super) fn jobs(&self) -> NonZeroU64 {
+        self.options.jobs.unwrap_or(JOBS)
+    }
+
+    /// The most jobs of the repository that may run at once.
+    pub(super) fn max_jobs(&self) -> Option<NonZeroU64> {
+        self.options.max_jobs.or(self.plan.max_jobs)
+    }
+
+    /// How much of one answer another task gets to see.
+    pub(super) fn answer_bytes(&self) -> usize {
+        self.options.answer_bytes.unwrap_or(ANSWER_BYTES).get() as usize
+    }
+
+    /// How often a task may be tried in all.
+    pub(super) fn attempts(&self, task: &Task) -> u32 {
+        let role = || self.role(task)?.retries;
+        task.retries.or(self.options.retries).or_else(role).unwrap_or(0).saturating_add(1)
+    }
+
+    /// What the task's alias stands for.
+    pub(super) fn role(&self, task: &Task) -> Option<&Role> {
+        self.roles.get(task.alias.as_ref()?)
+    }
+
+    /// How the names of agents are understood.
+    pub(super) fn roles(&self) -> Result<PlanRoles, Failure> {
+        let aliases = self.plan.aliases.iter();
+        let aliases = aliases.map(|(name, value)| Alias::from_value(name, value, &self.source));
+        let aliases = aliases
+            .collect::<Result<_, _>>()
+            .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
+        let Options { agents_dir, hooks, strict_tools, .. } = self.options.clone();
+        Ok(PlanRoles { aliases, agents_dir, hooks, strict_tools })
+    }
+}
