@@ -134,6 +134,7 @@ pub(crate) fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
         tree: None,
         scope: Vec::new(),
         resolves: None,
+        resumes: None,
         after: Vec::new(),
         timeout_ms: None,
         silence_ms: None,

@@ -189,7 +189,7 @@ pub struct Verdict {
     pub reason: Option<String>,
     /// The final message, or what there is of it.
     pub answer: Answer,
-    /// Tokens; over the whole thread where one was resumed.
+    /// Tokens; see [`counts_whole_thread`].
     pub usage: Option<Usage>,
     /// The thread by which the work can be resumed.
     pub thread_id: Option<String>,
@@ -284,6 +284,22 @@ pub fn more_folders(kind: BackendKind, args: &[String]) -> Vec<PathBuf> {
     match kind {
         BackendKind::Claude => claude::more_folders(args),
         BackendKind::Codex | BackendKind::Sh => Vec::new(),
+    }
+}
+
+/// Whether a job's conversation can be taken up again.
+pub fn has_threads(kind: BackendKind) -> bool {
+    match kind {
+        BackendKind::Codex | BackendKind::Claude => true,
+        BackendKind::Sh => false,
+    }
+}
+
+/// Whether [`Verdict::usage`] is that of the whole thread, and not of the job.
+pub fn counts_whole_thread(kind: BackendKind) -> bool {
+    match kind {
+        BackendKind::Codex => true,
+        BackendKind::Claude | BackendKind::Sh => false,
     }
 }
 

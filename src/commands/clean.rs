@@ -74,7 +74,7 @@ pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
     for job in &jobs {
         let mut cleaned = Cleaned { tree: false, files: false, kept: None };
         let mut stays = Vec::new();
-        if let Some(tree) = job.spec.tree.as_ref().filter(|_| !job.tree_gone) {
+        if let Some(tree) = job.spec.tree.as_ref().filter(|_| !job.is_without_tree()) {
             match clean_tree(&session, job, tree, args)? {
                 Ok(trash) => {
                     cleaned.tree = true;
@@ -131,7 +131,7 @@ fn wanted(session: &Session, args: &CleanArgs) -> Result<Vec<Job>, Failure> {
         (Some(_), None) => false,
         (None, _) => true,
     };
-    let is_done = |job: &Job| job.files_gone && (job.spec.tree.is_none() || job.tree_gone);
+    let is_done = |job: &Job| job.files_gone && (job.spec.tree.is_none() || job.is_without_tree());
     if args.jobs.is_empty() {
         let jobs = session.history()?.jobs.into_values();
         return Ok(jobs.filter(|job| !job.is_live() && !is_done(job) && old_enough(job)).collect());

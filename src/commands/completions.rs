@@ -180,7 +180,7 @@ pub fn finished_job() -> ArgValueCandidates {
 
 /// Writers.
 pub fn writer() -> ArgValueCandidates {
-    jobs(|job| job.spec.mode == Mode::Writer && !job.tree_gone)
+    jobs(|job| job.spec.mode == Mode::Writer && !job.is_without_tree())
 }
 
 /// Writers that are over and hold unmerged work.

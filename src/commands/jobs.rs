@@ -155,7 +155,7 @@ fn details(job: &Job) -> String {
     if let Some(worker) = job.worker.filter(|_| job.is_live()) {
         parts.push(format!("pid {}", worker.pid));
     }
-    parts.push(match spec.tree.as_ref().filter(|_| !job.tree_gone) {
+    parts.push(match spec.tree.as_ref().filter(|_| !job.is_without_tree()) {
         Some(tree) => match &tree.branch {
             Some(branch) => format!("{branch} in {}", tree.path),
             None => format!("in {}", tree.path),

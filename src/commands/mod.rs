@@ -27,11 +27,14 @@ pub mod prompt;
 pub mod push;
 mod records;
 pub mod resolve;
+pub mod resume;
+pub mod retry;
 mod roles;
 pub mod route;
 pub mod run;
 pub mod runs;
 pub mod segment;
+pub mod send;
 mod session;
 mod settings;
 pub mod show;
@@ -71,6 +74,9 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Pick(args) => pick::run(args),
         Command::Conflicts(args) => conflicts::run(args),
         Command::Resolve(args) => resolve::run(args),
+        Command::Resume(args) => resume::run(args),
+        Command::Retry(args) => retry::run(args),
+        Command::Send(args) => send::run(args),
         Command::Push(args) => push::run(args),
         Command::Logs(args) => logs::run(args),
         Command::Diff(args) => diff::run(args),

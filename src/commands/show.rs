@@ -94,6 +94,8 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
         row("cost", usage.cost_usd.map(|cost| cost.to_string()).unwrap_or_default());
     }
     row("thread", text(view.thread));
+    row("resumes", view.resumes.map(|job| job.to_string()).unwrap_or_default());
+    row("went on", view.went_on.map(|job| format!("as {job}")).unwrap_or_default());
     row("left", view::left_behind(&job).unwrap_or_default());
     for note in view.notes {
         row("note", ui::clean(note));

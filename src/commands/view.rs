@@ -100,6 +100,10 @@ pub(super) struct JobView<'a> {
     pub not_picked: Option<JobId>,
     /// Whether its worktree and branch are gone.
     pub tree_gone: bool,
+    /// The job that it goes on from.
+    pub resumes: Option<JobId>,
+    /// The job that goes on from it.
+    pub went_on: Option<JobId>,
     /// Whether its prompt and outputs are gone.
     pub files_gone: bool,
     /// The ref that keeps what was discarded.
@@ -162,6 +166,8 @@ impl<'a> JobView<'a> {
             merged_into: job.merged.as_ref().map(|m| m.into.as_str()),
             not_picked: job.not_picked,
             tree_gone: job.tree_gone,
+            resumes: job.spec.resumes.as_ref().map(|resumes| resumes.job),
+            went_on: job.went_on,
             files_gone: job.files_gone,
             kept: job.kept.as_deref(),
             folder: files.dir().display().to_string(),

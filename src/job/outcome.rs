@@ -129,6 +129,22 @@ pub struct Usage {
     pub cost_usd: Option<Usd>,
 }
 
+impl Usage {
+    /// What came since `before`, where both are counted from the same beginning.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        let less = |now: u64, then: u64| now.saturating_sub(then);
+        Self {
+            input: less(self.input, before.input),
+            cached: less(self.cached, before.cached),
+            output: less(self.output, before.output),
+            cost_usd: self
+                .cost_usd
+                .map(|now| now.saturating_sub(before.cost_usd.unwrap_or_default())),
+        }
+    }
+}
+
 /// Of several jobs together; the cost is that of those that told theirs.
 impl std::iter::Sum for Usage {
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {

@@ -140,6 +140,10 @@ pub struct Spawned {
     /// The conflict that it is to resolve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolves: Option<Resolves>,
+    /// The job that it goes on from. `tree`, where that has one, is the same: it
+    /// is this job's from here on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumes: Option<Resumes>,
     /// Wall-clock limit for the worker, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
@@ -229,6 +233,16 @@ pub struct Resolves {
     /// What has to succeed on the result.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub verify: Vec<String>,
+}
+
+/// What a job goes on from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumes {
+    /// The job before it.
+    pub job: JobId,
+    /// In a new thread: its files go on, and not its conversation.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub anew: bool,
 }
 
 /// [`Event::Started`].

@@ -94,6 +94,9 @@ pub struct Job {
     /// The ref that keeps what was discarded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<String>,
+    /// The job that goes on from it, in its tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub went_on: Option<JobId>,
 }
 
 impl Job {
@@ -123,7 +126,14 @@ impl Job {
             tree_gone: false,
             files_gone: false,
             kept: None,
+            went_on: None,
         }
+    }
+
+    /// Whether its worktree and branch are not its own any more: they are gone, or
+    /// another job goes on in them.
+    pub fn is_without_tree(&self) -> bool {
+        self.tree_gone || self.went_on.is_some()
     }
 
     /// Whether it is not over.
@@ -145,7 +155,7 @@ impl Job {
     /// that none of its group was picked for.
     pub fn is_unmerged(&self) -> bool {
         let has_work = self.exited.as_ref().is_some_and(|e| e.commits > 0 && e.tip.is_some());
-        self.spec.mode == Mode::Writer && !self.tree_gone && has_work && !self.is_settled()
+        self.spec.mode == Mode::Writer && !self.is_without_tree() && has_work && !self.is_settled()
     }
 
     /// Whether it was merged, or another of its group was picked.
@@ -161,7 +171,7 @@ impl Job {
     /// Whether its name, branch and worktree are still in use, so that a new
     /// job cannot have them.
     pub fn holds_name(&self) -> bool {
-        self.is_live() || (self.spec.tree.is_some() && !self.tree_gone)
+        self.is_live() || (self.spec.tree.is_some() && !self.is_without_tree())
     }
 
     fn fold(&mut self, at: Timestamp, event: Event) {
@@ -270,6 +280,7 @@ impl State {
         self.next = self.next.max(record.job.0.saturating_add(1));
         match record.event {
             Event::Spawned(spec) => {
+                self.hand_over(record.job, &spec);
                 self.jobs
                     .entry(record.job)
                     .or_insert_with(|| Job::new(record.job, record.at, *spec));
@@ -282,10 +293,37 @@ impl State {
                         .filter(|job| job.not_picked == Some(record.job))
                         .for_each(|job| job.not_picked = None);
                 }
+                let is_end = matches!(event, Event::Exited(_));
                 if let Some(job) = self.jobs.get_mut(&record.job) {
                     job.fold(record.at, event);
                 }
+                if is_end {
+                    self.hand_back(record.job);
+                }
             }
+        }
+    }
+
+    /// What a job that goes on from another takes over from it.
+    fn hand_over(&mut self, to: JobId, spec: &Spawned) {
+        let Some(resumes) = &spec.resumes else { return };
+        if let Some(before) = self.jobs.get_mut(&resumes.job) {
+            before.went_on = Some(to);
+        }
+    }
+
+    /// One that is over and never came to its worker gives back what it took over.
+    fn hand_back(&mut self, from: JobId) {
+        let Some(job) = self.jobs.get_mut(&from) else { return };
+        let ran = job.running_at.is_some()
+            || job.exited.as_ref().is_none_or(|exited| exited.tip.is_some());
+        let Some(resumes) = job.spec.resumes.as_ref().filter(|_| !ran) else { return };
+        let before = resumes.job;
+        job.tree_gone |= job.spec.tree.is_some();
+        if let Some(before) = self.jobs.get_mut(&before)
+            && before.went_on == Some(from)
+        {
+            before.went_on = None;
         }
     }
 

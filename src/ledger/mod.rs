@@ -26,8 +26,8 @@ mod store;
 mod turn;
 
 pub use event::{
-    Based, Event, Exited, KillRequested, Note, Pool, Record, Resolves, Running, Spawned, Started,
-    TaskOf, Tree, VERSION, Waiting, Worktree, decode, glance,
+    Based, Event, Exited, KillRequested, Note, Pool, Record, Resolves, Resumes, Running, Spawned,
+    Started, TaskOf, Tree, VERSION, Waiting, Worktree, decode, glance,
 };
 pub use fold::{Job, Phase, State};
 pub use hooks::Hooks;

@@ -52,6 +52,7 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         tree: (mode == Mode::Writer).then(|| tree(name)),
         scope: Vec::new(),
         resolves: None,
+        resumes: None,
         after: Vec::new(),
         timeout_ms: None,
         silence_ms: None,

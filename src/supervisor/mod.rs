@@ -31,6 +31,7 @@ mod prepare;
 mod queue;
 mod recover;
 mod resolve;
+mod resume;
 mod watch;
 
 pub use recover::{RecoverError, recover_lost};
@@ -173,12 +174,13 @@ fn run(call: Call) -> Result<(), SupervisorError> {
         requests: Follower::new(&store, offset),
         store,
         id,
+        // That of the job before is there already.
+        has_tree: spec.resumes.is_some(),
         spec: *spec,
         lock,
         signals,
         kill: None,
         asked_base: None,
-        has_tree: false,
         undecided: Vec::new(),
     };
     supervisor.supervise()

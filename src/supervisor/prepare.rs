@@ -28,6 +28,9 @@ impl Supervisor {
             Ok(place) => place,
             Err(reason) => return Ok(Err(Stop::not_started(reason))),
         };
+        if self.spec.resumes.is_some() {
+            return self.take_over(&place, &tree);
+        }
         if let Err(stop) = self.settle_base(&place)? {
             return Ok(Err(stop));
         }

@@ -111,7 +111,9 @@ pub(super) fn run(
     });
     let exited: Exited = finisher.finish(&lost, verdict)?;
     crash::point("recovery-before-exited");
-    let half_made = if started { None } else { job.spec.tree.as_ref() };
+    // What was taken over is somebody's work.
+    let is_kept = started || job.spec.resumes.is_some();
+    let half_made = if is_kept { None } else { job.spec.tree.as_ref() };
     let removed = half_made.is_some_and(|tree| remove_half_made(store, &job, tree).is_ok());
     crash::point("recovery-removed");
     store.append(id, &Event::Exited(Box::new(exited)))?;

@@ -37,6 +37,10 @@ pub(super) struct Watched {
 impl Supervisor {
     /// Starts the worker and watches it until nothing of it runs any more.
     pub(super) fn run_worker(&mut self) -> Result<Ended, SupervisorError> {
+        let thread = match self.thread()? {
+            Ok(thread) => thread,
+            Err(stop) => return Ok(Ended::stopped(stop)),
+        };
         let prompt = fs::read(self.files.prompt())?;
         let start = self.start_folder();
         let root =
@@ -57,7 +61,7 @@ impl Supervisor {
             answer_file: &self.files.answer(),
             exclude_env: &self.spec.env_exclude,
             extra_args: &self.spec.extra_args,
-            resume: None,
+            resume: thread.as_deref(),
             commands_confined: places.is_some(),
         });
         drop(prompt);

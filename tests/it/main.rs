@@ -38,6 +38,7 @@ mod push;
 mod races;
 mod readers;
 mod resolve;
+mod resume;
 mod route;
 mod run;
 mod scope;

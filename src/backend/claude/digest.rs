@@ -78,16 +78,7 @@ impl Digest {
         match result.tokens {
             Tokens::Unknown => {}
             Tokens::SoFar(usage) => self.usage = Some(usage),
-            Tokens::Since(more) => {
-                let sum = self.usage.get_or_insert_default();
-                sum.input += more.input;
-                sum.cached += more.cached;
-                sum.output += more.output;
-                sum.cost_usd = match (sum.cost_usd, more.cost_usd) {
-                    (None, None) => None,
-                    (a, b) => Some([a, b].into_iter().flatten().sum()),
-                };
-            }
+            Tokens::Since(more) => self.usage = Some(self.usage.into_iter().chain([more]).sum()),
         }
         // Denials of an earlier result stay denials, whether this one repeats them or not.
         let (denied, denials) =

@@ -102,7 +102,12 @@ pub(in super::super) fn launch(input: &LaunchInput<'_>) -> Launch {
     for arg in input.extra_args {
         add(&[arg]);
     }
-    add(&[&"-o", &input.answer_file, &"-"]);
+    add(&[&"-o", &input.answer_file]);
+    if let Some(thread) = input.resume {
+        // All options have to come before it.
+        add(&[&"resume", &thread]);
+    }
+    add(&[&"-"]);
     Launch {
         program: input.program.to_owned(),
         args,
@@ -110,7 +115,7 @@ pub(in super::super) fn launch(input: &LaunchInput<'_>) -> Launch {
         env: Vec::new(),
         answer_file: Some(input.answer_file.to_owned()),
         stdout_is_events: true,
-        thread: None,
+        thread: input.resume.map(str::to_owned),
     }
 }
 
@@ -180,6 +185,9 @@ mod tests {
                 "exec --json --color never -s workspace-write -C /wt/sub --add-dir /wt {flags} {end}"
             )
         );
+        let resumed = LaunchInput { resume: Some("u-u"), ..input(Mode::Reader, wt) };
+        assert!(args(&resumed).ends_with(" -o /jobs/1/last resume u-u -"));
+        assert_eq!(launch(&resumed).thread.as_deref(), Some("u-u"));
         let at_top = input(Mode::Writer, Some(Path::new("/wt/sub")));
         let patterns = ["*KEY*".to_owned(), "a\"b".to_owned()];
         let extra = ["-c".to_owned(), "model_reasoning_effort=\"high\"".to_owned()];

@@ -137,7 +137,7 @@ impl<'a> Looker<'a> {
                 let label = label(job);
                 return Err(Failure::usage(format!("{label} is a reader and changes nothing")));
             }
-            if job.tree_gone {
+            if job.is_without_tree() {
                 let label = label(job);
                 return Err(Failure::usage(format!("{label} was cleaned, and its branch with it")));
             }

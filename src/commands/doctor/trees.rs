@@ -55,7 +55,7 @@ fn compare(
     let jobs: Vec<(&Job, &Tree)> = history
         .jobs
         .values()
-        .filter(|job| !job.tree_gone)
+        .filter(|job| !job.is_without_tree())
         .filter_map(|job| Some((job, job.spec.tree.as_ref()?)))
         .collect();
     for tree in linked {

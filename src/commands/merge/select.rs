@@ -60,6 +60,13 @@ pub(super) fn wanted(session: &Session, args: &MergeArgs) -> Result<Vec<Job>, Fa
             ))
             .hint(format!("cx wait {name} && cx merge {name}")));
         }
+        if let Some(next) = job.went_on {
+            return Err(Failure::usage(format!(
+                "{} went on as {next}, which has its branch; nothing was merged",
+                label(job)
+            ))
+            .hint(format!("cx merge {next}")));
+        }
         if job.tree_gone {
             return Err(Failure::usage(format!(
                 "{} was cleaned, and its branch with it; nothing was merged",

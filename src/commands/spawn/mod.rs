@@ -4,6 +4,7 @@
 //! slow (worktree, queueing) is left to the supervisor. A crash leaves a draft
 //! folder, or a job whose supervisor never came, which is then found lost.
 
+mod again;
 mod base;
 mod checks;
 mod group;
@@ -14,6 +15,7 @@ mod resolver;
 mod role;
 mod task;
 
+pub(super) use again::{Again, From, again, read_words, require_thread};
 pub(super) use planned::{Begun, PlanRoles, Spawner, Work};
 pub(super) use reader::{Asked, ask_reader};
 pub(super) use resolver::{Resolver, Who, check_resolver, resolver};

@@ -200,6 +200,7 @@ impl Plan {
                 tree: None,
                 scope,
                 resolves: None,
+                resumes: None,
                 after: after.iter().map(|job| job.job).collect(),
                 timeout_ms: timeout.map(millis),
                 silence_ms: silence.map(millis),
@@ -222,6 +223,17 @@ impl Plan {
             quiet: false,
             may_overlap: args.allow_overlap,
         })
+    }
+
+    /// One whose spec is known.
+    pub(super) fn of(
+        spec: Spawned,
+        prompt: Vec<u8>,
+        named: bool,
+        base: Option<(String, String)>,
+        notes: Vec<String>,
+    ) -> Self {
+        Self { spec, prompt, named, base, notes, may_overlap: false, quiet: false }
     }
 
     /// What would do the work.
@@ -284,6 +296,9 @@ impl Plan {
         let mut spec = self.spec.clone();
         let Some((base, prefix)) = &self.base else {
             spec.name = self.free_name(session, head, &|_| Ok(None))?;
+            if let Some(resumes) = &spec.resumes {
+                Self::refuse_second(session, resumes, !spec.after.is_empty())?;
+            }
             return Ok(spec);
         };
         let place = session.repository("a job with a worktree")?;
@@ -467,7 +482,7 @@ pub(super) fn path_text(path: &Path) -> Result<String, Failure> {
 }
 
 /// 16 hexadecimal digits that no other job anywhere has.
-fn unique_id() -> Result<String, Failure> {
+pub(super) fn unique_id() -> Result<String, Failure> {
     let mut bytes = [0_u8; 8];
     fs::File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut bytes))

@@ -164,3 +164,50 @@ fn pruning_forgets_only_what_is_closed_and_old() {
     let left: Vec<u64> = state.jobs.keys().map(|id| id.0).collect();
     assert_eq!((left, state.next), (vec![4, 5, 6, 7, 8], 9));
 }
+
+/// Job 2 goes on from job 1, and then these things happen to it.
+fn gone_on(then: Vec<Event>) -> State {
+    let tree = Tree {
+        path: "/wt".into(),
+        branch: Some("cx/auth".into()),
+        base: "b".into(),
+        prefix: String::new(),
+    };
+    let first = Spawned { tree: Some(tree), ..spec("auth", Mode::Writer) };
+    let resumes = Some(Resumes { job: JobId(1), anew: false });
+    let second = Spawned { resumes, name: JobName::new("more").expect("a name"), ..first.clone() };
+    let mut events = vec![
+        (1, Event::Spawned(Box::new(first))),
+        (1, with_work()),
+        (2, Event::Spawned(Box::new(second))),
+    ];
+    events.extend(then.into_iter().map(|event| (2, event)));
+    folded(events)
+}
+
+fn with_work() -> Event {
+    let Event::Exited(exited) = ended(Outcome::Succeeded) else { unreachable!("it is one") };
+    Event::Exited(Box::new(Exited { tip: Some("t".into()), commits: 1, ..*exited }))
+}
+
+#[test]
+fn a_tree_has_one_owner() {
+    let owners = |state: &State| -> Vec<u64> {
+        state.jobs.values().filter(|job| !job.is_without_tree()).map(|job| job.job.0).collect()
+    };
+    let running = Event::Running(Running { worker: process(6) });
+    let state = gone_on(vec![]);
+    assert_eq!(owners(&state), [2]);
+    assert_eq!(state.jobs[&JobId(1)].went_on, Some(JobId(2)));
+    assert!(!state.jobs[&JobId(1)].is_unmerged() && !state.jobs[&JobId(1)].holds_name());
+    assert_eq!(owners(&gone_on(vec![running.clone(), with_work()])), [2]);
+    // Also when it ran and left nothing.
+    assert_eq!(owners(&gone_on(vec![running, ended(Outcome::Failed)])), [2]);
+    // What never ran gives it back.
+    for outcome in [Outcome::Killed, Outcome::Skipped, Outcome::Lost] {
+        let state = gone_on(vec![ended(outcome)]);
+        assert_eq!(owners(&state), [1]);
+        assert!(state.jobs[&JobId(1)].is_unmerged());
+        assert!(!state.jobs[&JobId(2)].holds_name());
+    }
+}

@@ -46,7 +46,7 @@ pub(super) fn respond(stream: &TcpStream, id: usize, step: &Step, body: &Value) 
     if body["stream"] != true {
         return respond_whole(stream, id, step, body);
     }
-    let (blocks, stop) = match &step.action {
+    let (blocks, reason) = match &step.action {
         Action::Spoil(spoil) => return spoil_response(stream, id, spoil, body),
         Action::Fail { code, message } => {
             begin(stream, id, step, body)?;
@@ -66,7 +66,7 @@ pub(super) fn respond(stream: &TcpStream, id: usize, step: &Step, body: &Value) 
         stream,
         "message_delta",
         json!({
-            "delta": { "stop_reason": stop, "stop_sequence": null },
+            "delta": { "stop_reason": reason, "stop_sequence": null },
             "usage": { "output_tokens": output },
         }),
     )?;
@@ -75,7 +75,7 @@ pub(super) fn respond(stream: &TcpStream, id: usize, step: &Step, body: &Value) 
 
 /// Claude asks without a stream once more where a stream has failed.
 fn respond_whole(stream: &TcpStream, id: usize, step: &Step, body: &Value) -> io::Result<()> {
-    let (blocks, stop) = match &step.action {
+    let (blocks, reason) = match &step.action {
         Action::Fail { code, message } => {
             let status = if code == "overloaded_error" { 529 } else { 500 };
             let error = json!({ "type": "error", "error": { "type": code, "message": message } });
@@ -92,7 +92,7 @@ fn respond_whole(stream: &TcpStream, id: usize, step: &Step, body: &Value) -> io
     let [_, _, output, _] = step.usage;
     let mut message = message(id, step, body);
     message["content"] = json!(parts);
-    message["stop_reason"] = json!(stop);
+    message["stop_reason"] = json!(reason);
     message["usage"]["output_tokens"] = json!(output);
     http::answer(stream, 200, None, &message)
 }

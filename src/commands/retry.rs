@@ -1,0 +1,43 @@
+//! `cx retry`
+
+use clap::Args;
+
+use super::{
+    resume::{How, last_of, refuse_live},
+    session::{Session, refuse_in_worker},
+    spawn::From,
+};
+use crate::failure::{Exit, Failure};
+
+/// Run a job's task again
+///
+/// A new job with the same prompt and a new conversation. A writer goes on in the
+/// same worktree, from where that stands; with --fresh it gets one of its own, from
+/// the commit that the job started from, and the old one stays as it is.
+#[derive(Debug, Args)]
+pub struct RetryArgs {
+    #[command(flatten)]
+    how: How,
+
+    /// From the commit that the job started from, in a worktree of its own
+    #[arg(long)]
+    fresh: bool,
+
+    /// The job
+    #[arg(value_name = "JOB", add = super::completions::any_job())]
+    job: String,
+}
+
+/// Runs the verb.
+pub fn run(args: &RetryArgs) -> Result<Exit, Failure> {
+    refuse_in_worker("retry jobs")?;
+    let session = Session::open()?;
+    let job = if args.fresh {
+        session.job(std::slice::from_ref(&args.job))?
+    } else {
+        last_of(&session, &args.job)?
+    };
+    refuse_live(&job, "retry", "`cx kill` ends it")?;
+    let from = if args.fresh || job.is_without_tree() { From::Base } else { From::Files };
+    args.how.start(&session, &job, from, None)
+}

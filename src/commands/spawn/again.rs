@@ -1,0 +1,198 @@
+//! A job that goes on from another, or does its task again: what that was given
+//! counts, and not what stands in the configuration by now.
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{
+    Launched, SpawnArgs, launch,
+    plan::{self, Plan},
+    task::Task,
+};
+use crate::{
+    backend,
+    commands::{
+        session::{Session, label, store},
+        settings::Settings,
+    },
+    failure::Failure,
+    job::{BackendKind, JobName},
+    ledger::{Job, Resumes, Spawned, Tree},
+};
+
+/// How a job is taken up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::commands) enum From {
+    /// In its thread and in its files.
+    Thread,
+    /// In its files, in a new thread.
+    Files,
+    /// From where it started, in files of its own.
+    Base,
+}
+
+/// What is different.
+#[derive(Clone, Debug)]
+pub(in crate::commands) struct Again<'a> {
+    pub(in crate::commands) from: From,
+    /// What it is told; what the job before was told if it is none.
+    pub(in crate::commands) prompt: Option<Vec<u8>>,
+    pub(in crate::commands) name: Option<&'a str>,
+    pub(in crate::commands) model: Option<&'a str>,
+    pub(in crate::commands) timeout: Option<Duration>,
+    pub(in crate::commands) silence: Option<Duration>,
+}
+
+/// Starts it; one that is still live has to end well first.
+pub(in crate::commands) fn again(
+    session: &Session,
+    before: &Job,
+    again: Again<'_>,
+) -> Result<Launched, Failure> {
+    let settings = Settings::load(session)?;
+    let plan = Plan::again(session, &settings, before, again)?;
+    let launched = launch(session, &settings, &mut [plan])?.pop();
+    let job = launched.ok_or_else(|| Failure::internal("no job was started"))?;
+    Ok(Launched { id: job.id, spec: job.spec })
+}
+
+impl Plan {
+    fn again(
+        session: &Session,
+        settings: &Settings,
+        before: &Job,
+        again: Again<'_>,
+    ) -> Result<Self, Failure> {
+        let old = &before.spec;
+        let is_told = again.prompt.is_some();
+        let prompt = match again.prompt {
+            Some(prompt) => prompt,
+            None => prompt_of(session, before)?,
+        };
+        if old.argv.is_empty() {
+            backend::check_prompt(old.backend, &prompt)
+                .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
+        }
+        let cwd = Path::new(&old.cwd);
+        let program = settings.program(old.backend, old.argv.first(), old.mode, cwd)?;
+        let (stem, named) = match again.name {
+            Some(word) => (
+                JobName::new(word).map_err(|e| {
+                    Failure::usage(format!("'{word}' cannot be a job's name: it {e}"))
+                })?,
+                true,
+            ),
+            None => (old.name.clone(), false),
+        };
+        let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+        let resumes = match again.from {
+            From::Thread => Some(Resumes { job: before.job, anew: false }),
+            From::Files => Some(Resumes { job: before.job, anew: true }),
+            From::Base => None,
+        };
+        let mut tree = old.tree.clone().filter(|_| resumes.is_some());
+        if let Some(tree) = &tree {
+            require_tree(before, tree)?;
+        }
+        if let (Some(tree), Some(merged)) = (&mut tree, &before.merged) {
+            // What is merged is nobody's work any more.
+            tree.base.clone_from(&merged.tip);
+        }
+        let base = match &old.tree {
+            Some(tree) if resumes.is_none() => Some((tree.base.clone(), tree.prefix.clone())),
+            _ => None,
+        };
+        let spec = Spawned {
+            id: plan::unique_id()?,
+            name: stem,
+            program: plan::path_text(&program)?,
+            model: again.model.map(str::to_owned).or_else(|| old.model.clone()),
+            task: None,
+            group: None,
+            tree,
+            resumes,
+            after: if before.is_live() { vec![before.job] } else { Vec::new() },
+            timeout_ms: again.timeout.map(millis).or(old.timeout_ms),
+            silence_ms: again.silence.map(millis).or(old.silence_ms),
+            extra_args: settings.extra_args(old.backend)?,
+            title: if is_told {
+                Task { bytes: prompt.clone(), argv: Vec::new() }.title()
+            } else {
+                old.title.clone()
+            },
+            ..old.clone()
+        };
+        Ok(Self::of(spec, prompt, named, base, settings.notes.clone()))
+    }
+
+    /// Refuses what has gone on already. To be called under the ledger's lock.
+    pub(super) fn refuse_second(
+        session: &Session,
+        resumes: &Resumes,
+        is_queued: bool,
+    ) -> Result<(), Failure> {
+        let state = session.store.state().map_err(store)?;
+        let Some(before) = state.jobs.get(&resumes.job) else { return Ok(()) };
+        if let Some(next) = before.went_on {
+            return Err(Failure::usage(format!(
+                "{} went on as {next} meanwhile; nothing was started",
+                label(before)
+            ))
+            .hint(format!("cx resume {next}")));
+        }
+        if before.is_live() && !is_queued {
+            return Err(Failure::usage(format!("{} is live; nothing was started", label(before))));
+        }
+        Ok(())
+    }
+}
+
+/// What is to be gone on in must be there, unless it is still to be made.
+fn require_tree(before: &Job, tree: &Tree) -> Result<(), Failure> {
+    let is_there = Path::new(&tree.path).is_dir();
+    if before.is_live() || (is_there && !before.tree_gone) {
+        return Ok(());
+    }
+    let what = if before.tree_gone { "was cleaned" } else { "is gone" };
+    Err(Failure::usage(format!(
+        "the worktree of {} {what}, so it cannot go on there; nothing was started",
+        label(before)
+    ))
+    .hint(format!("`cx retry --fresh {}` does its task again from its base", before.job)))
+}
+
+/// What is said to a model: words, a file, or stdin.
+pub(in crate::commands) fn read_words(
+    words: &[OsString],
+    file: Option<&PathBuf>,
+) -> Result<Vec<u8>, Failure> {
+    let args = SpawnArgs { prompt: words.to_vec(), file: file.cloned(), ..SpawnArgs::default() };
+    Ok(Task::read(&args, BackendKind::Codex, &mut None)?.bytes)
+}
+
+/// What a job was told, byte for byte.
+fn prompt_of(session: &Session, job: &Job) -> Result<Vec<u8>, Failure> {
+    fs::read(session.store.job(job.job).prompt()).map_err(|e| {
+        Failure::usage(format!(
+            "the prompt of {} cannot be read: {e}; nothing was started",
+            label(job)
+        ))
+        .hint("`cx clean` has taken it, if the job was cleaned")
+    })
+}
+
+/// Whether the conversation of a job of this backend can go on.
+pub(in crate::commands) fn require_thread(job: &Job) -> Result<(), Failure> {
+    if backend::has_threads(job.spec.backend) {
+        return Ok(());
+    }
+    let (label, kind): (String, BackendKind) = (label(job), job.spec.backend);
+    Err(Failure::usage(format!(
+        "{label} ran on {kind}, which has no conversation to go on with; nothing was started"
+    ))
+    .hint(format!("`cx retry {}` runs it again", job.spec.name)))
+}

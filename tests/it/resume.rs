@@ -1,0 +1,313 @@
+//! `cx resume`, `cx send`, `cx retry`: a job that goes on from another.
+
+use serde_json::Value;
+
+use crate::support::{ClaudeHome, CodexHome, Gate, ModelServer, Output, Sandbox, Script};
+
+/// A codex of a few lines: it writes what it is told into `said`, waits at the
+/// gate that `GATE` names, and counts 100 tokens for each turn of its thread.
+const CODEX: &str = r#"
+[ "$1" = sandbox ] && exit 0
+thread=t-1 before=
+for word; do [ "$before" = resume ] && thread=$word; before=$word; done
+[ -n "$ECHO" ] && thread=$ECHO
+say=$(tail -n 1)
+printf '{"type":"thread.started","thread_id":"%s"}\n{"type":"turn.started"}\n' "$thread"
+case $* in *workspace-write*) echo "$say" >> said;; esac
+echo "$thread $PWD $say" >> "$TURNS"
+case $say in *wait*) read -r _ < "$GATE";; esac
+case $say in *fail*) exit 3;; esac
+total=$(($(grep -c "^$thread " "$TURNS") * 100))
+printf '{"type":"item.completed","item":{"type":"command_execution","command":"x","exit_code":0,"aggregated_output":"","status":"completed"}}\n'
+printf '{"type":"item.completed","item":{"type":"agent_message","text":"Did %s."}}\n' "$say"
+printf '{"type":"turn.completed","usage":{"input_tokens":%s,"cached_input_tokens":0,"output_tokens":1}}\n' "$total"
+"#;
+
+struct Lab {
+    sandbox: Sandbox,
+    gate: Gate,
+}
+
+impl Lab {
+    fn new() -> Self {
+        let mut sandbox = Sandbox::new();
+        sandbox.script_tool("codex", CODEX);
+        let turns = sandbox.root().join("turns");
+        std::fs::write(&turns, "").unwrap();
+        sandbox.set("TURNS", turns);
+        let gate = sandbox.gate("codex");
+        sandbox.set("GATE", sandbox.root().join("gates/codex"));
+        Self { sandbox, gate }
+    }
+
+    #[track_caller]
+    fn cx(&self, words: &[&str]) -> Output {
+        self.sandbox.cx(words)
+    }
+
+    /// Starts a job by `words`, and waits for it.
+    #[track_caller]
+    fn run(&self, words: &[&str], code: i32) -> Value {
+        let printed = self.cx(words).ok().stdout();
+        let name = printed.trim_end().split_once("] ").expect("a job").1.to_owned();
+        self.cx(&["wait", &name]).code(code);
+        self.show(&name)
+    }
+
+    #[track_caller]
+    fn show(&self, name: &str) -> Value {
+        self.cx(&["show", "--json", name]).ok().json()
+    }
+
+    /// The turns of all threads: thread, folder, last line of the prompt.
+    fn turns(&self) -> Vec<String> {
+        let turns = std::fs::read_to_string(self.sandbox.root().join("turns")).unwrap();
+        turns.lines().map(|line| self.sandbox.redact(line)).collect()
+    }
+}
+
+const SPAWN: [&str; 7] = ["spawn", "-b", "codex", "--no-preamble", "-n", "auth", "--write"];
+
+#[test]
+fn a_writer_goes_on_in_its_thread_its_worktree_and_its_branch() {
+    let lab = Lab::new();
+    lab.run(&[&SPAWN[..], &["one"]].concat(), 0);
+    let more = lab.run(&["resume", "auth", "two"], 0);
+    assert_eq!(more["name"], "auth-2");
+    assert_eq!(more["resumes"], 1);
+    assert_eq!(more["thread"], "t-1");
+    assert_eq!(more["usage"]["input"], 100, "of 200 in the thread: {more}");
+    assert_eq!(more["branch"], "cx/auth");
+    assert_eq!(more["commits"], 2);
+    let again = lab.run(&["resume", "auth-2", "-n", "third", "three"], 0);
+    assert_eq!(again["usage"]["input"], 100, "of 300 in the thread");
+    let folder = "[ROOT]/repo.cx/auth";
+    assert_eq!(
+        lab.turns(),
+        [format!("t-1 {folder} one"), format!("t-1 {folder} two"), format!("t-1 {folder} three")]
+    );
+    assert_eq!(lab.cx(&["prompt", "third"]).ok().stdout(), "three");
+    let old = lab.show("auth");
+    assert_eq!(old["went_on"], 2);
+    let refused = lab.cx(&["merge", "%1"]).code(2).stderr();
+    assert!(refused.contains("[1] auth went on as %2"), "{refused}");
+    // All of it lands once, and there is one worktree to clean.
+    lab.cx(&["merge"]).ok();
+    assert_eq!(lab.sandbox.read("said"), "one\ntwo\nthree\n");
+    lab.cx(&["merge"]).code(1);
+    lab.cx(&["collect"]).ok();
+    lab.cx(&["clean"]).ok();
+    assert!(!lab.sandbox.root().join("repo.cx/auth").exists());
+    assert_eq!(lab.sandbox.git(["branch", "--list", "cx/*"]), "");
+    assert_eq!(lab.cx(&["doctor", "--json"]).ok().json()["problems"], 0);
+}
+
+#[test]
+fn a_reader_goes_on_in_its_folder() {
+    let lab = Lab::new();
+    lab.sandbox.write("sub/file", "x");
+    let mut command =
+        lab.sandbox.cx_command(["spawn", "-b", "codex", "--no-preamble", "-n", "look", "one"]);
+    command.current_dir(lab.sandbox.repo().join("sub"));
+    lab.sandbox.run(command).ok();
+    lab.cx(&["wait", "look"]).ok();
+    lab.run(&["resume", "look", "two"], 0);
+    assert_eq!(lab.turns(), ["t-1 [ROOT]/repo/sub one", "t-1 [ROOT]/repo/sub two"]);
+}
+
+#[test]
+fn a_job_that_went_on_goes_on_from_its_last() {
+    let lab = Lab::new();
+    lab.run(&[&SPAWN[..], &["one"]].concat(), 0);
+    lab.run(&["resume", "auth", "two"], 0);
+    let printed = lab.cx(&["resume", "%1", "three"]).ok();
+    assert!(printed.stderr().contains("[1] auth went on as [2] auth-2"), "{printed}");
+    lab.cx(&["wait"]).ok();
+    assert_eq!(lab.show("%3")["resumes"], 2);
+}
+
+#[test]
+fn another_thread_than_the_one_asked_for_is_no_success() {
+    let mut lab = Lab::new();
+    lab.run(&[&SPAWN[..], &["one"]].concat(), 0);
+    lab.sandbox.set("ECHO", "t-9");
+    let more = lab.run(&["resume", "auth", "two"], 1);
+    assert_eq!(more["status"], "failed");
+    assert_eq!(more["reason"], "codex answered on thread t-9 instead of t-1");
+}
+
+#[test]
+fn what_is_said_to_a_live_worker_is_said_when_it_has_ended_well() {
+    let lab = Lab::new();
+    lab.cx(&[&SPAWN[..], &["wait one"]].concat()).ok();
+    lab.gate.arrived();
+    let refused = lab.cx(&["resume", "auth", "two"]).code(2).stderr();
+    assert!(refused.contains("is not over") && refused.contains("cx send"), "{refused}");
+    let sent = lab.cx(&["send", "auth", "-n", "next", "two"]).ok();
+    assert_eq!(sent.stdout(), "[2] next\n");
+    assert!(sent.stderr().contains("takes no messages while it runs"), "{sent}");
+    assert_eq!(lab.show("next")["status"], "waiting");
+    // One thread, one writer: nothing else can be queued behind the same turn.
+    let third = lab.cx(&["send", "%1", "-n", "third", "three"]).ok();
+    assert!(third.stderr().contains("went on as [2] next"), "{third}");
+    lab.gate.open();
+    lab.cx(&["wait", "next", "third"]).ok();
+    assert_eq!(lab.turns().len(), 3, "{:?}", lab.turns());
+    lab.cx(&["merge"]).ok();
+    assert_eq!(lab.sandbox.read("said"), "wait one\ntwo\nthree\n");
+    // To one that is over it is said at once.
+    lab.run(&["send", "third", "four"], 0);
+}
+
+#[test]
+fn what_never_ran_gives_back_what_it_took_over() {
+    let lab = Lab::new();
+    lab.cx(&[&SPAWN[..], &["wait one"]].concat()).ok();
+    lab.gate.arrived();
+    lab.cx(&["send", "auth", "-n", "next", "two"]).ok();
+    lab.cx(&["kill", "next"]).ok();
+    lab.cx(&["wait", "next"]).code(143);
+    lab.gate.open();
+    lab.cx(&["wait", "auth"]).ok();
+    assert_eq!(lab.show("auth")["went_on"], Value::Null);
+    lab.cx(&["clean", "next"]).code(1);
+    assert!(lab.sandbox.root().join("repo.cx/auth/said").exists());
+    lab.cx(&["merge"]).ok();
+    assert_eq!(lab.sandbox.read("said"), "wait one\n");
+    lab.run(&["resume", "auth", "three"], 0);
+}
+
+#[test]
+fn one_that_failed_can_go_on_and_its_message_is_not_sent() {
+    let lab = Lab::new();
+    lab.cx(&[&SPAWN[..], &["wait and fail"]].concat()).ok();
+    lab.gate.arrived();
+    lab.cx(&["send", "auth", "-n", "next", "two"]).ok();
+    lab.gate.open();
+    lab.cx(&["wait", "next"]).code(1);
+    assert_eq!(lab.show("next")["status"], "skipped");
+    let more = lab.run(&["resume", "auth", "-n", "more", "three"], 0);
+    assert_eq!((&more["thread"], &more["commits"]), (&"t-1".into(), &2.into()));
+}
+
+#[test]
+fn a_task_is_tried_again_in_its_files_or_afresh() {
+    let lab = Lab::new();
+    lab.run(&[&SPAWN[..], &["one"]].concat(), 0);
+    lab.sandbox.write("README.md", "Moved on.\n");
+    lab.sandbox.git(["commit", "--quiet", "-am", "More"]);
+    let fresh = lab.run(&["retry", "--fresh", "auth"], 0);
+    assert_eq!(fresh["branch"], "cx/auth-2");
+    assert_eq!(fresh["base"], lab.show("auth")["base"]);
+    assert_eq!(fresh["resumes"], Value::Null);
+    let again = lab.run(&["retry", "auth"], 0);
+    assert_eq!((&again["branch"], &again["resumes"]), (&"cx/auth".into(), &1.into()));
+    assert_eq!(lab.sandbox.git(["show", "cx/auth:said"]), "one\none");
+    assert_eq!(lab.sandbox.git(["show", "cx/auth-2:said"]), "one");
+    for job in ["auth-2", again["name"].as_str().unwrap()] {
+        assert_eq!(lab.cx(&["prompt", job]).ok().stdout(), "one");
+    }
+    // A script has no thread, but can be run again.
+    lab.run(&["spawn", "-b", "sh", "-n", "sh", "echo ran"], 0);
+    let refused = lab.cx(&["resume", "sh", "x"]).code(2).stderr();
+    assert!(refused.contains("no conversation") && refused.contains("cx retry sh"), "{refused}");
+    lab.run(&["retry", "sh"], 0);
+}
+
+#[test]
+fn what_was_merged_is_not_counted_again() {
+    let lab = Lab::new();
+    lab.run(&[&SPAWN[..], &["one"]].concat(), 0);
+    lab.cx(&["merge"]).ok();
+    let more = lab.run(&["resume", "auth", "two"], 0);
+    assert_eq!(more["commits"], 1);
+    lab.cx(&["merge"]).ok();
+    assert_eq!(lab.sandbox.read("said"), "one\ntwo\n");
+}
+
+#[test]
+fn without_its_worktree_it_cannot_go_on() {
+    let lab = Lab::new();
+    lab.run(&[&SPAWN[..], &["one"]].concat(), 0);
+    lab.cx(&["clean", "--discard", "auth"]).ok();
+    let refused = lab.cx(&["resume", "%1", "two"]).code(2).stderr();
+    assert!(refused.contains("was cleaned") && refused.contains("retry --fresh"), "{refused}");
+}
+
+/// `kill -9` on the way: before its worker the tree is given back, after it the
+/// work is kept; nothing that the first job did is ever lost.
+#[test]
+fn a_crash_on_the_way_loses_nothing() {
+    for point in [
+        "settled",
+        "spawned",
+        "supervisor-started",
+        "supervisor-up",
+        "started",
+        "before-worker",
+        "worker",
+        "running",
+        "worker-ended",
+        "committed",
+        "before-exited",
+        "exited",
+    ] {
+        let lab = Lab::new();
+        lab.run(&[&SPAWN[..], &["one"]].concat(), 0);
+        let mut command = lab.sandbox.cx_command(["resume", "auth", "-n", "more", "two"]);
+        command.env("CX_CRASH_AT", point);
+        lab.sandbox.expect_leftovers();
+        drop(lab.sandbox.run(command));
+        drop(lab.cx(&["wait"]));
+        let branch = lab.sandbox.git(["show", "cx/auth:said"]);
+        assert!(branch == "one" || branch == "one\ntwo", "{point}: {branch}");
+        let jobs = lab.cx(&["jobs", "-a", "--json"]).ok().json();
+        let last = jobs.as_array().unwrap().last().unwrap()["job"].to_string();
+        let holder = if lab.show("%1")["went_on"].is_null() { "1" } else { &last };
+        lab.cx(&["merge", holder]).ok();
+        assert!(lab.sandbox.read("said").starts_with("one\n"), "{point}");
+        let more = lab.run(&["resume", "%1", "-n", "after", "three"], 0);
+        assert_eq!(more["thread"], "t-1", "{point}");
+    }
+}
+
+#[test]
+fn the_real_codex_goes_on() {
+    let mut sandbox = Sandbox::new();
+    let server = ModelServer::start();
+    let _home = CodexHome::new(&mut sandbox, &server);
+    server.on("first turn", Script::new().say("One.").usage(500, 0, 50, 0));
+    server.on("second turn", Script::new().say("Two.").usage(700, 100, 30, 0));
+    sandbox.cx(["spawn", "-b", "codex", "-n", "talk", "the first turn"]).ok();
+    sandbox.cx(["wait", "talk"]).ok();
+    sandbox.cx(["resume", "talk", "the second turn"]).ok();
+    sandbox.cx(["wait"]).ok();
+    let show = |job: &str| sandbox.cx(["show", "--json", job]).ok().json();
+    let (first, second) = (show("%1"), show("%2"));
+    assert_eq!(first["thread"], second["thread"]);
+    assert_eq!((&first["usage"]["input"], &second["usage"]["input"]), (&500.into(), &700.into()));
+    let asked = server.requests();
+    assert!(asked.last().unwrap().to_string().contains("the first turn"), "it forgot");
+    assert_eq!(sandbox.cx(["collect", "%2"]).ok().stdout().lines().last(), Some("Two."));
+}
+
+#[test]
+fn the_real_claude_goes_on() {
+    let mut sandbox = Sandbox::new();
+    let server = ModelServer::start();
+    let _home = ClaudeHome::new(&mut sandbox, &server);
+    server.on("first turn", Script::new().shell("echo one > said").say("One."));
+    server.on("second turn", Script::new().shell("echo two >> said").say("Two."));
+    sandbox.cx(["spawn", "-b", "claude", "-n", "talk", "--write", "the first turn"]).ok();
+    sandbox.cx(["wait", "talk"]).ok();
+    sandbox.cx(["resume", "talk", "the second turn"]).ok();
+    sandbox.cx(["wait"]).ok();
+    let show = |job: &str| sandbox.cx(["show", "--json", job]).ok().json();
+    let (first, second) = (show("%1"), show("%2"));
+    assert_eq!(first["thread"], second["thread"]);
+    assert_eq!(first["usage"]["input"], second["usage"]["input"]);
+    assert_eq!(first["usage"]["cost_usd"], second["usage"]["cost_usd"], "{second}");
+    assert_eq!(sandbox.git(["show", "cx/talk:said"]), "one\ntwo");
+    let asked = server.requests();
+    assert!(asked.last().unwrap().to_string().contains("the first turn"), "it forgot");
+}
