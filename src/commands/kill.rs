@@ -77,6 +77,14 @@ pub fn run(args: &KillArgs) -> Result<Exit, Failure> {
             ui::note(format_args!("{} {}", label(job), super::view::status_with_code(&ended)));
         }
     }
+    if let (Some(run), true) =
+        (session.run.as_ref().filter(|_| args.run.is_some()), signals::ends(signal))
+    {
+        let path = session.store.run(run).lock();
+        lock::wait(&path).map_err(|e| {
+            Failure::internal(format!("cannot wait for the lock {}: {e}", path.display()))
+        })?;
+    }
     Ok(if over.is_empty() && !unheard { Exit::Success } else { Exit::Failed })
 }
 

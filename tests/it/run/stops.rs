@@ -131,6 +131,8 @@ fn a_detached_run_goes_on_by_itself_and_can_be_ended() {
     assert_eq!(printed, json!({ "run": "far-2" }));
     gate.arrived();
     sandbox.cx(["kill", "--run", "far-2"]).ok();
+    let runs = sandbox.cx(["runs", "--json"]).ok().json();
+    assert_eq!((&runs[1]["status"], &runs[1]["live"]), (&json!("stopped"), &json!(false)));
     let waited = sandbox.cx(["wait", "--run", "far-2"]).code(1);
     assert!(waited.stderr().contains("run far-2 stopped: it was stopped: "), "{waited}");
     assert!(jobs_of(&sandbox, "far-2", "next").is_empty());
