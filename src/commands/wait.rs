@@ -277,7 +277,7 @@ fn refresh(
 fn draw(session: &Session, screen: &Lines, jobs: &[Job]) {
     let lines = lines(session, jobs);
     if lines.len() <= screen.count() {
-        lines.iter().enumerate().for_each(|(index, line)| screen.set(index, line));
+        screen.show(&lines);
         return;
     }
     let (live, over): (Vec<usize>, Vec<usize>) =
@@ -285,11 +285,11 @@ fn draw(session: &Session, screen: &Lines, jobs: &[Job]) {
     let room = screen.count().saturating_sub(1);
     let mut shown: Vec<usize> = live.iter().chain(over.iter().rev()).copied().take(room).collect();
     shown.sort_unstable();
-    for (row, index) in shown.iter().enumerate() {
-        screen.set(row, lines.get(*index).map_or("", String::as_str));
-    }
     let more = lines.len() - room;
-    screen.set(room, &format!("and {more} more; {} live, {} over", live.len(), over.len()));
+    let mut rows: Vec<String> =
+        shown.iter().filter_map(|index| lines.get(*index).cloned()).collect();
+    rows.push(format!("and {more} more; {} live, {} over", live.len(), over.len()));
+    screen.show(&rows);
 }
 
 /// A line for each job: how far it is, and what it does now or why it failed.

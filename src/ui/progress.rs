@@ -1,55 +1,52 @@
 //! Live lines on a terminal: one for each job, drawn on stderr.
+//!
+//! All of them are one picture, written in one go: what somebody types while it
+//! is drawn, a Ctrl-C above all, lands after it and not in between.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// A block of lines that is redrawn in place.
 #[derive(Debug)]
 pub struct Lines {
-    multi: MultiProgress,
-    bars: Vec<ProgressBar>,
+    picture: ProgressBar,
+    count: usize,
 }
 
 impl Lines {
     /// Room for `count` lines on stderr. Draws nothing where that is no terminal.
     pub fn new(count: usize) -> Self {
-        let multi = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        let style = ProgressStyle::with_template("{wide_msg}")
+        let style = ProgressStyle::with_template("{msg}")
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
-        let bars = (0..count)
-            .map(|_| multi.add(ProgressBar::new_spinner().with_style(style.clone())))
-            .collect();
-        Self { multi, bars }
+        let picture = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        Self { picture: picture.with_style(style), count }
     }
 
     /// How many lines there are.
     pub fn count(&self) -> usize {
-        self.bars.len()
+        self.count
     }
 
-    /// Sets a line's text, which is one line; what does not fit is cut.
-    pub fn set(&self, index: usize, text: &str) {
-        if let Some(bar) = self.bars.get(index) {
-            bar.set_message(text.to_owned());
-            bar.tick();
-        }
+    /// Shows these lines, none of which is wider than the terminal; the rest of
+    /// the room stays empty.
+    pub fn show(&self, lines: &[String]) {
+        let mut rows: Vec<&str> = lines.iter().map(String::as_str).take(self.count).collect();
+        rows.resize(self.count, "");
+        self.picture.set_message(rows.join("\n"));
     }
 
     /// Writes a line above them, which stays.
     pub fn above(&self, text: &str) {
-        let _ = self.multi.println(text);
+        self.picture.println(text);
     }
 
     /// Leaves the lines as they are and draws no more. After a Ctrl-C nobody knows
     /// where the cursor is: the terminal has written `^C`.
     pub fn leave(&self) {
-        self.multi.set_draw_target(ProgressDrawTarget::hidden());
+        self.picture.set_draw_target(ProgressDrawTarget::hidden());
     }
 
     /// Takes the lines off the screen.
     pub fn clear(&self) {
-        for bar in &self.bars {
-            bar.finish_and_clear();
-        }
-        let _ = self.multi.clear();
+        self.picture.finish_and_clear();
     }
 }

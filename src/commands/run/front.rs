@@ -170,9 +170,7 @@ impl Front {
         let screen = self.screen.as_ref()?;
         let lines =
             picture::lines(session, book, state, &self.run, self.begun.elapsed(), screen.count());
-        for row in 0..screen.count() {
-            screen.set(row, lines.get(row).map_or("", String::as_str));
-        }
+        screen.show(&lines);
         Some(FRAME)
     }
 
