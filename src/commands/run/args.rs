@@ -119,6 +119,21 @@ pub struct RunArgs {
     #[arg(long, value_name = "D", value_parser = parse_duration)]
     pub(super) timeout: Option<Duration>,
 
+    /// After each phase, show a planner what has come back: it may change what remains
+    ///
+    /// `llm`, which is meant without a value, asks the default backend; a planner of
+    /// the configuration is named; anything else is a command for sh, with JSON on
+    /// stdin and stdout. Every change is checked as a new plan is.
+    #[arg(
+        long,
+        value_name = "PLANNER|CMD",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "llm",
+        conflicts_with = "resume"
+    )]
+    pub(super) revise_plan: Option<String>,
+
     /// Merge what the writers have done, once the run has succeeded
     #[arg(long)]
     pub(super) merge: bool,

@@ -10,8 +10,10 @@
 //! A run without `run-ended` whose lock is free. Its jobs go on, and say of which
 //! task they are. `cx run --resume` makes the same book again and goes on.
 
+mod border;
 mod start;
 
+use border::Phase;
 pub(super) use start::work;
 
 use std::{
@@ -30,6 +32,7 @@ use super::{
 use crate::{
     commands::{
         kill,
+        plan::Who,
         session::{Recoveries, Session, label, store},
         settings::Settings,
         spawn::Spawner,
@@ -86,12 +89,16 @@ impl Stop {
 pub(super) struct Runner<'a> {
     session: &'a Session,
     id: &'a str,
-    stored: &'a Stored,
+    settings: &'a Settings,
+    stored: Stored,
     book: Book,
     followed: FollowedState<'a>,
     spawner: Spawner<'a>,
     vigil: Vigil,
     front: &'a mut Front,
+    /// Who is asked after each phase.
+    reviser: Option<Who>,
+    phase: Phase,
     /// What can be started, in the order of the file.
     ready: Vec<TaskIx>,
     /// What is tried again, and not before when.
@@ -114,7 +121,7 @@ impl<'a> Runner<'a> {
     pub(super) fn new(
         session: &'a Session,
         settings: &'a Settings,
-        (id, stored): (&'a str, &'a Stored),
+        (id, stored): (&'a str, Stored),
         front: &'a mut Front,
         resumed: bool,
     ) -> Result<Self, Failure> {
@@ -128,15 +135,19 @@ impl<'a> Runner<'a> {
                 .map_err(store)?;
         session.look(&mut followed)?;
         let how = if resumed { Failed::Afresh } else { Failed::TryAgain };
-        let book = Book::replay(id, stored, followed.state(), how, &|job| text(session, job));
+        let book = Book::replay(id, &stored, followed.state(), how, &|job| text(session, job));
         let deadline = stored.plan.timeout.and_then(deadline_in);
+        let reviser = stored.reviser().map(|word| Who::reviser(word, settings)).transpose()?;
         let mut runner = Self {
             session,
             id,
-            stored,
+            settings,
             book,
             followed,
             spawner: Spawner::new(session, settings, stored.roles()?, stored.base.clone()),
+            stored,
+            reviser,
+            phase: Phase::All,
             vigil,
             front,
             ready: Vec::new(),
@@ -157,12 +168,13 @@ impl<'a> Runner<'a> {
         let skipped: Vec<TaskIx> = runner.book.entries();
         runner.skip(skipped)?;
         runner.ready = runner.book.schedule.ready();
+        runner.begin_phase(resumed)?;
         Ok(runner)
     }
 
     /// Works until nothing is left to be done.
     pub(super) fn run(&mut self) -> Result<(), Failure> {
-        self.front.begin(self.stored, self.book.counts());
+        self.front.begin(&self.stored, self.book.counts());
         loop {
             self.session.look(&mut self.followed)?;
             self.take_ends()?;
@@ -173,6 +185,10 @@ impl<'a> Runner<'a> {
             self.start_what_fits()?;
             if self.live.is_empty() && self.again.is_empty() && self.book.schedule.is_done() {
                 return self.session.look(&mut self.followed);
+            }
+            if self.is_at_border() {
+                self.cross_border()?;
+                continue;
             }
             self.watch()?;
             let frame = self.front.draw(self.session, &self.book, self.followed.state());
@@ -189,6 +205,7 @@ impl<'a> Runner<'a> {
     pub(super) fn over(self) -> Over {
         Over {
             run: self.id.to_owned(),
+            stored: self.stored,
             book: self.book,
             state: self.followed.into_state(),
             stop: self.stop,
@@ -226,7 +243,7 @@ impl<'a> Runner<'a> {
             crash::point("task-ended");
             return self.follow(step);
         }
-        if self.stop.is_none() && self.book.may_retry(at, job, self.stored) {
+        if self.stop.is_none() && self.book.may_retry(at, job, &self.stored) {
             let attempt = u32::try_from(self.book.jobs_of(at).len()).unwrap_or(u32::MAX);
             self.front.ended(&task, job, Some(attempt + 1));
             let wait = (job.outcome() == Some(&Outcome::RateLimited))
@@ -253,7 +270,7 @@ impl<'a> Runner<'a> {
         let skipped = self.book.settle(
             step.ready.clone(),
             self.followed.state(),
-            self.stored,
+            &self.stored,
             Failed::Afresh,
             &|job| text(session, job),
         );

@@ -3,6 +3,7 @@
 mod answers;
 mod limits;
 mod resume;
+mod revise;
 mod shapes;
 mod stops;
 

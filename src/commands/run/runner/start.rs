@@ -33,7 +33,10 @@ impl Runner<'_> {
         let due = self.again.iter().filter(|(_, at)| at.is_none_or(|at| at <= now));
         let mut due: Vec<TaskIx> = due.map(|(task, _)| *task).collect();
         due.sort_unstable();
-        let wanted: Vec<TaskIx> = due.into_iter().chain(self.ready.iter().copied()).collect();
+        let wanted: Vec<TaskIx> = {
+            let ready = self.ready.iter().copied().filter(|at| self.is_in_phase(*at));
+            due.into_iter().chain(ready).collect()
+        };
         let mut full: BTreeSet<String> = BTreeSet::new();
         for at in wanted {
             if self.stop.is_some() || !self.has_room() {
@@ -131,15 +134,15 @@ impl Runner<'_> {
     fn begin(&mut self, at: TaskIx, attempt: u32) -> Result<Begun, Failure> {
         let schedule = &self.book.schedule;
         let task = schedule.task(at).clone();
-        let rehearsed = self.spawner.check(&work(self.id, self.stored, &task, attempt))?;
+        let rehearsed = self.spawner.check(&work(self.id, &self.stored, &task, attempt))?;
         let state = self.followed.state();
         let answer = |need: TaskIx| -> Option<Answer> {
             let job = state.jobs.get(&self.book.last_of(need)?)?;
             answer(self.session, job)
         };
-        let filling = Filling { run: self.id, stored: self.stored, schedule, answer: &answer };
+        let filling = Filling { run: self.id, stored: &self.stored, schedule, answer: &answer };
         let told = filling.tell(at, rehearsed.backend).map_err(Failure::usage)?;
-        let mut work = work(self.id, self.stored, &task, attempt);
+        let mut work = work(self.id, &self.stored, &task, attempt);
         work.task.item = schedule.item(at).map(str::to_owned);
         (work.prompt, work.argv, work.scope) = (told.prompt, told.argv, told.scope);
         work.after = self.stands_on(at);
