@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, ValueHint};
+use clap::{Args, ValueEnum, ValueHint};
 
 use crate::{
     failure::Failure,
@@ -134,6 +134,14 @@ pub struct RunArgs {
     )]
     pub(super) revise_plan: Option<String>,
 
+    /// Also keep the records that codex-flow keeps: .runs/ and data/logs/events.jsonl
+    #[arg(long, value_name = "TOOL", value_enum, conflicts_with = "resume")]
+    pub(super) compat: Option<Compat>,
+
+    /// Where these records lie; the top of the checkout if not given
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "compat")]
+    pub(super) compat_dir: Option<PathBuf>,
+
     /// Merge what the writers have done, once the run has succeeded
     #[arg(long)]
     pub(super) merge: bool,
@@ -160,6 +168,13 @@ pub struct RunArgs {
     /// A pattern and what it is about; with -f the goal of the plan
     #[arg(value_name = "PATTERN|GOAL")]
     pub(super) words: Vec<String>,
+}
+
+/// Whose records are kept too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Compat {
+    /// Those of codex-flow.
+    CodexFlow,
 }
 
 const EXAMPLES: &str = "\

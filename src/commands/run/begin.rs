@@ -14,7 +14,7 @@ use std::{
 };
 
 use super::{
-    end,
+    dry_run, end,
     front::{Front, Saying},
     prompt::Filling,
     runner::{self, Runner},
@@ -61,13 +61,24 @@ pub(super) fn begin(
     prepared: Prepared,
     manner: Manner,
 ) -> Result<Exit, Failure> {
+    let items = dry_run::items(&prepared.plan, &prepared.agents);
     let mut stored = Stored::new(prepared, session.cwd.clone());
     if let Some(reviser) = stored.reviser() {
         Who::reviser(reviser, settings)?;
     }
     check(session, settings, &mut stored)?;
     settings.notes.iter().for_each(ui::warn);
+    let records = stored.records();
+    if let Some(records) = &records {
+        records.begin()?;
+    }
     let (id, files, lock) = claim(session, &stored)?;
+    if let Some(Err(failure)) = records.map(|records| {
+        let said = stored.plan.tasks.iter().find_map(|task| task.backend);
+        records.planned(said.unwrap_or(settings.config.backend), &items)
+    }) {
+        ui::warn(failure);
+    }
     if manner.detach {
         return detach(session, &id, &files, lock, manner.saying.json);
     }

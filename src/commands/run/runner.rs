@@ -25,6 +25,7 @@ use std::{
 use super::{
     answer::text,
     book::{Book, Failed},
+    compat::Records,
     end::Over,
     front::Front,
     stored::Stored,
@@ -99,6 +100,7 @@ pub(super) struct Runner<'a> {
     /// Who is asked after each phase.
     reviser: Option<Who>,
     phase: Phase,
+    records: Option<Records>,
     /// What can be started, in the order of the file.
     ready: Vec<TaskIx>,
     /// What is tried again, and not before when.
@@ -145,6 +147,7 @@ impl<'a> Runner<'a> {
             book,
             followed,
             spawner: Spawner::new(session, settings, stored.roles()?, stored.base.clone()),
+            records: stored.records(),
             stored,
             reviser,
             phase: Phase::All,
@@ -169,6 +172,7 @@ impl<'a> Runner<'a> {
         runner.skip(skipped)?;
         runner.ready = runner.book.schedule.ready();
         runner.begin_phase(resumed)?;
+        runner.record_all();
         Ok(runner)
     }
 
@@ -223,6 +227,7 @@ impl<'a> Runner<'a> {
             self.vigil.leave(id.0);
             let Some(job) = self.followed.state().jobs.get(&id).cloned() else { continue };
             self.held.retain(|_, with| *with != id);
+            self.record(&job, None);
             let Some(at) = self.book.schedule.find(&task) else { continue };
             // One whose task waits again is looked at once that is ready.
             if *self.book.schedule.state(at) == State::Running {
@@ -232,6 +237,30 @@ impl<'a> Runner<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Keeps the records that others read of a job, where that was asked for. What
+    /// cannot be written is said once.
+    fn record(&mut self, job: &Job, told: Option<&str>) {
+        let (Some(records), Some(task)) = (&self.records, &job.spec.task) else { return };
+        let Some(at) = self.book.schedule.find(&task.id) else { return };
+        let whole = (self.book.schedule.task(at), job);
+        if let Err(failure) = records.record(self.session, &self.stored, whole, told) {
+            self.front.complain(&failure);
+            self.records = None;
+        }
+    }
+
+    /// The same of what was done before this process had the run.
+    fn record_all(&mut self) {
+        if self.records.is_none() {
+            return;
+        }
+        let jobs = self.followed.state().jobs.values();
+        let mine = jobs.filter(|job| job.spec.run.as_deref() == Some(self.id));
+        for job in mine.cloned().collect::<Vec<_>>() {
+            self.record(&job, None);
+        }
     }
 
     fn take_end(&mut self, at: TaskIx, job: &Job) -> Result<(), Failure> {

@@ -12,7 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{args::RunArgs, begin::Prepared};
+use super::{args::RunArgs, begin::Prepared, compat::Records};
 use crate::{
     agent::{Alias, Resolved},
     commands::{
@@ -52,6 +52,8 @@ pub(super) struct Options {
     strict_tools: bool,
     /// Who revises the plan after each phase: a planner or a shell command.
     revise_plan: Option<String>,
+    /// Where records in codex-flow's shapes are kept, absolute.
+    records: Option<PathBuf>,
 }
 
 impl Options {
@@ -65,6 +67,10 @@ impl Options {
             hooks: args.hooks,
             strict_tools: args.strict_tools,
             revise_plan: args.revise_plan.clone(),
+            records: args.compat.map(|_| match &args.compat_dir {
+                Some(dir) => session.cwd.join(dir),
+                None => session.top().to_owned(),
+            }),
         }
     }
 }
@@ -183,6 +189,11 @@ impl Stored {
     /// Who revises the plan after each phase.
     pub(super) fn reviser(&self) -> Option<&str> {
         self.options.revise_plan.as_deref()
+    }
+
+    /// Where records in codex-flow's shapes are kept.
+    pub(super) fn records(&self) -> Option<Records> {
+        self.options.records.clone().map(Records::below)
     }
 
     /// `--agents-dir`.

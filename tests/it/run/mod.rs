@@ -2,6 +2,7 @@
 
 mod answers;
 mod limits;
+mod records;
 mod resume;
 mod revise;
 mod shapes;

@@ -81,7 +81,7 @@ impl Runner<'_> {
 
     fn start(&mut self, at: TaskIx) -> Result<(), Failure> {
         let attempt = u32::try_from(self.book.jobs_of(at).len()).unwrap_or(u32::MAX) + 1;
-        let begun = match self.begin(at, attempt) {
+        let (begun, text) = match self.begin(at, attempt) {
             Ok(begun) => begun,
             Err(why) => {
                 let task = self.book.schedule.task(at).id.clone();
@@ -119,7 +119,9 @@ impl Runner<'_> {
         self.book.attempts.entry(task.clone()).or_default().push(job.id);
         self.live.insert(job.id, task.clone());
         self.session.look(&mut self.followed)?;
-        if let Some(job) = self.followed.state().jobs.get(&job.id) {
+        if let Some(job) = self.followed.state().jobs.get(&job.id).cloned() {
+            self.record(&job, Some(&text));
+            let job = &job;
             let path = self.session.store.job(job.job).stdout();
             self.front.started(&task, job, Reader::new(job, path, false));
             if self.front.streams() {
@@ -130,8 +132,9 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// An error is a sentence about the task.
-    fn begin(&mut self, at: TaskIx, attempt: u32) -> Result<Begun, Failure> {
+    /// What has become of it, and what it is told. An error is a sentence about the
+    /// task.
+    fn begin(&mut self, at: TaskIx, attempt: u32) -> Result<(Begun, String), Failure> {
         let schedule = &self.book.schedule;
         let task = schedule.task(at).clone();
         let rehearsed = self.spawner.check(&work(self.id, &self.stored, &task, attempt))?;
@@ -146,7 +149,9 @@ impl Runner<'_> {
         work.task.item = schedule.item(at).map(str::to_owned);
         (work.prompt, work.argv, work.scope) = (told.prompt, told.argv, told.scope);
         work.after = self.stands_on(at);
-        self.spawner.start(&work)
+        let begun = self.spawner.start(&work)?;
+        let text = if work.argv.is_empty() { work.prompt } else { work.argv.join(" ") };
+        Ok((begun, text))
     }
 
     /// The jobs whose work a task builds on: those of its needs that succeeded, and
