@@ -1,6 +1,6 @@
 //! Checking: from what was typed to a job that can be started. Nothing is made.
 
-use std::{fs, io::Read, path::Path, time::Duration};
+use std::{fs, io::Read, num::NonZeroU32, path::Path, time::Duration};
 
 use super::{
     SpawnArgs,
@@ -269,6 +269,15 @@ impl Plan {
         self.spec.run = Some(run.to_owned());
         self.spec.task = Some(task);
         self.quiet = true;
+    }
+
+    /// Limits its turns, where the backend can.
+    pub(super) fn limit_turns(&mut self, turns: NonZeroU32) {
+        let (kind, notes) = (self.spec.backend, &mut self.notes);
+        match backend::max_turns(kind, turns) {
+            Some(arg) => self.spec.extra_args.push(arg),
+            None => notes.push(format!("'max-turns' is not honoured: {kind} cannot limit turns")),
+        }
     }
 
     /// What would stand in the ledger, but for what is settled when it starts.
