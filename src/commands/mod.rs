@@ -4,6 +4,7 @@ pub mod agents;
 pub mod apply;
 pub mod cd;
 mod check;
+mod claims;
 pub mod clean;
 pub mod collect;
 pub mod compare;
