@@ -12,8 +12,8 @@ use serde_json::json;
 
 use super::args::RunArgs;
 use crate::{
-    agent::{self, Alias, AliasError, Catalog, Lookup, Resolved},
-    commands::{route, session::Session, settings::Settings},
+    agent::{self, Alias, AliasError, Lookup, Resolved},
+    commands::{roles, route, session::Session, settings::Settings},
     config,
     failure::Failure,
     job::BackendKind,
@@ -91,8 +91,7 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
 
 /// The plan of `--route` and `--route-files`.
 fn routed(args: &RunArgs, session: &Session) -> Result<Plan, Failure> {
-    let places = session.places(args.agents_dir.as_deref());
-    let catalog = Catalog::load(&places).map_err(route::unknown)?;
+    let catalog = roles::catalog(session, args.agents_dir.as_deref())?;
     let asked = route::Asked { text: args.route.clone(), files: args.route_files.clone() };
     route::plan(session, &route::Directory::new(&catalog), &asked)
 }
