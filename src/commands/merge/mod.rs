@@ -7,6 +7,7 @@
 
 mod along;
 mod bisect;
+mod chosen;
 mod land;
 mod report;
 mod scope;
@@ -18,8 +19,12 @@ use std::time::Duration;
 
 use clap::Args;
 
+use self::{
+    chosen::{Chosen, Outside},
+    report::Row,
+    verify::Verifier,
+};
 pub(super) use self::{land::settle, select::branch_now};
-use self::{report::Row, scope::Outside, select::Chosen, verify::Verifier};
 use super::{
     check::verify_argv,
     resolve::{self, How},

@@ -1,10 +1,6 @@
 //! Which jobs a merge takes, and what of them.
 
-use super::{
-    MergeArgs,
-    along::{Along, along},
-    scope::{Found, Outside},
-};
+use super::{MergeArgs, along::along, chosen::Chosen};
 use crate::{
     commands::{
         session::{Session, git, label},
@@ -75,36 +71,6 @@ pub(super) fn wanted(session: &Session, args: &MergeArgs) -> Result<Vec<Job>, Fa
         }
     }
     Ok(jobs)
-}
-
-/// A job on its way through a merge.
-#[derive(Debug)]
-pub(super) struct Chosen {
-    /// The job.
-    pub(super) job: Job,
-    /// Its branch as it is now.
-    pub(super) candidate: Candidate,
-    /// The tip at its end, by the ledger. Where somebody has moved the branch
-    /// since, the candidate's is another one.
-    pub(super) ended_at: Option<Oid>,
-    /// What it changed outside of its scope, once the gate has looked.
-    pub(super) outside: Option<Found>,
-    /// Whose work it brings along.
-    pub(super) along: Vec<Along>,
-}
-
-impl Chosen {
-    /// Whether its branch stands where it began.
-    pub(super) fn is_at_base(&self) -> bool {
-        let base = self.job.spec.tree.as_ref().map(|tree| tree.base.as_str());
-        base == Some(self.candidate.tip.as_str())
-    }
-
-    /// The files that were left out of it.
-    pub(super) fn dropped(&self) -> Vec<String> {
-        let dropped = self.outside.as_ref().filter(|found| found.fate == Outside::Drop);
-        dropped.map(Found::names).unwrap_or_default()
-    }
 }
 
 /// Finds what of each job is to be merged: its branch as it is now, and where
