@@ -49,7 +49,7 @@ use std::{
 };
 
 use crate::{
-    git::merge::Undecided,
+    git::{GitError, Oid, merge::Undecided},
     job::{JobId, Outcome, WorkerExit},
     ledger::{
         Cleaned, Event, Follower, JobFiles, Note, Spawned, Started, Store, StoreError, decode,
@@ -284,6 +284,11 @@ impl Supervisor {
             reason: format!("ended by {name} before its worker started"),
         })
     }
+}
+
+/// A commit as the ledger has it.
+fn oid(text: &str) -> Result<Oid, GitError> {
+    Oid::new(text).map_err(|_| GitError::NoSuchRevision(text.to_owned()))
 }
 
 /// The signals that were asked for since the last look.
