@@ -32,7 +32,7 @@ pub struct ApplyArgs {
     check: bool,
 
     /// The job
-    #[arg(value_name = "JOB", add = super::completions::writer())]
+    #[arg(value_name = "JOB", add = super::candidates::writer())]
     job: String,
 
     /// Only these files; pathspecs, as seen from the current folder

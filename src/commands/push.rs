@@ -42,7 +42,7 @@ pub struct PushArgs {
     pr: bool,
 
     /// The jobs
-    #[arg(required = true, value_name = "JOB", add = super::completions::writer())]
+    #[arg(required = true, value_name = "JOB", add = super::candidates::writer())]
     jobs: Vec<String>,
 }
 

@@ -55,15 +55,15 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct MergeArgs {
     /// The jobs, merged in this order; all finished and unmerged writers that succeeded if none is named
-    #[arg(value_name = "JOB", add = super::completions::finished_writer())]
+    #[arg(value_name = "JOB", add = super::candidates::finished_writer())]
     pub(super) jobs: Vec<String>,
 
     /// The writers of this run
-    #[arg(long, value_name = "RUN", conflicts_with = "jobs", add = super::completions::any_run())]
+    #[arg(long, value_name = "RUN", conflicts_with = "jobs", add = super::candidates::any_run())]
     pub(super) run: Option<String>,
 
     /// Merge into this branch; it is made from HEAD if it does not exist
-    #[arg(long, value_name = "BRANCH", add = super::completions::branch())]
+    #[arg(long, value_name = "BRANCH", add = super::candidates::branch())]
     into: Option<String>,
 
     /// One ordinary commit for each job
@@ -127,11 +127,11 @@ pub struct MergeArgs {
     resolve: bool,
 
     /// With --resolve: the role to give to those writers
-    #[arg(short = 't', long, value_name = "AGENT", requires = "resolve", add = super::completions::agent())]
+    #[arg(short = 't', long, value_name = "AGENT", requires = "resolve", add = super::candidates::agent())]
     agent: Option<String>,
 
     /// With --resolve: what does the work
-    #[arg(short, long, value_name = "BACKEND", requires = "resolve", add = super::completions::backend())]
+    #[arg(short, long, value_name = "BACKEND", requires = "resolve", add = super::candidates::backend())]
     backend: Option<String>,
 
     /// With --resolve: the model, by the name the backend knows it by

@@ -65,7 +65,7 @@ use check::Checked;
 #[command(after_help = EXAMPLES)]
 pub struct SpawnArgs {
     /// The role to give it: an agent or an alias; `cx agents list` shows them
-    #[arg(short = 't', long, value_name = "AGENT", add = crate::commands::completions::agent())]
+    #[arg(short = 't', long, value_name = "AGENT", add = crate::commands::candidates::agent())]
     agent: Option<String>,
 
     #[command(flatten)]
@@ -100,7 +100,7 @@ pub struct SpawnArgs {
     write: bool,
 
     /// What does the work: codex, claude or sh
-    #[arg(short, long, value_name = "BACKEND", add = crate::commands::completions::backend())]
+    #[arg(short, long, value_name = "BACKEND", add = crate::commands::candidates::backend())]
     backend: Option<String>,
 
     /// The model, in the backend's own words
@@ -108,7 +108,7 @@ pub struct SpawnArgs {
     model: Option<String>,
 
     /// Where a writer's branch starts; HEAD if not given
-    #[arg(long, value_name = "REF", add = crate::commands::completions::branch())]
+    #[arg(long, value_name = "REF", add = crate::commands::candidates::branch())]
     base: Option<String>,
 
     /// A git pathspec of what a writer may touch; `cx merge` holds back what is outside. May be repeated
@@ -141,7 +141,7 @@ pub struct SpawnArgs {
     /// after; where that conflicts it does not start, and says so. A reader that
     /// comes after writers looks at the merge of their work, in a worktree of its
     /// own without a branch, and not at the checkout.
-    #[arg(long, value_name = "JOB", add = crate::commands::completions::any_job())]
+    #[arg(long, value_name = "JOB", add = crate::commands::candidates::any_job())]
     after: Vec<String>,
 
     /// Wait for a turn while N jobs of this repository run
