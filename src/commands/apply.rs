@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueHint};
 
 use super::{
-    merge::branch_now,
+    branch::branch_now,
     session::{Session, git, label, refuse_in_worker},
 };
 use crate::{

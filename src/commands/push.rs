@@ -11,8 +11,8 @@ use clap::Args;
 use serde::Deserialize;
 
 use super::{
+    branch::branch_now,
     collect::message_file,
-    merge::branch_now,
     session::{Session, git, label, refuse_in_worker},
 };
 use crate::{

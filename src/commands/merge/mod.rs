@@ -19,12 +19,12 @@ use std::time::Duration;
 
 use clap::Args;
 
+pub(super) use self::land::settle;
 use self::{
     chosen::{Chosen, Outside},
     report::Row,
     verify::Verifier,
 };
-pub(super) use self::{land::settle, select::branch_now};
 use super::{
     check::verify_argv,
     resolve::{self, How},

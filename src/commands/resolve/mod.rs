@@ -7,8 +7,8 @@ use std::ffi::OsString;
 use clap::{Args, ValueHint};
 
 use super::{
+    branch::branch_now,
     check::verify_argv,
-    merge::branch_now,
     session::{Session, git, label, refuse_in_worker},
     settings::Settings,
     spawn::{Launched, Resolver, Who, resolver},
