@@ -32,7 +32,7 @@ pub struct ResumeArgs {
     file: Option<PathBuf>,
 
     /// The job
-    #[arg(value_name = "JOB", add = super::completions::any_job())]
+    #[arg(value_name = "JOB", add = super::candidates::any_job())]
     job: String,
 
     /// What to say; `-` reads stdin

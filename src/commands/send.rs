@@ -29,7 +29,7 @@ pub struct SendArgs {
     file: Option<PathBuf>,
 
     /// The job
-    #[arg(value_name = "JOB", add = super::completions::any_job())]
+    #[arg(value_name = "JOB", add = super::candidates::any_job())]
     job: String,
 
     /// What to say; `-` reads stdin
