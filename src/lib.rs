@@ -9,6 +9,7 @@ pub mod backend;
 pub mod cli;
 pub mod commands;
 pub mod config;
+mod document;
 pub mod failure;
 pub mod git;
 pub mod job;

@@ -7,6 +7,8 @@
 
 use serde_json::Value;
 
+use crate::document;
+
 /// What a worker should know beside its task. One string is one point.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ContextPack {
@@ -77,9 +79,9 @@ fn keyed(name: &str, bytes: &[u8]) -> Option<Vec<(String, Vec<String>)>> {
     let text = std::str::from_utf8(bytes).ok()?;
     let (_, ending) = name.rsplit_once('.')?;
     let value: Value = match ending.to_ascii_lowercase().as_str() {
-        "toml" => toml::from_str(text).ok()?,
+        "toml" => document::toml(text).ok()?.json(),
         "json" => serde_json::from_str(text).ok()?,
-        "yaml" | "yml" => serde_saphyr::from_str(text).ok()?,
+        "yaml" | "yml" => document::yaml(text).ok()?.json(),
         _ => return None,
     };
     let Value::Object(object) = value else { return None };

@@ -10,7 +10,7 @@
 use std::{
     fs::{self, File},
     io::{self, ErrorKind, Read, Write},
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -50,8 +50,7 @@ pub(super) fn clean(
     if args.runs_max_per_alias.is_none() && args.logs_max_bytes.is_none() {
         return Ok(false);
     }
-    let checkout = session.place.as_ref().and_then(|place| place.checkout.as_deref());
-    let top = args.compat_dir.as_deref().or(checkout).unwrap_or(&session.cwd);
+    let top = args.compat_dir.as_deref().unwrap_or(session.top());
     let verb = if dry_run { "would remove" } else { "removed" };
     let failed = |path: &Path, e: &io::Error| {
         Failure::internal(format!("cannot clean {}: {e}; what is left stays", path.display()))
@@ -179,6 +178,20 @@ fn shorten(path: &Path, most: usize, dry_run: bool) -> io::Result<u64> {
         new.persist(path)?;
     }
     Ok(less)
+}
+
+/// Appends whole lines to a log, which is made where there is none.
+pub(super) fn append(path: &Path, lines: &str) -> io::Result<()> {
+    fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+    File::options().create(true).append(true).open(path)?;
+    let mut file = locked(path)?;
+    let mut last = [b'\n'];
+    if let Some(at) = file.metadata()?.len().checked_sub(1) {
+        file.read_exact_at(&mut last, at)?;
+    }
+    // Whoever wrote last may have died half-way through its line.
+    let before = if last == [b'\n'] { "" } else { "\n" };
+    file.write_all(format!("{before}{lines}").as_bytes())
 }
 
 /// The log, with its lock held.

@@ -92,6 +92,12 @@ impl Session {
         }
     }
 
+    /// The top of the checkout, or else the current folder.
+    pub(super) fn top(&self) -> &Path {
+        let checkout = self.place.as_ref().and_then(|place| place.checkout.as_deref());
+        checkout.unwrap_or(&self.cwd)
+    }
+
     /// The repository, or an error that says what `verb` needs it for.
     pub(super) fn repository(&self, verb: &str) -> Result<&Place, Failure> {
         self.place.as_ref().ok_or_else(|| {

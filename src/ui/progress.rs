@@ -39,6 +39,11 @@ impl Lines {
         self.picture.println(text);
     }
 
+    /// Does something with the lines off the screen.
+    pub fn aside<T>(&self, what: impl FnOnce() -> T) -> T {
+        self.picture.suspend(what)
+    }
+
     /// Leaves the lines as they are and draws no more. After a Ctrl-C nobody knows
     /// where the cursor is: the terminal has written `^C`.
     pub fn leave(&self) {

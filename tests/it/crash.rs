@@ -97,7 +97,8 @@ pub(crate) const RUN: [(&str, bool); 7] = [
 ];
 
 /// Points in `cx run` that not every run comes to.
-const RUN_SELDOM: [&str; 2] = ["run-stopping", "run-detached"];
+const RUN_SELDOM: [&str; 4] =
+    ["run-stopping", "run-detached", "run-revision-stored", "run-revised"];
 
 #[test]
 fn every_crash_point_is_in_a_table() {

@@ -12,7 +12,7 @@
 mod keys;
 mod node;
 
-pub(super) use node::{Node, line_of, yaml};
+pub(super) use node::{Node, line_of, toml, yaml};
 
 use keys::{Known, is_group, set};
 

@@ -1,13 +1,9 @@
 //! A tree of keys and values that knows the line of each key.
 
-use std::fmt;
-
-use serde::Deserialize;
-use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
-use serde_saphyr::Spanned;
 
 use super::Problem;
+use crate::document;
 
 /// A value of a definition.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,17 +16,14 @@ pub(in crate::agent) enum Node {
     Leaf(Value),
 }
 
-/// Reads YAML; an empty text is an empty map. Lines count from its first one.
+/// Reads YAML; an empty text is nothing. Lines count from its first one.
 pub(in crate::agent) fn yaml(text: &str) -> Result<Node, Problem> {
-    serde_saphyr::from_str::<Node>(text).map_err(|error| {
-        let error = error.without_snippet();
-        let line = error.location().map_or(1, |location| location.line());
-        let text = error.to_string();
-        let first = text.lines().next().unwrap_or_default();
-        // The place is said once, in front, as the line in the file.
-        let bare = first.split(" at line ").next().unwrap_or(first);
-        (line, bare.trim_start_matches("error: ").to_owned())
-    })
+    document::yaml(text).map(Node::from)
+}
+
+/// Reads TOML.
+pub(in crate::agent) fn toml(text: &str) -> Result<Node, Problem> {
+    document::toml(text).map(Node::from)
 }
 
 /// The number of the line that begins or goes on after `before`.
@@ -101,66 +94,14 @@ impl Node {
     }
 }
 
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-
-        impl<'de> Visitor<'de> for Any {
-            type Value = Node;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("keys with values")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(key) = map.next_key::<Spanned<String>>()? {
-                    entries.push((key.value, key.referenced.line(), map.next_value()?));
-                }
-                Ok(Node::Map(entries))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Node, A::Error> {
-                let mut all = Vec::new();
-                while let Some(node) = seq.next_element()? {
-                    all.push(node);
-                }
-                Ok(Node::Seq(all))
-            }
-
-            fn visit_unit<E: de::Error>(self) -> Result<Node, E> {
-                Ok(Node::Leaf(Value::Null))
-            }
-
-            fn visit_none<E: de::Error>(self) -> Result<Node, E> {
-                Ok(Node::Leaf(Value::Null))
-            }
-
-            fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<Node, D::Error> {
-                Node::deserialize(inner)
-            }
-
-            fn visit_bool<E: de::Error>(self, value: bool) -> Result<Node, E> {
-                Ok(Node::Leaf(value.into()))
-            }
-
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Node, E> {
-                Ok(Node::Leaf(value.into()))
-            }
-
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Node, E> {
-                Ok(Node::Leaf(value.into()))
-            }
-
-            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Node, E> {
-                Ok(Node::Leaf(value.into()))
-            }
-
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<Node, E> {
-                Ok(Node::Leaf(value.into()))
-            }
+impl From<document::Node> for Node {
+    fn from(node: document::Node) -> Self {
+        match node.value {
+            document::Value::Map(pairs) => Self::Map(
+                pairs.into_iter().map(|(key, node)| (key.name, key.line, node.into())).collect(),
+            ),
+            document::Value::List(items) => Self::Seq(items.into_iter().map(Self::from).collect()),
+            _ => Self::Leaf(node.json()),
         }
-
-        deserializer.deserialize_any(Any)
     }
 }

@@ -7,9 +7,7 @@
 //! sandbox_mode = "read-only"
 //! ```
 
-use toml::de::{DeTable, DeValue};
-
-use crate::agent::definition::{Node, Problem, apply, line_of};
+use crate::agent::definition::{Problem, apply, line_of, toml};
 use crate::agent::{Agent, AgentError, Source};
 
 /// Reads an agent; `stem` is its file's name, which counts where it has none.
@@ -33,12 +31,8 @@ fn read(stem: &str, bytes: &[u8], source: &Source) -> Result<Agent, Problem> {
         let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
         (line_of(before), "is not valid UTF-8".to_owned())
     })?;
-    let line_at = |at: usize| line_of(text.get(..at).unwrap_or(text).as_bytes());
-    let table = DeTable::parse(text).map_err(|error| {
-        let problem = error.message().lines().collect::<Vec<_>>().join(", ");
-        (line_at(error.span().map_or(0, |span| span.start)), format!("is no valid TOML: {problem}"))
-    })?;
-    let tree = table_node(table.get_ref(), &line_at);
+    let tree =
+        toml(text).map_err(|(line, problem)| (line, format!("is no valid TOML: {problem}")))?;
     let name = tree.text("name").unwrap_or_else(|| stem.to_owned());
     let mut agent = Agent::empty(&name, format!("codex/{name}"), source.clone());
     apply(&mut agent, &tree, &["name", "developer_instructions", "nickname_candidates"], 0)?;
@@ -52,33 +46,6 @@ fn read(stem: &str, bytes: &[u8], source: &Source) -> Result<Agent, Problem> {
 
 fn missing(key: &str) -> Problem {
     (1, format!("'{key}' is missing"))
-}
-
-fn table_node(table: &DeTable, line_at: &dyn Fn(usize) -> u64) -> Node {
-    let entry = |(key, value): (&toml::Spanned<_>, &toml::Spanned<DeValue>)| {
-        let name: &std::borrow::Cow<'_, str> = key.get_ref();
-        (name.to_string(), line_at(key.span().start), node(value.get_ref(), line_at))
-    };
-    let mut entries: Vec<_> = table.iter().map(entry).collect();
-    entries.sort_by_key(|(_, line, _)| *line);
-    Node::Map(entries)
-}
-
-fn node(value: &DeValue, line_at: &dyn Fn(usize) -> u64) -> Node {
-    let number = |text: &str| {
-        serde_json::from_str::<serde_json::Value>(text).unwrap_or_else(|_| text.into())
-    };
-    match value {
-        DeValue::Table(table) => table_node(table, line_at),
-        DeValue::Array(all) => {
-            Node::Seq(all.iter().map(|one| node(one.get_ref(), line_at)).collect())
-        }
-        DeValue::String(text) => Node::Leaf(text.as_ref().into()),
-        DeValue::Integer(integer) => Node::Leaf(number(integer.as_str())),
-        DeValue::Float(float) => Node::Leaf(number(float.as_str())),
-        DeValue::Boolean(truth) => Node::Leaf((*truth).into()),
-        DeValue::Datetime(time) => Node::Leaf(time.to_string().into()),
-    }
 }
 
 #[cfg(test)]

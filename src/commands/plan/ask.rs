@@ -12,17 +12,21 @@ use std::{
 use crate::{
     commands::{
         collect::message_file,
+        kill,
         session::{Session, label, refuse_in_worker, store},
         settings::Settings,
         spawn::{Asked, ask_reader},
         view,
     },
-    config::{Command, Limit, Planner},
+    config::{Command, Commanded, Limit, Origin, Planner},
     failure::{Exit, Failure},
     job::{BackendKind, Mode, WorkerExit},
-    ledger::Event,
-    plan::propose::Request,
-    process::leash::{Ended, Interrupts, Leashed},
+    ledger::{Event, Job},
+    plan::propose::{Ask, Request},
+    process::{
+        leash::{Ended, Interrupts, Leashed},
+        vigil::Vigil,
+    },
     ui,
 };
 
@@ -65,6 +69,49 @@ impl Who {
         }
     }
 
+    /// Who revises a plan that runs: a planner by its name, or else a shell command.
+    pub(in crate::commands) fn reviser(word: &str, settings: &Settings) -> Result<Self, Failure> {
+        let is_planner = matches!(word, "llm" | "heuristic")
+            || settings.config.planners.contains_key(word)
+            || settings.is_withheld(&format!("planner.{word}.command"));
+        if word.trim().is_empty() {
+            return Err(Failure::usage("--revise-plan= names nobody; nothing was started")
+                .hint("a planner, or a command"));
+        }
+        if !is_planner {
+            let origin = Origin::User("--revise-plan".into());
+            let command = Commanded { value: Command::Shell(word.to_owned()), origin };
+            let name = ui::cut(&ui::clean(word), 60);
+            return Ok(Self::Planner(name, Planner::Command { command, timeout: None }));
+        }
+        match Self::find(word, "--revise-plan", settings)? {
+            Self::Heuristic => {
+                Err(Failure::usage("the heuristic revises no plan; nothing was started")
+                    .hint("--revise-plan asks the default backend, --revise-plan=CMD a command"))
+            }
+            // A shell would run what is written for a model.
+            Self::Planner(_, Planner::Model { backend: None, .. })
+                if settings.config.backend == BackendKind::Sh =>
+            {
+                Err(Failure::usage(
+                    "the backend sh runs commands, and cannot revise a plan; nothing was started",
+                )
+                .hint("--revise-plan=CMD names a command, or a planner of the configuration"))
+            }
+            who @ Self::Planner(..) => Ok(who),
+        }
+    }
+
+    /// The same, who has to answer within this time at the latest.
+    pub(in crate::commands) fn within(mut self, left: Duration) -> Self {
+        if let Self::Planner(_, planner) = &mut self {
+            let (Planner::Command { timeout, .. } | Planner::Model { timeout, .. }) = planner;
+            let least = patience(*timeout).map_or(left, |limit| limit.min(left));
+            *timeout = Some(Limit::After(least));
+        }
+        self
+    }
+
     /// Asks, and reads the answer with `read`. What cannot be read is named, and
     /// asked for once more with its codes.
     ///
@@ -100,11 +147,26 @@ impl Who {
         let again = Request { problem: Some(&first), ..request.clone() };
         read(&answer(&again)?).map_err(|codes| {
             let codes = codes.join(", ");
-            let failure = format!("the planner '{name}' gave no valid answer twice: {codes}");
-            Failure::new(Exit::Failed, failure).hint(
-                "docs/plans.md says what an answer has to be; --decomposer heuristic asks nobody",
-            )
+            let mut failure = format!("the planner '{name}' gave no valid answer twice: {codes}");
+            let hint = match request.ask {
+                Ask::Revision => {
+                    failure = format!("{failure}; {}", then(request));
+                    "docs/plans.md says what an answer has to be"
+                }
+                Ask::Agents | Ask::Tasks => {
+                    "docs/plans.md says what an answer has to be; --decomposer heuristic asks nobody"
+                }
+            };
+            Failure::new(Exit::Failed, failure).hint(hint)
         })
+    }
+}
+
+/// What becomes of it where there is no answer.
+fn then(request: &Request<'_>) -> &'static str {
+    match request.ask {
+        Ask::Revision => "the plan stays as it was",
+        Ask::Agents | Ask::Tasks => "there is no plan",
     }
 }
 
@@ -143,9 +205,9 @@ fn run(
     (session, settings): (&Session, &Settings),
     request: &Request<'_>,
 ) -> Result<String, Failure> {
-    let failed = |what: String| {
-        Failure::new(Exit::Failed, format!("the planner '{name}' {what}; there is no plan"))
-    };
+    let then = then(request);
+    let failed =
+        |what: String| Failure::new(Exit::Failed, format!("the planner '{name}' {what}; {then}"));
     let broken = |e: io::Error| failed(format!("cannot be run: {e}"));
     let files = tempfile::tempdir().map_err(broken)?;
     let [input, output, log] = ["request", "answer", "log"].map(|name| files.path().join(name));
@@ -182,7 +244,7 @@ fn run(
         }
         Ended::Interrupted(signal) => {
             let code = u8::try_from(128 + signal).unwrap_or(u8::MAX);
-            let what = format!("the planner '{name}' was ended; there is no plan");
+            let what = format!("the planner '{name}' was ended; {then}");
             return Err(Failure::new(Exit::Code(code), what));
         }
     };
@@ -220,12 +282,16 @@ fn job(
         label(&job),
         job.spec.name
     ));
-    let job = session.until_over(&job)?;
+    let (job, signal) = until_over(session, &job)?;
+    if let Some(signal) = signal {
+        let what = format!("{} was to plan, and was ended; {}", label(&job), then(request));
+        return Err(Failure::new(Exit::Code(128 + signal), what));
+    }
     if !job.succeeded() {
         let why = view::status_with_code(&job);
         return Err(Failure::new(
             Exit::Failed,
-            format!("{} was to plan, and {why}; there is no plan", label(&job)),
+            format!("{} was to plan, and {why}; {}", label(&job), then(request)),
         )
         .hint(format!("`cx show {}` says why", job.spec.name)));
     }
@@ -240,6 +306,24 @@ fn job(
     // It was handed out: to us.
     session.store.append(job.job, &Event::Collected).map_err(store)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// The job once it is over. A Ctrl-C or TERM meanwhile ends it, and is told.
+fn until_over(session: &Session, job: &Job) -> Result<(Job, Option<u8>), Failure> {
+    let broken = |e: io::Error| Failure::internal(format!("cannot wait for {}: {e}", label(job)));
+    let mut vigil = Vigil::keep(&session.store.ledger_path()).map_err(broken)?;
+    vigil.until_free(session.store.job(job.job).lock(), job.job.0).map_err(broken)?;
+    let mut signal = None;
+    loop {
+        let roused = vigil.wait(None).map_err(broken)?;
+        if !roused.freed.is_empty() {
+            return Ok((session.until_over(job)?, signal));
+        }
+        if signal.is_none() && roused.interrupts + roused.terminations > 0 {
+            signal = Some(if roused.interrupts > 0 { 2 } else { 15 });
+            kill::request(session, job, 15)?;
+        }
+    }
 }
 
 /// The file with the schema of the answer. It stays: it is the same every time.

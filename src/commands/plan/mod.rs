@@ -22,6 +22,7 @@ use super::{
     settings::Settings,
 };
 use crate::{
+    agent::Agent,
     failure::{Exit, Failure},
     job::BackendKind,
     plan::propose::{self, Ask, Member, Proposal, ROLES, Request},
@@ -124,28 +125,24 @@ struct Planning<'a> {
     max: usize,
 }
 
-impl Planning<'_> {
-    /// All agents that can be given a task in words: a shell would run it.
-    fn all(&self) -> Vec<Member> {
-        let on_shell = self.settings.config.backend == BackendKind::Sh;
-        self.directory
-            .iter()
-            .filter(|(_, agent)| match agent.backend {
-                Some(backend) => backend != BackendKind::Sh,
-                None => !on_shell,
-            })
-            .map(|(name, agent)| Member {
-                id: name.to_owned(),
-                description: agent.description.clone(),
-                mode: agent.mode,
-                why: String::new(),
-            })
-            .collect()
-    }
+/// A name that reaches an agent, where that can be given a task in words: a shell
+/// would run it.
+pub(super) fn member(name: &str, agent: &Agent, settings: &Settings) -> Option<Member> {
+    let backend = agent.backend.unwrap_or(settings.config.backend);
+    (backend != BackendKind::Sh).then(|| Member {
+        id: name.to_owned(),
+        description: agent.description.clone(),
+        mode: agent.mode,
+        why: String::new(),
+    })
+}
 
+impl Planning<'_> {
     /// The agents that the plan is for.
     fn team(&self, selector: &Who, goal: &str) -> Result<Vec<Member>, Failure> {
-        let all = self.all();
+        let all = self.directory.iter();
+        let all: Vec<Member> =
+            all.filter_map(|(name, agent)| member(name, agent, self.settings)).collect();
         if all.is_empty() {
             return Err(Failure::usage("there is no agent that can be given a task in words")
                 .hint(

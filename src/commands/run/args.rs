@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, ValueHint};
+use clap::{Args, ValueEnum, ValueHint};
 
 use crate::{
     failure::Failure,
@@ -119,6 +119,29 @@ pub struct RunArgs {
     #[arg(long, value_name = "D", value_parser = parse_duration)]
     pub(super) timeout: Option<Duration>,
 
+    /// After each phase, show a planner what has come back: it may change what remains
+    ///
+    /// `llm`, which is meant without a value, asks the default backend; a planner of
+    /// the configuration is named; anything else is a command for sh, with JSON on
+    /// stdin and stdout. Every change is checked as a new plan is.
+    #[arg(
+        long,
+        value_name = "PLANNER|CMD",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "llm",
+        conflicts_with = "resume"
+    )]
+    pub(super) revise_plan: Option<String>,
+
+    /// Also keep the records that codex-flow keeps: .runs/ and data/logs/events.jsonl
+    #[arg(long, value_name = "TOOL", value_enum, conflicts_with = "resume")]
+    pub(super) compat: Option<Compat>,
+
+    /// Where these records lie; the top of the checkout if not given
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "compat")]
+    pub(super) compat_dir: Option<PathBuf>,
+
     /// Merge what the writers have done, once the run has succeeded
     #[arg(long)]
     pub(super) merge: bool,
@@ -145,6 +168,13 @@ pub struct RunArgs {
     /// A pattern and what it is about; with -f the goal of the plan
     #[arg(value_name = "PATTERN|GOAL")]
     pub(super) words: Vec<String>,
+}
+
+/// Whose records are kept too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Compat {
+    /// Those of codex-flow.
+    CodexFlow,
 }
 
 const EXAMPLES: &str = "\

@@ -6,7 +6,7 @@
 //! clean` takes; after it an interrupted run.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     ffi::{OsStr, OsString},
     fs::File,
     path::PathBuf,
@@ -14,7 +14,7 @@ use std::{
 };
 
 use super::{
-    end,
+    dry_run, end,
     front::{Front, Saying},
     prompt::Filling,
     runner::{self, Runner},
@@ -23,14 +23,15 @@ use super::{
 use crate::{
     agent::Resolved,
     commands::{
+        plan::Who,
         session::{Session, store},
         settings::Settings,
         spawn::Spawner,
     },
     failure::{Exit, Failure},
-    job::{JobName, Mode, slug},
+    job::{BackendKind, JobName, Mode, slug},
     ledger::{Event, JobFiles, NO_JOB, RunFiles, RunStarted, Store},
-    plan::{Plan, Schedule, TaskIx},
+    plan::{Plan, Schedule, Task, TaskIx},
     process::{crash, lock, start},
     ui,
 };
@@ -60,25 +61,68 @@ pub(super) fn begin(
     prepared: Prepared,
     manner: Manner,
 ) -> Result<Exit, Failure> {
+    let items = dry_run::items(&prepared.plan, &prepared.agents);
     let mut stored = Stored::new(prepared, session.cwd.clone());
+    if let Some(reviser) = stored.reviser() {
+        Who::reviser(reviser, settings)?;
+    }
     check(session, settings, &mut stored)?;
     settings.notes.iter().for_each(ui::warn);
+    let records = stored.records();
+    if let Some(records) = &records {
+        records.begin()?;
+    }
     let (id, files, lock) = claim(session, &stored)?;
+    if let Some(Err(failure)) = records.map(|records| {
+        let said = stored.plan.tasks.iter().find_map(|task| task.backend);
+        records.planned(said.unwrap_or(settings.config.backend), &items)
+    }) {
+        ui::warn(failure);
+    }
     if manner.detach {
         return detach(session, &id, &files, lock, manner.saying.json);
     }
-    work_through(session, settings, (&id, &stored), lock, manner.saying, false)
+    work_through(session, settings, (&id, stored), lock, manner.saying, false)
 }
 
-/// Checks every task as far as it can be checked before its needs have ended, and
-/// settles where writers start. Each task that cannot be run is named.
-pub(super) fn check(
+/// Checks every task, and settles where writers start. Each task that cannot be run
+/// is named.
+fn check(session: &Session, settings: &Settings, stored: &mut Stored) -> Result<(), Failure> {
+    let (mut wrong, total) = wrong(session, settings, stored, None)?;
+    if total < 2
+        && let Some(one) = wrong.pop()
+    {
+        return Err(Failure { message: format!("{}; nothing was started", one.message), ..one });
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    for failure in wrong.iter().take(20) {
+        ui::note(failure);
+        failure.hint.iter().for_each(ui::hint);
+    }
+    let tasks = ui::plural(total, "task");
+    Err(Failure::usage(format!("{tasks} cannot be run; nothing was started")))
+}
+
+/// What is wrong with the tasks, as far as that can be told before their needs have
+/// ended, and how many of them cannot be run. Settles where writers start. Of a
+/// revision only that counts which is not as it was in the plan before.
+pub(super) fn wrong(
     session: &Session,
     settings: &Settings,
     stored: &mut Stored,
-) -> Result<(), Failure> {
+    before: Option<&Plan>,
+) -> Result<(Vec<Failure>, u64), Failure> {
     let schedule = Schedule::new(&stored.plan);
-    let mut spawner = Spawner::new(session, settings, stored.roles()?, None);
+    let mut spawner = Spawner::new(session, settings, stored.roles()?, stored.base.clone());
+    let known: HashMap<&str, &Task> = before
+        .map(|plan| plan.tasks.iter().map(|task| (task.id.as_str(), task)).collect())
+        .unwrap_or_default();
+    let is_as_it_was = |id: &str| {
+        let now = stored.plan.tasks.iter().find(|task| task.id == id);
+        known.get(id).is_some_and(|before| Some(*before) == now)
+    };
     let mut wrong: BTreeMap<String, (Failure, Vec<String>)> = BTreeMap::new();
     let mut head = None;
     let scopes = stored.plan.tasks.iter().map(|task| &task.scope);
@@ -89,7 +133,18 @@ pub(super) fn check(
     }
     for at in schedule.tasks().chain(schedule.groups()).collect::<Vec<TaskIx>>() {
         let task = schedule.task(at);
-        if let Err(failure) = rehearse(&mut spawner, stored, &schedule, at, &mut head) {
+        let whole = schedule.group(at).map_or(task, |group| schedule.task(group));
+        if before.is_some() && is_as_it_was(&whole.id) {
+            continue;
+        }
+        let rehearsed = rehearse(&mut spawner, stored, &schedule, at, &mut head);
+        let rehearsed = rehearsed.and_then(|backend| match backend {
+            BackendKind::Sh if before.is_some() => {
+                Err(Failure::usage("a shell would run it, and only the plan's file can say what"))
+            }
+            _ => Ok(()),
+        });
+        if let Err(failure) = rehearsed {
             let place = match task.line {
                 0 => format!("task '{}'", task.id),
                 line => format!("task '{}' (line {line})", task.id),
@@ -99,8 +154,8 @@ pub(super) fn check(
             places.push(place);
         }
     }
-    stored.base = head;
-    let mut wrong: Vec<(Failure, Vec<String>)> = wrong.into_values().collect();
+    stored.base = stored.base.take().or(head);
+    let wrong: Vec<(Failure, Vec<String>)> = wrong.into_values().collect();
     let total: usize = wrong.iter().map(|(_, places)| places.len()).sum();
     let named = |(failure, places): &(Failure, Vec<String>)| {
         let first = places.first().map_or("", String::as_str);
@@ -111,22 +166,7 @@ pub(super) fn check(
         let message = message.trim_end_matches("; nothing was started").to_owned();
         Failure::usage(message).maybe_hint(failure.hint.clone())
     };
-    match wrong.as_slice() {
-        [] => Ok(()),
-        [one] => {
-            let failure = named(one);
-            Err(Failure { message: format!("{}; nothing was started", failure.message), ..failure })
-        }
-        _ => {
-            wrong.truncate(20);
-            for failure in wrong.iter().map(named) {
-                ui::note(&failure);
-                failure.hint.iter().for_each(ui::hint);
-            }
-            let tasks = ui::plural(total as u64, "task");
-            Err(Failure::usage(format!("{tasks} cannot be run; nothing was started")))
-        }
-    }
+    Ok((wrong.iter().map(named).collect(), total as u64))
 }
 
 fn rehearse(
@@ -135,7 +175,7 @@ fn rehearse(
     schedule: &Schedule,
     at: TaskIx,
     head: &mut Option<String>,
-) -> Result<(), Failure> {
+) -> Result<BackendKind, Failure> {
     let task = schedule.task(at);
     let mut work = runner::work("", stored, task, 1);
     // The prompt is looked at below, once it is known what is to read it.
@@ -150,7 +190,7 @@ fn rehearse(
     if spec.mode == Mode::Writer && task.base.is_none() && head.is_none() {
         *head = Some(spawner.head()?);
     }
-    Ok(())
+    Ok(spec.backend)
 }
 
 /// Takes the run's id and its lock, and writes it into the ledger.
@@ -198,12 +238,12 @@ fn claim(session: &Session, stored: &Stored) -> Result<(String, RunFiles, File),
 pub(super) fn work_through(
     session: &Session,
     settings: &Settings,
-    (id, stored): (&str, &Stored),
+    (id, stored): (&str, Stored),
     lock: File,
     saying: Saying,
     resumed: bool,
 ) -> Result<Exit, Failure> {
-    let mut front = Front::new(id, stored, saying);
+    let mut front = Front::new(id, &stored, saying);
     let mut runner = Runner::new(session, settings, (id, stored), &mut front, resumed)?;
     let worked = runner.run();
     let ended = runner.over();
@@ -211,7 +251,7 @@ pub(super) fn work_through(
     worked.map_err(|failure| {
         failure.maybe_hint(Some(format!("`cx run --resume {id}` goes on with it")))
     })?;
-    let exit = end::end(session, &ended, stored, saying)?;
+    let exit = end::end(session, &ended, saying)?;
     drop(lock);
     Ok(exit)
 }
@@ -266,5 +306,5 @@ fn detached(args: &[OsString]) -> Result<Exit, Failure> {
     let history = session.store.history().map_err(store)?;
     let resumed = history.runs.get(&*id).is_some_and(|run| run.runner.is_some());
     let saying = Saying { verbose: true, ..Saying::default() };
-    work_through(&session, &settings, (&id, &stored), lock, saying, resumed)
+    work_through(&session, &settings, (&id, stored), lock, saying, resumed)
 }

@@ -139,6 +139,35 @@ impl Book {
         skipped
     }
 
+    /// The same run with another plan: what is over is as it was.
+    pub(super) fn revise(
+        &mut self,
+        stored: &Stored,
+        state: &LedgerState,
+        answer: &dyn Fn(&Job) -> String,
+    ) {
+        let old = std::mem::replace(&mut self.schedule, Schedule::new(&stored.plan));
+        self.settle(self.schedule.ready(), state, stored, Failed::Final, answer);
+        // What could not be started, or not be mended, has failed without a job that
+        // says so.
+        let ended = |book: &Self| {
+            book.schedule.tasks().find_map(|at| {
+                let id = &book.schedule.task(at).id;
+                let open = matches!(book.schedule.state(at), State::Ready | State::Running);
+                let was = old.find(id).filter(|_| open).map(|at| old.state(at))?;
+                match was {
+                    State::Failed(_) => Some((at, End::Failed)),
+                    State::Skipped(why) => Some((at, End::Skipped(why.clone()))),
+                    _ => None,
+                }
+            })
+        };
+        while let Some((at, end)) = ended(self) {
+            let step = self.schedule.on_end(at, end);
+            self.settle(step.ready, state, stored, Failed::Final, answer);
+        }
+    }
+
     /// Whether a task whose last attempt has failed is tried again.
     pub(super) fn may_retry(&self, at: TaskIx, last: &Job, stored: &Stored) -> bool {
         let task = self.schedule.task(at);

@@ -1,12 +1,13 @@
 //! `cx run --dry-run`: what would run, after what, and under which limits.
 
-use std::{borrow::Cow, num::NonZeroU64};
+use std::{borrow::Cow, collections::BTreeMap, num::NonZeroU64};
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::load::Loaded;
 use crate::{
+    agent::Resolved,
     failure::Failure,
     job::{Mode, Template},
     plan::{Foreach, Plan, Task},
@@ -39,20 +40,7 @@ pub(super) fn print(loaded: &Loaded, json: bool) -> Result<(), Failure> {
 
 fn as_json(loaded: &Loaded) -> Value {
     let plan = &loaded.plan;
-    let mut aliases: Vec<OfAlias> = Vec::new();
-    for task in &plan.tasks {
-        let alias = task.alias.as_deref();
-        let at = aliases.iter().position(|of| of.alias == alias).unwrap_or_else(|| {
-            let agent = alias.and_then(|alias| loaded.agents.get(alias));
-            let agent_id = agent.map(|resolved| resolved.agent.name.as_str());
-            let limit = agent.and_then(|resolved| resolved.limit);
-            aliases.push(OfAlias { alias, agent_id, limit, tasks: Vec::new() });
-            aliases.len() - 1
-        });
-        if let Some(of) = aliases.get_mut(at) {
-            of.tasks.extend(prompts(plan, task));
-        }
-    }
+    let aliases = aliases(plan, &loaded.agents);
     let id = |at: &usize| plan.tasks.get(*at).map_or("", |task| &task.id);
     let waves: Vec<Vec<&str>> =
         loaded.graph.waves.iter().map(|wave| wave.iter().map(id).collect()).collect();
@@ -82,6 +70,29 @@ fn as_json(loaded: &Loaded) -> Value {
         "timeoutMs": plan.timeout.map(|d| d.as_millis()),
         "merge": plan.merge, "verify": plan.verify, "notes": plan.notes,
     })
+}
+
+/// The tasks by alias, as codex-flow has them.
+pub(super) fn items(plan: &Plan, agents: &BTreeMap<String, Resolved>) -> Value {
+    json!(aliases(plan, agents))
+}
+
+fn aliases<'a>(plan: &'a Plan, agents: &'a BTreeMap<String, Resolved>) -> Vec<OfAlias<'a>> {
+    let mut aliases: Vec<OfAlias> = Vec::new();
+    for task in &plan.tasks {
+        let alias = task.alias.as_deref();
+        let at = aliases.iter().position(|of| of.alias == alias).unwrap_or_else(|| {
+            let agent = alias.and_then(|alias| agents.get(alias));
+            let agent_id = agent.map(|resolved| resolved.agent.name.as_str());
+            let limit = agent.and_then(|resolved| resolved.limit);
+            aliases.push(OfAlias { alias, agent_id, limit, tasks: Vec::new() });
+            aliases.len() - 1
+        });
+        if let Some(of) = aliases.get_mut(at) {
+            of.tasks.extend(prompts(plan, task));
+        }
+    }
+    aliases
 }
 
 /// What the workers of a task are told, with the values that are known.

@@ -27,6 +27,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Over {
     pub(super) run: String,
+    pub(super) stored: Stored,
     pub(super) book: Book,
     pub(super) state: State,
     pub(super) stop: Option<Stop>,
@@ -34,12 +35,8 @@ pub(super) struct Over {
 }
 
 /// See the module.
-pub(super) fn end(
-    session: &Session,
-    over: &Over,
-    stored: &Stored,
-    saying: Saying,
-) -> Result<Exit, Failure> {
+pub(super) fn end(session: &Session, over: &Over, saying: Saying) -> Result<Exit, Failure> {
+    let stored = &over.stored;
     let counts = over.book.counts();
     let (mut outcome, mut reason) = verdict(counts, over.stop);
     let source = Source { session, run: &over.run, stored, book: &over.book, state: &over.state };

@@ -126,6 +126,18 @@ impl Front {
         }
     }
 
+    pub(super) fn revised(&self, why: &str) {
+        self.say(&format!("the plan is revised: {why}"));
+    }
+
+    /// Does something that may say something itself.
+    pub(super) fn aside<T>(&self, what: impl FnOnce() -> T) -> T {
+        match &self.screen {
+            Some(screen) => screen.aside(what),
+            None => what(),
+        }
+    }
+
     pub(super) fn complain(&self, failure: &Failure) {
         self.say(&failure.to_string());
     }

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::json;
 
-use super::args::RunArgs;
+use super::{args::RunArgs, stored::Stored};
 use crate::{
     agent::{self, Alias, AliasError, Lookup, Resolved},
     commands::{roles, route, session::Session, settings::Settings},
@@ -94,6 +94,19 @@ fn routed(args: &RunArgs, session: &Session) -> Result<Plan, Failure> {
     let catalog = roles::catalog(session, args.agents_dir.as_deref())?;
     let asked = route::Asked { text: args.route.clone(), files: args.route_files.clone() };
     route::plan(session, &route::Directory::new(&catalog), &asked)
+}
+
+/// What a name stands for in a plan that runs.
+pub(super) fn resolve(
+    name: &str,
+    (session, settings): (&Session, &Settings),
+    stored: &Stored,
+) -> Result<Resolved, Failure> {
+    let mut aliases = stored.roles()?.aliases;
+    aliases.extend(configured(settings)?);
+    let places = session.places(stored.agents_dir());
+    agent::resolve(name, &Lookup { places, aliases: &aliases, stock_aliases: true })
+        .map_err(roles::failure)
 }
 
 /// The aliases of the command line, then those of the plan: the nearest first.

@@ -7,6 +7,7 @@ mod answer;
 mod args;
 mod begin;
 mod book;
+mod compat;
 mod dry_run;
 mod end;
 mod front;

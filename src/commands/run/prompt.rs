@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How many answers of full size fit into one prompt.
-const FULL_ANSWERS: usize = 4;
+pub(super) const FULL_ANSWERS: usize = 4;
 
 /// What fills the text of a task.
 pub(super) struct Filling<'a> {
@@ -141,7 +141,7 @@ impl Filling<'_> {
     }
 
     /// An answer as it stands in place of a `{{results.ID}}`.
-    fn shown(&self, need: TaskIx, left: &mut usize) -> String {
+    pub(super) fn shown(&self, need: TaskIx, left: &mut usize) -> String {
         let members = self.schedule.runs_of(need);
         let mut texts = Vec::new();
         for member in members {

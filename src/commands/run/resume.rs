@@ -56,7 +56,7 @@ pub(super) fn resume(session: &Session, run: &str, manner: Manner) -> Result<Exi
         )));
     }
     let settings = Settings::load(&there)?;
-    work_through(&there, &settings, (&id, &stored), lock, manner.saying, true)
+    work_through(&there, &settings, (&id, stored), lock, manner.saying, true)
 }
 
 /// There is nothing to go on with where all is well.

@@ -10,8 +10,10 @@
 //! A run without `run-ended` whose lock is free. Its jobs go on, and say of which
 //! task they are. `cx run --resume` makes the same book again and goes on.
 
+mod border;
 mod start;
 
+use border::Phase;
 pub(super) use start::work;
 
 use std::{
@@ -23,6 +25,7 @@ use std::{
 use super::{
     answer::text,
     book::{Book, Failed},
+    compat::Records,
     end::Over,
     front::Front,
     stored::Stored,
@@ -30,6 +33,7 @@ use super::{
 use crate::{
     commands::{
         kill,
+        plan::Who,
         session::{Recoveries, Session, label, store},
         settings::Settings,
         spawn::Spawner,
@@ -86,12 +90,17 @@ impl Stop {
 pub(super) struct Runner<'a> {
     session: &'a Session,
     id: &'a str,
-    stored: &'a Stored,
+    settings: &'a Settings,
+    stored: Stored,
     book: Book,
     followed: FollowedState<'a>,
     spawner: Spawner<'a>,
     vigil: Vigil,
     front: &'a mut Front,
+    /// Who is asked after each phase.
+    reviser: Option<Who>,
+    phase: Phase,
+    records: Option<Records>,
     /// What can be started, in the order of the file.
     ready: Vec<TaskIx>,
     /// What is tried again, and not before when.
@@ -114,7 +123,7 @@ impl<'a> Runner<'a> {
     pub(super) fn new(
         session: &'a Session,
         settings: &'a Settings,
-        (id, stored): (&'a str, &'a Stored),
+        (id, stored): (&'a str, Stored),
         front: &'a mut Front,
         resumed: bool,
     ) -> Result<Self, Failure> {
@@ -128,15 +137,20 @@ impl<'a> Runner<'a> {
                 .map_err(store)?;
         session.look(&mut followed)?;
         let how = if resumed { Failed::Afresh } else { Failed::TryAgain };
-        let book = Book::replay(id, stored, followed.state(), how, &|job| text(session, job));
+        let book = Book::replay(id, &stored, followed.state(), how, &|job| text(session, job));
         let deadline = stored.plan.timeout.and_then(deadline_in);
+        let reviser = stored.reviser().map(|word| Who::reviser(word, settings)).transpose()?;
         let mut runner = Self {
             session,
             id,
-            stored,
+            settings,
             book,
             followed,
             spawner: Spawner::new(session, settings, stored.roles()?, stored.base.clone()),
+            records: stored.records(),
+            stored,
+            reviser,
+            phase: Phase::All,
             vigil,
             front,
             ready: Vec::new(),
@@ -157,12 +171,14 @@ impl<'a> Runner<'a> {
         let skipped: Vec<TaskIx> = runner.book.entries();
         runner.skip(skipped)?;
         runner.ready = runner.book.schedule.ready();
+        runner.begin_phase(resumed)?;
+        runner.record_all();
         Ok(runner)
     }
 
     /// Works until nothing is left to be done.
     pub(super) fn run(&mut self) -> Result<(), Failure> {
-        self.front.begin(self.stored, self.book.counts());
+        self.front.begin(&self.stored, self.book.counts());
         loop {
             self.session.look(&mut self.followed)?;
             self.take_ends()?;
@@ -173,6 +189,10 @@ impl<'a> Runner<'a> {
             self.start_what_fits()?;
             if self.live.is_empty() && self.again.is_empty() && self.book.schedule.is_done() {
                 return self.session.look(&mut self.followed);
+            }
+            if self.is_at_border() {
+                self.cross_border()?;
+                continue;
             }
             self.watch()?;
             let frame = self.front.draw(self.session, &self.book, self.followed.state());
@@ -189,6 +209,7 @@ impl<'a> Runner<'a> {
     pub(super) fn over(self) -> Over {
         Over {
             run: self.id.to_owned(),
+            stored: self.stored,
             book: self.book,
             state: self.followed.into_state(),
             stop: self.stop,
@@ -206,6 +227,7 @@ impl<'a> Runner<'a> {
             self.vigil.leave(id.0);
             let Some(job) = self.followed.state().jobs.get(&id).cloned() else { continue };
             self.held.retain(|_, with| *with != id);
+            self.record(&job, None);
             let Some(at) = self.book.schedule.find(&task) else { continue };
             // One whose task waits again is looked at once that is ready.
             if *self.book.schedule.state(at) == State::Running {
@@ -217,6 +239,30 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
+    /// Keeps the records that others read of a job, where that was asked for. What
+    /// cannot be written is said once.
+    fn record(&mut self, job: &Job, told: Option<&str>) {
+        let (Some(records), Some(task)) = (&self.records, &job.spec.task) else { return };
+        let Some(at) = self.book.schedule.find(&task.id) else { return };
+        let whole = (self.book.schedule.task(at), job);
+        if let Err(failure) = records.record(self.session, &self.stored, whole, told) {
+            self.front.complain(&failure);
+            self.records = None;
+        }
+    }
+
+    /// The same of what was done before this process had the run.
+    fn record_all(&mut self) {
+        if self.records.is_none() {
+            return;
+        }
+        let jobs = self.followed.state().jobs.values();
+        let mine = jobs.filter(|job| job.spec.run.as_deref() == Some(self.id));
+        for job in mine.cloned().collect::<Vec<_>>() {
+            self.record(&job, None);
+        }
+    }
+
     fn take_end(&mut self, at: TaskIx, job: &Job) -> Result<(), Failure> {
         let task = self.book.schedule.task(at).id.clone();
         if job.succeeded() {
@@ -226,7 +272,7 @@ impl<'a> Runner<'a> {
             crash::point("task-ended");
             return self.follow(step);
         }
-        if self.stop.is_none() && self.book.may_retry(at, job, self.stored) {
+        if self.stop.is_none() && self.book.may_retry(at, job, &self.stored) {
             let attempt = u32::try_from(self.book.jobs_of(at).len()).unwrap_or(u32::MAX);
             self.front.ended(&task, job, Some(attempt + 1));
             let wait = (job.outcome() == Some(&Outcome::RateLimited))
@@ -253,7 +299,7 @@ impl<'a> Runner<'a> {
         let skipped = self.book.settle(
             step.ready.clone(),
             self.followed.state(),
-            self.stored,
+            &self.stored,
             Failed::Afresh,
             &|job| text(session, job),
         );

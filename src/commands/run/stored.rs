@@ -4,15 +4,15 @@
 //! The file is replaced whole, before the ledger says which revision it has.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     num::{NonZeroU32, NonZeroU64},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{args::RunArgs, begin::Prepared};
+use super::{args::RunArgs, begin::Prepared, compat::Records};
 use crate::{
     agent::{Alias, Resolved},
     commands::{
@@ -50,6 +50,10 @@ pub(super) struct Options {
     hooks: bool,
     /// Refuse a task that needs a tool that its agent may not use.
     strict_tools: bool,
+    /// Who revises the plan after each phase: a planner or a shell command.
+    revise_plan: Option<String>,
+    /// Where records in codex-flow's shapes are kept, absolute.
+    records: Option<PathBuf>,
 }
 
 impl Options {
@@ -62,6 +66,11 @@ impl Options {
             agents_dir: args.agents_dir.as_ref().map(|dir| session.cwd.join(dir)),
             hooks: args.hooks,
             strict_tools: args.strict_tools,
+            revise_plan: args.revise_plan.clone(),
+            records: args.compat.map(|_| match &args.compat_dir {
+                Some(dir) => session.cwd.join(dir),
+                None => session.top().to_owned(),
+            }),
         }
     }
 }
@@ -80,12 +89,25 @@ pub(super) struct Role {
     retries: Option<u32>,
 }
 
+impl Role {
+    pub(super) fn of(resolved: Resolved) -> Self {
+        let Resolved { agent, pool, limit, .. } = resolved;
+        Self { retries: agent.retries, agent: agent.name, pool, limit }
+    }
+}
+
 /// A run as it is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Stored {
     version: u32,
     /// Counts the plans that were in force, from 1.
     pub(super) revision: u64,
+    /// What the last revision has changed, one sentence.
+    #[serde(default)]
+    pub(super) why: String,
+    /// The tasks that had begun when the reviser was asked last.
+    #[serde(default)]
+    pub(super) seen: BTreeSet<String>,
     /// Where it was started: readers work there.
     pub(super) cwd: PathBuf,
     /// Where the plan was read: a file, `-`, or a pattern's name.
@@ -102,14 +124,20 @@ pub(super) struct Stored {
 impl Stored {
     pub(super) fn new(prepared: Prepared, cwd: PathBuf) -> Self {
         let Prepared { plan, source, options, agents } = prepared;
-        let role = |resolved: Resolved| Role {
-            retries: resolved.agent.retries,
-            agent: resolved.agent.name,
-            pool: resolved.pool,
-            limit: resolved.limit,
-        };
-        let roles = agents.into_iter().map(|(alias, resolved)| (alias, role(resolved))).collect();
-        Self { version: VERSION, revision: 1, cwd, source, base: None, roles, options, plan }
+        let role = |(alias, resolved)| (alias, Role::of(resolved));
+        let roles = agents.into_iter().map(role).collect();
+        Self {
+            version: VERSION,
+            revision: 1,
+            why: String::new(),
+            seen: BTreeSet::new(),
+            cwd,
+            source,
+            base: None,
+            roles,
+            options,
+            plan,
+        }
     }
 
     pub(super) fn read(files: &RunFiles) -> Result<Self, Failure> {
@@ -156,6 +184,21 @@ impl Stored {
     /// What the task's alias stands for.
     pub(super) fn role(&self, task: &Task) -> Option<&Role> {
         self.roles.get(task.alias.as_ref()?)
+    }
+
+    /// Who revises the plan after each phase.
+    pub(super) fn reviser(&self) -> Option<&str> {
+        self.options.revise_plan.as_deref()
+    }
+
+    /// Where records in codex-flow's shapes are kept.
+    pub(super) fn records(&self) -> Option<Records> {
+        self.options.records.clone().map(Records::below)
+    }
+
+    /// `--agents-dir`.
+    pub(super) fn agents_dir(&self) -> Option<&Path> {
+        self.options.agents_dir.as_deref()
     }
 
     /// How the names of agents are understood.

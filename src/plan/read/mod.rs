@@ -8,15 +8,17 @@ mod own;
 mod phases;
 mod pipeline;
 mod task_map;
-mod tree;
+
 mod value;
 mod workers;
 
 use std::path::Path;
 
 use super::Plan;
-use crate::job::slug;
-use tree::{Node, Syntax};
+use crate::{
+    document::{self, Node, Syntax},
+    job::slug,
+};
 
 /// Why a file is no plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +53,7 @@ impl Plan {
             let line = before.iter().fold(1, |line, byte| line + u64::from(*byte == b'\n'));
             error((line, "this is not valid UTF-8".to_owned()))
         })?;
-        let (syntax, tree) = tree::read(text, name).map_err(error)?;
+        let (syntax, tree) = document::read("plan", text, name).map_err(error)?;
         let (form, read): (_, fn(&Node) -> _) = match Form::of(&tree, syntax) {
             Form::Pipeline => ("pipeline", pipeline::read),
             Form::Workers => ("workers", workers::read),

@@ -16,11 +16,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    tree::{Key, Node, Problem, Value},
-    value,
-};
+use super::value;
 use crate::{
+    document::{Key, Node, Problem, Value},
     job::{BackendKind, Mode, is_template_name},
     plan::{Argument, Choice, Foreach, Plan, Task},
 };

@@ -9,9 +9,10 @@
 //! A phase begins when all of the one before has succeeded, and sees its answers.
 //! With `parallel: false` its tasks come one after the other.
 
+use crate::document::{Node, Problem};
+
 use super::{
     task_map,
-    tree::{Node, Problem},
     value::{self, Ids},
 };
 use crate::plan::Plan;

@@ -18,10 +18,9 @@
 //! worker in the role `coder`. A worker that has no `prompt` or `task` is told the
 //! goal of the run. `aggregate_results` asks for what every run ends with.
 
-use super::{
-    tree::{Key, Node, Problem, Value},
-    value::{self, Ids},
-};
+use crate::document::{Key, Node, Problem, Value};
+
+use super::value::{self, Ids};
 use crate::plan::{Plan, Task};
 
 /// What can be a step.

@@ -9,10 +9,9 @@
 //! text is its `task`, `prompt`, `goal` or `instruction`; what it has besides the
 //! known keys is told to the worker as JSON, since whoever wrote it meant that.
 
-use super::{
-    tree::{Key, Node, Problem, Value},
-    value::{self, Ids},
-};
+use crate::document::{Key, Node, Problem, Value};
+
+use super::value::{self, Ids};
 use crate::plan::{Plan, Task};
 
 /// The keys under which the text of a task stands.

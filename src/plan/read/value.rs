@@ -2,8 +2,8 @@
 
 use std::{collections::HashSet, num::NonZeroU32, num::NonZeroU64, time::Duration};
 
-use super::tree::{Key, Node, Problem, Value};
 use crate::{
+    document::{Key, Node, Problem, Value},
     job::{BackendKind, JobName, parse_duration},
     plan::nearest,
 };

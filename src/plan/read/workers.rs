@@ -9,11 +9,9 @@
 
 use std::time::Duration;
 
-use super::{
-    tree::{Key, Node, Problem},
-    value,
-};
+use super::value;
 use crate::{
+    document::{Key, Node, Problem},
     job::Mode,
     plan::{Plan, Task},
 };

@@ -2,7 +2,9 @@
 
 mod answers;
 mod limits;
+mod records;
 mod resume;
+mod revise;
 mod shapes;
 mod stops;
 

@@ -33,7 +33,10 @@ impl Runner<'_> {
         let due = self.again.iter().filter(|(_, at)| at.is_none_or(|at| at <= now));
         let mut due: Vec<TaskIx> = due.map(|(task, _)| *task).collect();
         due.sort_unstable();
-        let wanted: Vec<TaskIx> = due.into_iter().chain(self.ready.iter().copied()).collect();
+        let wanted: Vec<TaskIx> = {
+            let ready = self.ready.iter().copied().filter(|at| self.is_in_phase(*at));
+            due.into_iter().chain(ready).collect()
+        };
         let mut full: BTreeSet<String> = BTreeSet::new();
         for at in wanted {
             if self.stop.is_some() || !self.has_room() {
@@ -78,7 +81,7 @@ impl Runner<'_> {
 
     fn start(&mut self, at: TaskIx) -> Result<(), Failure> {
         let attempt = u32::try_from(self.book.jobs_of(at).len()).unwrap_or(u32::MAX) + 1;
-        let begun = match self.begin(at, attempt) {
+        let (begun, text) = match self.begin(at, attempt) {
             Ok(begun) => begun,
             Err(why) => {
                 let task = self.book.schedule.task(at).id.clone();
@@ -116,7 +119,9 @@ impl Runner<'_> {
         self.book.attempts.entry(task.clone()).or_default().push(job.id);
         self.live.insert(job.id, task.clone());
         self.session.look(&mut self.followed)?;
-        if let Some(job) = self.followed.state().jobs.get(&job.id) {
+        if let Some(job) = self.followed.state().jobs.get(&job.id).cloned() {
+            self.record(&job, Some(&text));
+            let job = &job;
             let path = self.session.store.job(job.job).stdout();
             self.front.started(&task, job, Reader::new(job, path, false));
             if self.front.streams() {
@@ -127,23 +132,26 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// An error is a sentence about the task.
-    fn begin(&mut self, at: TaskIx, attempt: u32) -> Result<Begun, Failure> {
+    /// What has become of it, and what it is told. An error is a sentence about the
+    /// task.
+    fn begin(&mut self, at: TaskIx, attempt: u32) -> Result<(Begun, String), Failure> {
         let schedule = &self.book.schedule;
         let task = schedule.task(at).clone();
-        let rehearsed = self.spawner.check(&work(self.id, self.stored, &task, attempt))?;
+        let rehearsed = self.spawner.check(&work(self.id, &self.stored, &task, attempt))?;
         let state = self.followed.state();
         let answer = |need: TaskIx| -> Option<Answer> {
             let job = state.jobs.get(&self.book.last_of(need)?)?;
             answer(self.session, job)
         };
-        let filling = Filling { run: self.id, stored: self.stored, schedule, answer: &answer };
+        let filling = Filling { run: self.id, stored: &self.stored, schedule, answer: &answer };
         let told = filling.tell(at, rehearsed.backend).map_err(Failure::usage)?;
-        let mut work = work(self.id, self.stored, &task, attempt);
+        let mut work = work(self.id, &self.stored, &task, attempt);
         work.task.item = schedule.item(at).map(str::to_owned);
         (work.prompt, work.argv, work.scope) = (told.prompt, told.argv, told.scope);
         work.after = self.stands_on(at);
-        self.spawner.start(&work)
+        let begun = self.spawner.start(&work)?;
+        let text = if work.argv.is_empty() { work.prompt } else { work.argv.join(" ") };
+        Ok((begun, text))
     }
 
     /// The jobs whose work a task builds on: those of its needs that succeeded, and

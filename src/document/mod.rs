@@ -1,27 +1,33 @@
-//! A file as a tree whose every key and value knows its line, whichever of JSON,
-//! YAML and TOML it is written in. In all three a key that stands twice is an
-//! error: taking the last one would lose work without a word.
+//! What people write: a file as a tree whose every key and value knows its line,
+//! whichever of JSON, YAML and TOML it is written in. In all three a key that
+//! stands twice is an error: taking the last one would lose work without a word.
+//!
+//! Plans and definitions of agents are read through it. It knows nobody, does no
+//! I/O, and a crash leaves nothing.
 
 mod json;
 mod toml;
 mod yaml;
 
+pub(crate) use toml::read as toml;
+pub(crate) use yaml::read as yaml;
+
 /// A line of the file, from 1, and what is wrong there.
-pub(super) type Problem = (u64, String);
+pub(crate) type Problem = (u64, String);
 
 /// How deep a file may nest: reading it recurses.
 const DEPTH: usize = 100;
 
 /// A value, and the line it begins in.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Node {
-    pub(super) line: u64,
-    pub(super) value: Value,
+pub(crate) struct Node {
+    pub(crate) line: u64,
+    pub(crate) value: Value,
 }
 
 /// See [`Node`].
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     Bool(bool),
     /// As it is written, or nearly.
@@ -33,14 +39,14 @@ pub(super) enum Value {
 
 /// A key, and its line.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Key {
-    pub(super) name: String,
-    pub(super) line: u64,
+pub(crate) struct Key {
+    pub(crate) name: String,
+    pub(crate) line: u64,
 }
 
 /// What a file is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Syntax {
+pub(crate) enum Syntax {
     Json,
     Yaml,
     Toml,
@@ -57,11 +63,12 @@ impl Syntax {
 }
 
 /// Reads a file, and finds out what it is written in: the content decides, the
-/// extension of `name` only where the content could be either.
-pub(super) fn read(text: &str, name: &str) -> Result<(Syntax, Node), Problem> {
+/// extension of `name` only where the content could be either. `what` it should be
+/// is a word for sentences.
+pub(crate) fn read(what: &str, text: &str, name: &str) -> Result<(Syntax, Node), Problem> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
-    let Some(first) = first else { return Err((1, "the plan is empty".to_owned())) };
+    let Some(first) = first else { return Err((1, format!("the {what} is empty"))) };
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     let by_name = match extension.to_ascii_lowercase().as_str() {
         "json" => Some(Syntax::Json),
@@ -92,20 +99,20 @@ pub(super) fn read(text: &str, name: &str) -> Result<(Syntax, Node), Problem> {
                 return Ok((*syntax, tree));
             }
             Ok(tree) => {
-                problem.get_or_insert((tree.line, "this is no plan".to_owned()));
+                problem.get_or_insert((tree.line, format!("this is no {what}")));
             }
-            Err((line, what)) => {
-                let what = format!("this is no valid {}: {what}", syntax.name());
-                problem.get_or_insert((line, what));
+            Err((line, why)) => {
+                let why = format!("this is no valid {}: {why}", syntax.name());
+                problem.get_or_insert((line, why));
             }
         }
     }
-    Err(problem.unwrap_or_else(|| (1, "this is no plan".to_owned())))
+    Err(problem.unwrap_or_else(|| (1, format!("this is no {what}"))))
 }
 
 impl Node {
     /// `a list`, `a number`, ...: what it is, for sentences.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "nothing",
             Value::Bool(_) => "true or false",
@@ -117,18 +124,18 @@ impl Node {
     }
 
     /// The value of a key, if this has it.
-    pub(super) fn of(&self, key: &str) -> Option<&Self> {
+    pub(crate) fn of(&self, key: &str) -> Option<&Self> {
         self.map()?.iter().find(|(own, _)| own.name == key).map(|(_, node)| node)
     }
 
-    pub(super) fn map(&self) -> Option<&[(Key, Self)]> {
+    pub(crate) fn map(&self) -> Option<&[(Key, Self)]> {
         match &self.value {
             Value::Map(pairs) => Some(pairs),
             _ => None,
         }
     }
 
-    pub(super) fn list(&self) -> Option<&[Self]> {
+    pub(crate) fn list(&self) -> Option<&[Self]> {
         match &self.value {
             Value::List(items) => Some(items),
             _ => None,
@@ -136,7 +143,7 @@ impl Node {
     }
 
     /// A text, or what was written for a number, true or false.
-    pub(super) fn text(&self) -> Option<String> {
+    pub(crate) fn text(&self) -> Option<String> {
         match &self.value {
             Value::Text(text) | Value::Number(text) => Some(text.clone()),
             Value::Bool(bool) => Some(bool.to_string()),
@@ -145,7 +152,7 @@ impl Node {
     }
 
     /// The same as JSON, in its order.
-    pub(super) fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         match &self.value {
             Value::Null => serde_json::Value::Null,
             Value::Bool(bool) => (*bool).into(),
@@ -187,15 +194,15 @@ mod tests {
         let json = "{\n \"a\": [\n  \"x\\\"\",\n  2,\n  {\"b\": true}], \"e\": null,\n\n \"c\": {\"d\": 1.5}\n}";
         let yaml = "# first\na:\n  - 'x\"'\n  - 2\n  - b: true\ne: ~\n\nc:\n  d: 1.5\n";
         let toml = "a = [\n 'x\"',\n 2,\n { b = true }]\n\n[c]\nd = 1.5\n";
-        let (syntax, tree) = read(json, "-").expect("JSON");
+        let (syntax, tree) = read("plan", json, "-").expect("JSON");
         assert_eq!(syntax, Syntax::Json);
         assert_eq!(keys(&tree), ["2 a", "3 -", "4 -", "5 -", "5 b", "5 e", "7 c", "7 d"]);
         assert_eq!(tree.json(), serde_json::from_str::<serde_json::Value>(json).expect("JSON"));
-        let (syntax, yaml) = read(yaml, "-").expect("YAML");
+        let (syntax, yaml) = read("plan", yaml, "-").expect("YAML");
         assert_eq!(syntax, Syntax::Yaml);
         assert_eq!(keys(&yaml), ["2 a", "3 -", "4 -", "5 -", "5 b", "6 e", "8 c", "9 d"]);
         assert_eq!(yaml.json(), tree.json());
-        let (syntax, toml) = read(toml, "-").expect("TOML");
+        let (syntax, toml) = read("plan", toml, "-").expect("TOML");
         assert_eq!(syntax, Syntax::Toml);
         assert_eq!(keys(&toml), ["1 a", "2 -", "3 -", "4 -", "4 b", "6 c", "7 d"]);
         assert_eq!(toml.json()["c"]["d"], 1.5);
@@ -208,10 +215,10 @@ mod tests {
             "a: 1\nb: 2\n\na: 3\n",
             "a = 1\nb = 2\n\na = 3\n",
         ] {
-            let (line, problem) = read(text, "-").expect_err(text);
+            let (line, problem) = read("plan", text, "-").expect_err(text);
             assert_eq!(line, 4, "{problem}");
         }
-        let (_, problem) = read("{\"a\": 1,\n\"a\": 2}", "x.json").expect_err("twice");
+        let (_, problem) = read("plan", "{\"a\": 1,\n\"a\": 2}", "x.json").expect_err("twice");
         assert_eq!(problem, "this is no valid JSON: 'a' stands here a second time, after line 1");
     }
 
@@ -227,7 +234,7 @@ mod tests {
             ("name = 'x'", "plan.yaml", Syntax::Toml),
             ("a: b=c", "-", Syntax::Yaml),
         ] {
-            assert_eq!(read(text, name).expect(text).0, syntax, "{text}");
+            assert_eq!(read("plan", text, name).expect(text).0, syntax, "{text}");
         }
         for (text, name, problem) in [
             ("", "-", (1, "the plan is empty")),
@@ -237,15 +244,19 @@ mod tests {
             ("a = 1\nb = = 2\n", "x", (2, "this is no valid TOML: ")),
             ("a:\n - b\n c: [\n", "x", (3, "this is no valid YAML: ")),
         ] {
-            let (line, what) = read(text, name).expect_err(text);
+            let (line, what) = read("plan", text, name).expect_err(text);
             assert_eq!(line, problem.0, "{what}");
             assert!(what.starts_with(problem.1) && !what.contains('\n'), "{what}");
         }
-        assert!(read(&"[".repeat(100_000), "x.json").is_err());
-        assert!(read(&format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000)), "x.json").is_err());
-        assert!(read("{\"a\": \"\\ud83d\\ude00\", \"b\": \"\\ud83d\"}", "-").is_err());
-        assert!(read("{\"a\": \"\\ud83d\\ude00\"}", "-").is_ok());
-        let (_, words) = read("a: [yes, 1.10, y, 'ä', 0x10, 010, true]", "-").expect("YAML");
+        assert!(read("plan", &"[".repeat(100_000), "x.json").is_err());
+        assert!(
+            read("plan", &format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000)), "x.json")
+                .is_err()
+        );
+        assert!(read("plan", "{\"a\": \"\\ud83d\\ude00\", \"b\": \"\\ud83d\"}", "-").is_err());
+        assert!(read("plan", "{\"a\": \"\\ud83d\\ude00\"}", "-").is_ok());
+        let (_, words) =
+            read("plan", "a: [yes, 1.10, y, 'ä', 0x10, 010, true]", "-").expect("YAML");
         let words = words.of("a").and_then(Node::list).expect("a list");
         let words: Vec<_> = words.iter().filter_map(Node::text).collect();
         assert_eq!(words, ["yes", "1.10", "y", "ä", "16", "010", "true"]);

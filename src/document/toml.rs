@@ -4,7 +4,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{Key, Node, Problem, Value};
 
-pub(super) fn read(text: &str) -> Result<Node, Problem> {
+pub(crate) fn read(text: &str) -> Result<Node, Problem> {
     let lines = Lines::of(text);
     let table = DeTable::parse(text).map_err(|error| {
         let line = error.span().map_or(1, |span| lines.at(span.start));
