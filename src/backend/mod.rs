@@ -15,6 +15,8 @@ mod claude;
 mod codex;
 pub mod program;
 mod sh;
+#[cfg(test)]
+mod testing;
 mod text;
 
 use std::ffi::OsString;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueHint};
 
 use super::{
-    merge::branch_now,
+    branch::branch_now,
     session::{Session, git, label, refuse_in_worker},
 };
 use crate::{
@@ -32,7 +32,7 @@ pub struct ApplyArgs {
     check: bool,
 
     /// The job
-    #[arg(value_name = "JOB", add = super::completions::writer())]
+    #[arg(value_name = "JOB", add = super::candidates::writer())]
     job: String,
 
     /// Only these files; pathspecs, as seen from the current folder

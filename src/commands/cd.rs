@@ -11,7 +11,7 @@ use crate::failure::{Exit, Failure};
 #[derive(Debug, Args)]
 pub struct CdArgs {
     /// The job
-    #[arg(required = true, value_name = "JOB", add = super::completions::any_job())]
+    #[arg(required = true, value_name = "JOB", add = super::candidates::any_job())]
     job: Vec<String>,
 }
 

@@ -38,7 +38,7 @@ use crate::{
     git::{Oid, Repo, include, worktree},
     job::WorkerExit,
     process::{
-        crash,
+        crash, ending,
         leash::{Ended, Interrupts, Leashed},
         lock, tree,
     },
@@ -167,7 +167,7 @@ impl<'a> Checker<'a> {
         let interrupts = Interrupts::install().map_err(failed)?;
         // Of one that was killed together with its helper.
         let mark = [b"CX_VERIFY_TREE=", check.tree.as_os_str().as_encoded_bytes()].concat();
-        tree::end_strangers(|| tree::marked_with(&mark), 15, check.grace).map_err(failed)?;
+        ending::end_strangers(|| tree::marked_with(&mark), 15, check.grace).map_err(failed)?;
         let logs = logs_folder(&state.join("verify"), &check.tree).map_err(failed)?;
         Ok(Self {
             session,

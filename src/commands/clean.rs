@@ -39,7 +39,7 @@ const STALE_DRAFT: Duration = Duration::from_hours(1);
 #[derive(Debug, Args)]
 pub struct CleanArgs {
     /// The jobs; all that are over if none is named
-    #[arg(value_name = "JOB", add = super::completions::finished_job())]
+    #[arg(value_name = "JOB", add = super::candidates::finished_job())]
     jobs: Vec<String>,
 
     /// Only jobs that ended at least this long ago

@@ -30,11 +30,11 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct CollectArgs {
     /// The jobs; all finished and not yet collected ones if none is named
-    #[arg(value_name = "JOB", add = super::completions::finished_job())]
+    #[arg(value_name = "JOB", add = super::candidates::finished_job())]
     jobs: Vec<String>,
 
     /// Those of this run
-    #[arg(long, value_name = "RUN", conflicts_with = "jobs", add = super::completions::any_run())]
+    #[arg(long, value_name = "RUN", conflicts_with = "jobs", add = super::candidates::any_run())]
     run: Option<String>,
 
     /// Also those that were collected before

@@ -1,26 +1,13 @@
-//! `cx completions`, and what the shell is offered for arguments: jobs, agents,
-//! branches.
-//!
-//! Candidates come from the ledger as it is; nothing is swept or written, and
-//! whatever fails offers nothing.
+//! `cx completions`, and the answer to a shell that asks for some.
 
 use std::{ffi::OsString, io, path::Path};
 
 use clap::{Args, Command, CommandFactory, ValueEnum};
-use clap_complete::{
-    engine::{ArgValueCandidates, CompletionCandidate},
-    env,
-};
+use clap_complete::env;
 
-use super::{session::Session, view};
 use crate::{
-    agent::names,
     cli::Cli,
     failure::{Exit, Failure},
-    git::Repo,
-    job::{BackendKind, Mode},
-    ledger::{Job, Run, RunOutcome},
-    plan::{PATTERNS, Pattern},
     ui,
 };
 
@@ -140,125 +127,4 @@ pub(super) fn file(shell: Shell) -> Result<String, Failure> {
         script.push_str("[[ $funcstack[1] == _cx ]] && _clap_dynamic_completer_cx \"$@\"\n");
     }
     Ok(script)
-}
-
-fn jobs(wanted: fn(&Job) -> bool) -> ArgValueCandidates {
-    ArgValueCandidates::new(move || {
-        let candidates = || -> Option<Vec<CompletionCandidate>> {
-            let session = Session::open().ok()?;
-            let state = session.store.state().ok()?;
-            let candidate = |job: &Job| {
-                let help = format!("{} · {}", view::status(job), job.spec.title);
-                CompletionCandidate::new(job.spec.name.as_str()).help(Some(help.into()))
-            };
-            // Newest first; of several jobs with one name a name means the newest.
-            let mut seen = std::collections::BTreeSet::new();
-            let jobs = state.jobs.values().rev().filter(|job| wanted(job));
-            Some(
-                jobs.filter(|job| seen.insert(job.spec.name.as_str().to_owned()))
-                    .map(candidate)
-                    .collect(),
-            )
-        };
-        candidates().unwrap_or_default()
-    })
-}
-
-/// Every job.
-pub fn any_job() -> ArgValueCandidates {
-    jobs(|_| true)
-}
-
-/// Jobs that are not over.
-pub fn live_job() -> ArgValueCandidates {
-    jobs(Job::is_live)
-}
-
-/// Jobs that are over.
-pub fn finished_job() -> ArgValueCandidates {
-    jobs(|job| !job.is_live() && !job.files_gone)
-}
-
-/// Writers.
-pub fn writer() -> ArgValueCandidates {
-    jobs(|job| job.spec.mode == Mode::Writer && !job.is_without_tree())
-}
-
-/// Writers that are over and hold unmerged work.
-pub fn finished_writer() -> ArgValueCandidates {
-    jobs(Job::is_unmerged)
-}
-
-fn runs(wanted: fn(&Run) -> bool) -> ArgValueCandidates {
-    ArgValueCandidates::new(move || {
-        let candidates = || -> Option<Vec<CompletionCandidate>> {
-            let state = Session::open().ok()?.store.state().ok()?;
-            let mut runs: Vec<&Run> = state.runs.values().filter(|run| wanted(run)).collect();
-            runs.sort_by_key(|run| std::cmp::Reverse(run.order));
-            Some(runs.into_iter().map(|run| CompletionCandidate::new(run.id())).collect())
-        };
-        candidates().unwrap_or_default()
-    })
-}
-
-/// The plans that are part of cx.
-pub fn pattern() -> ArgValueCandidates {
-    ArgValueCandidates::new(|| {
-        let candidate = |pattern: Pattern| {
-            let plan = pattern.plan().unwrap_or_default();
-            CompletionCandidate::new(pattern.name).help(Some(plan.description.into()))
-        };
-        PATTERNS.into_iter().map(candidate).collect()
-    })
-}
-
-/// Every run, the newest first.
-pub fn any_run() -> ArgValueCandidates {
-    runs(|_| true)
-}
-
-/// Runs that are not over.
-pub fn live_run() -> ArgValueCandidates {
-    runs(Run::is_open)
-}
-
-/// Runs that have not succeeded.
-pub fn open_run() -> ArgValueCandidates {
-    runs(|run| run.ended.as_ref().is_none_or(|ended| ended.outcome != RunOutcome::Succeeded))
-}
-
-/// Agents.
-pub fn agent() -> ArgValueCandidates {
-    ArgValueCandidates::new(|| {
-        let names = || {
-            let session = Session::open().ok()?;
-            names(&session.places(None)).ok()
-        };
-        names().unwrap_or_default().into_iter().map(CompletionCandidate::new).collect()
-    })
-}
-
-/// Backends.
-pub fn backend() -> ArgValueCandidates {
-    ArgValueCandidates::new(|| {
-        BackendKind::ALL.into_iter().map(|kind| CompletionCandidate::new(kind.as_str())).collect()
-    })
-}
-
-/// Branches.
-pub fn branch() -> ArgValueCandidates {
-    ArgValueCandidates::new(|| {
-        let branches = || {
-            let session = Session::open().ok()?;
-            Repo::open(session.place.as_ref()?).branches().ok()
-        };
-        branches().unwrap_or_default().into_iter().map(CompletionCandidate::new).collect()
-    })
-}
-
-/// Verbs.
-pub fn verb() -> ArgValueCandidates {
-    ArgValueCandidates::new(|| {
-        super::man::verbs().into_iter().map(CompletionCandidate::new).collect()
-    })
 }

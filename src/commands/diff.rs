@@ -26,7 +26,7 @@ pub struct DiffArgs {
     name_only: bool,
 
     /// The job
-    #[arg(required = true, value_name = "JOB", add = super::completions::writer())]
+    #[arg(required = true, value_name = "JOB", add = super::candidates::writer())]
     job: Vec<String>,
 }
 

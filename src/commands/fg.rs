@@ -21,7 +21,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct FgArgs {
     /// The job; the last one if none is named
-    #[arg(value_name = "JOB", add = super::completions::live_job())]
+    #[arg(value_name = "JOB", add = super::candidates::live_job())]
     job: Vec<String>,
 }
 

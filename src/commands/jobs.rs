@@ -31,7 +31,7 @@ pub struct JobsArgs {
     all: bool,
 
     /// Those of this run
-    #[arg(long, value_name = "RUN", add = super::completions::any_run())]
+    #[arg(long, value_name = "RUN", add = super::candidates::any_run())]
     run: Option<String>,
 
     /// One JSON array of jobs

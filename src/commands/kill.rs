@@ -30,11 +30,11 @@ pub struct KillArgs {
     all: bool,
 
     /// The live jobs of this run, which starts no more then
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["jobs", "all"], add = super::completions::live_run())]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["jobs", "all"], add = super::candidates::live_run())]
     run: Option<String>,
 
     /// The jobs
-    #[arg(value_name = "JOB", required_unless_present_any = ["all", "run"], add = super::completions::live_job())]
+    #[arg(value_name = "JOB", required_unless_present_any = ["all", "run"], add = super::candidates::live_job())]
     jobs: Vec<String>,
 }
 

@@ -38,7 +38,7 @@ pub struct LogsArgs {
     stderr: bool,
 
     /// The job
-    #[arg(required = true, value_name = "JOB", add = super::completions::any_job())]
+    #[arg(required = true, value_name = "JOB", add = super::candidates::any_job())]
     job: Vec<String>,
 }
 

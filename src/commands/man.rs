@@ -7,6 +7,7 @@ use std::{
 };
 
 use clap::{Args, Command, CommandFactory};
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_mangen::Man;
 
 use crate::{
@@ -24,12 +25,17 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct ManArgs {
     /// The verb
-    #[arg(value_name = "VERB", conflicts_with = "into", add = super::completions::verb())]
+    #[arg(value_name = "VERB", conflicts_with = "into", add = verb_candidates())]
     verb: Option<String>,
 
     /// Write all pages into DIR, as cx.1, cx-spawn.1 and so on
     #[arg(long = "dir", value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     into: Option<PathBuf>,
+}
+
+/// What a shell is offered for a verb.
+fn verb_candidates() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| verbs().into_iter().map(CompletionCandidate::new).collect())
 }
 
 /// Runs the verb.

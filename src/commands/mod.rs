@@ -2,8 +2,11 @@
 
 pub mod agents;
 pub mod apply;
+mod branch;
+mod candidates;
 pub mod cd;
 mod check;
+mod claims;
 pub mod clean;
 pub mod collect;
 pub mod compare;

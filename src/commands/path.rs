@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct PathArgs {
     /// The job
-    #[arg(required = true, value_name = "JOB", add = super::completions::any_job())]
+    #[arg(required = true, value_name = "JOB", add = super::candidates::any_job())]
     job: Vec<String>,
 }
 

@@ -11,8 +11,8 @@ use clap::Args;
 use serde::Deserialize;
 
 use super::{
+    branch::branch_now,
     collect::message_file,
-    merge::branch_now,
     session::{Session, git, label, refuse_in_worker},
 };
 use crate::{
@@ -42,7 +42,7 @@ pub struct PushArgs {
     pr: bool,
 
     /// The jobs
-    #[arg(required = true, value_name = "JOB", add = super::completions::writer())]
+    #[arg(required = true, value_name = "JOB", add = super::candidates::writer())]
     jobs: Vec<String>,
 }
 

@@ -24,7 +24,7 @@ pub struct RetryArgs {
     fresh: bool,
 
     /// The job
-    #[arg(value_name = "JOB", add = super::completions::any_job())]
+    #[arg(value_name = "JOB", add = super::candidates::any_job())]
     job: String,
 }
 

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 
-use super::{session::Session, settings::Settings, trust};
+use super::{claims, session::Session, settings::Settings};
 use crate::{
-    agent::{self, AgentError, Alias, Lookup, Resolved},
+    agent::{self, AgentError, Alias, Catalog, Lookup, Resolved},
     config::Trust,
     failure::Failure,
 };
@@ -89,7 +89,7 @@ impl<'a> Roles<'a> {
     /// Refuses what the repository's own file would run and nobody trusts.
     fn require_trust(&self, name: &str, found: &Resolved) -> Result<(), Failure> {
         let source = &found.agent.source;
-        let Some(claim) = trust::agent_claim(self.session, source, &found.wants)? else {
+        let Some(claim) = claims::of_agent(self.session, source, &found.wants)? else {
             return Ok(());
         };
         if Trust::open(&self.session.roots.state_home).is_trusted(&claim) {
@@ -106,6 +106,11 @@ impl<'a> Roles<'a> {
         ))
         .hint(format!("`cx trust{}` shows what the repository would run", dir.unwrap_or_default())))
     }
+}
+
+/// All agents that there are; `agents_dir` is what `--agents-dir` says.
+pub(super) fn catalog(session: &Session, agents_dir: Option<&Path>) -> Result<Catalog, Failure> {
+    Catalog::load(&session.places(agents_dir)).map_err(failure)
 }
 
 /// A failure to find an agent.

@@ -1,7 +1,7 @@
 //! `cx route`: which agents a task or files call for, and why.
 //!
 //! Reads the agents' definitions and starts nothing. `cx run --route` takes its
-//! plans from [`plan`].
+//! plans from here.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,7 +12,7 @@ use std::{
 use clap::Args;
 use serde::Serialize;
 
-use super::session::Session;
+use super::{roles, session::Session};
 use crate::{
     agent::{
         Agent, Catalog, Source,
@@ -41,9 +41,8 @@ pub struct RouteArgs {
     #[arg(long, value_name = "PATH", num_args = 1.., value_hint = clap::ValueHint::FilePath)]
     files: Vec<PathBuf>,
 
-    /// The folder of an agent bundle, in place of those that are looked for
-    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
-    agents_dir: Option<PathBuf>,
+    #[command(flatten)]
+    agents_dir: roles::AgentsDir,
 
     /// One JSON object with `routes` and `bad_triggers`
     #[arg(long)]
@@ -179,7 +178,7 @@ impl<'a> Directory<'a> {
 /// Runs the verb.
 pub fn run(args: &RouteArgs) -> Result<Exit, Failure> {
     let session = Session::open()?;
-    let catalog = Catalog::load(&session.places(args.agents_dir.as_deref())).map_err(unknown)?;
+    let catalog = roles::catalog(&session, args.agents_dir.path())?;
     let directory = Directory::new(&catalog);
     directory.warn();
     let mut routes = Vec::new();
@@ -352,9 +351,4 @@ fn place_of(source: &Source, trigger: &str) -> (String, u64) {
         }
     }
     (path.display().to_string(), 0)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
-pub(super) fn unknown(error: crate::agent::AgentError) -> Failure {
-    Failure::usage(error.to_string()).maybe_hint(error.hint())
 }

@@ -6,10 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::session::Session;
+use super::{claims, session::Session};
 use crate::{
     backend::{self, program},
-    config::{self, Claim, Command, Config, Loaded, Overrides, Places, Trust},
+    config::{self, Command, Config, Loaded, Overrides, Places, Trust},
     failure::{Exit, Failure},
     git::Place,
     job::{BackendKind, Mode},
@@ -39,7 +39,7 @@ impl Settings {
             })
             .collect();
         let mut withheld = Vec::new();
-        if let Some(claim) = claim(session, &loaded)?
+        if let Some(claim) = claims::of_config(session, &loaded)?
             && !Trust::open(&session.roots.state_home).is_trusted(&claim)
         {
             withheld = loaded.withhold();
@@ -134,21 +134,12 @@ pub(super) fn load(session: &Session) -> Result<Loaded, Failure> {
     config::load(&places, overrides).map_err(failed)
 }
 
-/// What the repository's own file wants run.
-pub(super) fn claim(session: &Session, loaded: &Loaded) -> Result<Option<Claim>, Failure> {
-    let Some(place) = &session.place else { return Ok(None) };
-    let common: &Path = &place.common_dir;
-    loaded
-        .claim(common)
-        .map_err(|e| Failure::internal(format!("cannot read {}: {e}", common.display())))
-}
-
-/// Where the repository's main checkout is, for naming its worktrees' folder.
 /// The folder that a repository's worktrees lie in where nobody says otherwise.
 pub(super) fn default_folder(place: &Place) -> PathBuf {
     config::Worktree::default().folder(&main_folder(place))
 }
 
+/// Where the repository's main checkout is, for naming its worktrees' folder.
 fn main_folder(place: &Place) -> PathBuf {
     // The common folder is `.git` in the main checkout, or the bare repository.
     match place.common_dir.file_name() {

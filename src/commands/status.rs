@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// The run
-    #[arg(value_name = "RUN", add = super::completions::any_run())]
+    #[arg(value_name = "RUN", add = super::candidates::any_run())]
     run: Option<String>,
 
     /// One JSON object, as `cx run --json` prints it at the end

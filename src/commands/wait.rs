@@ -32,13 +32,13 @@ const FRAME: Duration = Duration::from_millis(250);
 #[derive(Debug, Args)]
 pub struct WaitArgs {
     /// The jobs
-    #[arg(value_name = "JOB", add = super::completions::any_job())]
+    #[arg(value_name = "JOB", add = super::candidates::any_job())]
     jobs: Vec<String>,
 
     /// Wait until this run is over, with all that it has yet to start
     ///
     /// The exit code is 0 only if it succeeded.
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["jobs", "any"], add = super::completions::any_run())]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["jobs", "any"], add = super::candidates::any_run())]
     run: Option<String>,
 
     /// Return when one has ended, and print which: its exit code is ours

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::file::visible;
+use super::trust::visible;
 
 /// Whether what stands under this key is run.
 fn is_run(path: &str, value: &Value) -> bool {

@@ -1,6 +1,6 @@
 //! One configuration file: what it says, what it should not say, and where.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::num::NonZeroUsize;
@@ -14,6 +14,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::keys_of;
 use super::planner::PlannerLayers;
+use super::trust::visible;
 use super::value::{Command, Limit, Origin, Span};
 use super::{ConfigError, aliases};
 use crate::job::BackendKind;
@@ -253,27 +254,6 @@ impl Layer {
             aliases::withhold("", value);
         }
     }
-}
-
-/// JSON with every character escaped that a terminal obeys or does not show: what
-/// a person is asked to trust must not look like something else.
-pub fn visible(json: &str) -> String {
-    let mut shown = String::with_capacity(json.len());
-    for c in json.chars() {
-        let hidden = c.is_control()
-            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}')
-            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-            || matches!(c, '\u{e0000}'..='\u{e0fff}' | '\u{fe00}'..='\u{fe0f}');
-        if hidden {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                // Writing to a string cannot fail.
-                let _ = write!(shown, "\\u{unit:04x}");
-            }
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
 }
 
 /// Checks the folder for worktrees and puts the home in place of `~/`.

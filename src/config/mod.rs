@@ -23,11 +23,11 @@ mod roots;
 mod trust;
 mod value;
 
-pub use file::{Warning, visible};
+pub use file::Warning;
 pub use overrides::Overrides;
 pub use planner::Planner;
 pub use roots::{Roots, RootsError};
-pub use trust::{Claim, Trust, TrustError};
+pub use trust::{Claim, Trust, TrustError, visible};
 pub use value::{Command, Commanded, Limit, Origin};
 
 use std::collections::BTreeMap;

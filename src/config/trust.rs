@@ -9,6 +9,7 @@
 //! name is what counts; what stands in it is for people. It is written beside and
 //! renamed, so a crash leaves a claim trusted or not.
 
+use std::fmt::Write as _;
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -166,6 +167,27 @@ impl Trust {
     fn file(&self, claim: &Claim) -> PathBuf {
         self.folder.join(claim.digest())
     }
+}
+
+/// JSON with every character escaped that a terminal obeys or does not show: what
+/// a person is asked to trust must not look like something else.
+pub fn visible(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        let hidden = c.is_control()
+            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}')
+            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+            || matches!(c, '\u{e0000}'..='\u{e0fff}' | '\u{fe00}'..='\u{fe0f}');
+        if hidden {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 #[cfg(test)]

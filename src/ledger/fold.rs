@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     event::{Based, Event, Exited, Record, Spawned, Worktree},
     landing::Merged,
-    run::{self, NO_JOB, Run},
+    run::NO_JOB,
+    runs::{self, Run},
 };
 use crate::job::{Candidate, JobId, Mode, Outcome, ProcessRef};
 
@@ -275,7 +276,7 @@ impl State {
     /// Moves on by one record.
     pub fn fold(&mut self, record: Record) {
         if record.job == NO_JOB {
-            return run::fold(&mut self.runs, record);
+            return runs::fold(&mut self.runs, record);
         }
         self.next = self.next.max(record.job.0.saturating_add(1));
         match record.event {
@@ -330,7 +331,7 @@ impl State {
     /// Forgets closed jobs but for the last `keep` and those whose names are
     /// still in use, and ended runs but for the last `keep_runs`.
     pub(super) fn prune(&mut self, keep: usize, keep_runs: usize) {
-        run::prune(&mut self.runs, keep_runs);
+        runs::prune(&mut self.runs, keep_runs);
         let closed: Vec<JobId> = self
             .jobs
             .values()

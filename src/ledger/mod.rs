@@ -20,6 +20,7 @@ mod landing;
 mod log;
 mod promise;
 mod run;
+mod runs;
 mod segment;
 mod snapshot;
 mod store;
@@ -35,8 +36,9 @@ pub use landing::{Batch, Cleaned, Merged, NotPicked, Unmerged};
 pub use log::{Appender, FollowedState, Follower};
 pub use promise::Promise;
 pub use run::{
-    NO_JOB, Run, RunEnded, RunOutcome, RunRevised, RunRunning, RunStarted, RunStopping, TaskSkipped,
+    NO_JOB, RunEnded, RunOutcome, RunRevised, RunRunning, RunStarted, RunStopping, TaskSkipped,
 };
+pub use runs::Run;
 pub use snapshot::Head;
 pub use store::{JobFiles, RunFiles, Store, StoreError};
 pub use turn::{Turn, Wait};

@@ -1,22 +1,17 @@
-//! Runs: what the ledger says of a plan that is being worked through, and the
-//! fold of it.
+//! Runs: what the ledger says of a plan that is being worked through.
 //!
 //! A run's lines have the job number 0, which no job has, so that readers which
 //! know nothing of runs pass over them. Which jobs belong to a run is said by the
 //! jobs themselves: see [`super::Spawned::run`] and [`super::Spawned::task`].
 
-use std::collections::BTreeMap;
-
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::event::{Event, Record};
 use crate::job::{JobId, ProcessRef};
 
 /// The number that stands on the lines of runs.
 pub const NO_JOB: JobId = JobId(0);
 
-/// [`Event::RunStarted`].
+/// [`Event::RunStarted`](super::Event::RunStarted).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunStarted {
     /// The run's id, unique in this ledger: `CX_RUN` of its jobs.
@@ -37,7 +32,7 @@ pub struct RunStarted {
     pub revision: u64,
 }
 
-/// [`Event::RunRunning`].
+/// [`Event::RunRunning`](super::Event::RunRunning).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRunning {
     /// The run.
@@ -49,7 +44,7 @@ pub struct RunRunning {
     pub resumed: bool,
 }
 
-/// [`Event::RunRevised`].
+/// [`Event::RunRevised`](super::Event::RunRevised).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRevised {
     /// The run.
@@ -62,7 +57,7 @@ pub struct RunRevised {
     pub why: String,
 }
 
-/// [`Event::TaskSkipped`].
+/// [`Event::TaskSkipped`](super::Event::TaskSkipped).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskSkipped {
     /// The run.
@@ -76,7 +71,7 @@ pub struct TaskSkipped {
     pub passed_over: bool,
 }
 
-/// [`Event::RunStopping`].
+/// [`Event::RunStopping`](super::Event::RunStopping).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunStopping {
     /// The run.
@@ -85,7 +80,7 @@ pub struct RunStopping {
     pub by: String,
 }
 
-/// [`Event::RunEnded`].
+/// [`Event::RunEnded`](super::Event::RunEnded).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunEnded {
     /// The run.
@@ -139,102 +134,4 @@ impl RunOutcome {
             Self::Other(word) => word,
         }
     }
-}
-
-/// A run as the ledger tells it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Run {
-    /// What was decided when it was started; tasks and revision are the current
-    /// ones.
-    pub spec: RunStarted,
-    /// Its place among the runs of this ledger, from 1.
-    pub order: u64,
-    /// When it was started.
-    pub started_at: Timestamp,
-    /// The last process that had its lock. Whether it still has it is for the
-    /// lock to say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub runner: Option<ProcessRef>,
-    /// What stops it, once something does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stopping: Option<String>,
-    /// Tasks that were not run, by id. Empty once the run has ended: its summary
-    /// has them then.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub skipped: BTreeMap<String, TaskSkipped>,
-    /// How it ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended: Option<RunEnded>,
-    /// When it ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended_at: Option<Timestamp>,
-}
-
-impl Run {
-    /// Its id.
-    pub fn id(&self) -> &str {
-        &self.spec.run
-    }
-
-    /// Whether it is not over: somebody runs it, or it was interrupted.
-    pub fn is_open(&self) -> bool {
-        self.ended.is_none()
-    }
-}
-
-/// Folds a run's line into `runs`. Lines of a run that nobody has started say
-/// nothing.
-pub(super) fn fold(runs: &mut BTreeMap<String, Run>, record: Record) {
-    let at = record.at;
-    let of = |runs: &mut BTreeMap<String, Run>, run: &str, change: &dyn Fn(&mut Run)| {
-        if let Some(run) = runs.get_mut(run) {
-            change(run);
-        }
-    };
-    match record.event {
-        Event::RunStarted(spec) => {
-            let order = runs.values().map(|run| run.order).max().unwrap_or_default() + 1;
-            runs.entry(spec.run.clone()).or_insert_with(|| Run {
-                spec,
-                order,
-                started_at: at,
-                runner: None,
-                stopping: None,
-                skipped: BTreeMap::new(),
-                ended: None,
-                ended_at: None,
-            });
-        }
-        Event::RunRunning(running) => of(runs, &running.run, &|run| {
-            run.runner = Some(running.runner);
-            // Whoever takes it up again begins anew with what did not succeed.
-            run.stopping = None;
-            run.skipped.clear();
-            (run.ended, run.ended_at) = (None, None);
-        }),
-        Event::RunRevised(revised) => of(runs, &revised.run, &|run| {
-            run.spec.revision = revised.revision;
-            run.spec.tasks = revised.tasks;
-        }),
-        Event::TaskSkipped(skipped) => of(runs, &skipped.run, &|run| {
-            run.skipped.insert(skipped.task.clone(), skipped.clone());
-        }),
-        Event::RunStopping(stopping) => of(runs, &stopping.run, &|run| {
-            run.stopping = Some(stopping.by.clone());
-        }),
-        Event::RunEnded(ended) => of(runs, &ended.run, &|run| {
-            run.ended = Some(ended.clone());
-            run.ended_at = Some(at);
-            run.skipped.clear();
-        }),
-        _ => {}
-    }
-}
-
-/// Forgets ended runs but for the last `keep` of all.
-pub(super) fn prune(runs: &mut BTreeMap<String, Run>, keep: usize) {
-    let mut orders: Vec<u64> = runs.values().map(|run| run.order).collect();
-    orders.sort_unstable();
-    let from = orders.len().checked_sub(keep).and_then(|at| orders.get(at)).copied().unwrap_or(0);
-    runs.retain(|_, run| run.is_open() || run.order >= from);
 }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     event::{decode, glance},
     fold::{Job, State},
-    run::Run,
+    runs::Run,
     store::{Store, StoreError, at},
 };
 use crate::job::JobId;

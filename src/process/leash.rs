@@ -38,10 +38,11 @@ use nix::{
 };
 
 use super::{
+    ending,
     lock::deadline_in,
     signals::{self, Signals},
-    start::{Input, WorkerCommand, own_binary},
-    tree,
+    start::own_binary,
+    worker::{Input, WorkerCommand},
 };
 use crate::job::WorkerExit;
 
@@ -111,7 +112,7 @@ impl Interrupts {
 impl Leashed {
     /// Runs it. Fails when it, or the helper, cannot be started; nothing runs then.
     pub fn run(&self, interrupts: &Interrupts) -> io::Result<Ended> {
-        tree::become_subreaper()?;
+        ending::become_subreaper()?;
         let mut command = self.helper();
         let mask = signals::block_all()?;
         let started = command.spawn();
@@ -142,7 +143,7 @@ impl Leashed {
         stdout.read_to_string(&mut answer)?;
         helper.wait()?;
         // Nothing, unless the helper was killed.
-        tree::kill_below()?;
+        ending::kill_below()?;
         if let Some(signal) = interrupts.seen() {
             return Ok(Ended::Interrupted(signal));
         }
@@ -233,14 +234,14 @@ fn parse(args: &[OsString]) -> Option<Told> {
 /// Runs the command and says how it ended, once nothing of it runs any more.
 fn hold(told: &Told) -> io::Result<String> {
     nix::unistd::setsid()?;
-    tree::become_subreaper()?;
+    ending::become_subreaper()?;
     let mut signals = Signals::install()?;
     wake_at_end_of(io::stdin())?;
     let mut worker = told.command.start()?;
     let deadline = told.limit.and_then(deadline_in);
     let term = Signal::SIGTERM as i32;
     let late = loop {
-        tree::reap(Some(&mut worker))?;
+        ending::reap(Some(&mut worker))?;
         if worker.exit().is_some() {
             break false;
         }
@@ -251,7 +252,7 @@ fn hold(told: &Told) -> io::Result<String> {
             break false;
         }
     };
-    tree::end_descendants(Some(&mut worker), &mut signals, term, told.grace, &mut || false)?;
+    ending::end_descendants(Some(&mut worker), &mut signals, term, told.grace, &mut || false)?;
     Ok(match worker.exit() {
         _ if late => "late".to_owned(),
         Some(WorkerExit::Code(code)) => format!("code {code}"),

@@ -14,6 +14,7 @@
 pub mod confine;
 pub mod crash;
 pub mod disk;
+pub mod ending;
 pub mod leash;
 pub mod lock;
 pub mod run;
@@ -24,6 +25,7 @@ pub mod tree;
 pub mod vigil;
 pub mod watch;
 pub mod within;
+pub mod worker;
 
 #[cfg(test)]
 mod tests;

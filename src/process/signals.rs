@@ -101,16 +101,7 @@ impl Signals {
 
     /// Sleeps until a signal has come or `deadline` has passed.
     pub fn wait(&mut self, deadline: Option<Instant>) -> io::Result<Woken> {
-        let timeout = match deadline {
-            None => PollTimeout::NONE,
-            Some(deadline) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                // Rounded up, so that a deadline has passed when it is said to.
-                let millis = left.as_nanos().div_ceil(1_000_000);
-                PollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX))
-                    .unwrap_or(PollTimeout::MAX)
-            }
-        };
+        let timeout = timeout(deadline);
         let mut fds = [PollFd::new(self.wakeups.as_fd(), PollFlags::POLLIN)];
         match poll(&mut fds, timeout) {
             Ok(0) => return Ok(Woken::default()),
@@ -191,4 +182,18 @@ pub fn ends(number: i32) -> bool {
             | Signal::SIGUSR1
             | Signal::SIGUSR2)
     )
+}
+
+/// How long `poll` may sleep.
+pub(super) fn timeout(deadline: Option<Instant>) -> PollTimeout {
+    match deadline {
+        None => PollTimeout::NONE,
+        Some(deadline) => {
+            let left = deadline.saturating_duration_since(Instant::now());
+            // Rounded up, so that a deadline has passed when it is said to.
+            let millis = left.as_nanos().div_ceil(1_000_000);
+            PollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX))
+                .unwrap_or(PollTimeout::MAX)
+        }
+    }
 }

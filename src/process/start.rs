@@ -1,32 +1,26 @@
-//! Starting supervisors and workers.
+//! Starting this binary again: supervisors, detached runners, helpers.
 //!
 //! # The hand-over
 //! `cx spawn` starts the same binary again with the job's locked lock file as
 //! its stdin. All signals are blocked across the start, so that neither the
 //! terminal's Ctrl-C nor its hang-up can end a supervisor that has not left the
 //! terminal's session yet; the supervisor calls `setsid` first of all and then
-//! installs its handlers.
-//!
-//! # Workers
-//! A worker gets a process group of its own, files for stdin, stdout and
-//! stderr (never pipes: a grandchild that keeps a pipe open would hang us), and
-//! the environment that its spawner had, less what names another repository.
+//! installs its handlers. `cx run --detach` hands a run's lock over in the same way.
 
 use std::{
     env,
-    ffi::{OsStr, OsString},
-    fs::{self, File, OpenOptions},
+    ffi::OsStr,
+    fs::{self, File},
     io,
     os::{
         fd::{AsFd, OwnedFd, RawFd},
-        unix::{fs::OpenOptionsExt, process::CommandExt, process::ExitStatusExt},
+        unix::process::CommandExt,
     },
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
-use super::{confine, signals, tree};
-use crate::job::{ProcessRef, WorkerExit};
+use super::signals;
 
 /// The hidden verb of the supervisor.
 pub const SUPERVISE: &str = "__supervise";
@@ -53,11 +47,7 @@ pub fn supervisor(args: &[&OsStr], id: &str, lock: File) -> io::Result<()> {
     let mut command = Command::new(own_binary());
     command.arg0("cx").arg(SUPERVISE).args(args).env("CX_JOB_ID", id);
     command.stdin(Stdio::from(lock)).stdout(Stdio::null()).stderr(Stdio::null());
-    let mask = signals::block_all()?;
-    let started = command.spawn();
-    signals::restore(mask)?;
-    // Not waited for: it outlives us, and init reaps it.
-    started.map(drop)
+    detach(&mut command)
 }
 
 /// Starts a process that works through a run, with `args` behind the hidden verb,
@@ -66,6 +56,10 @@ pub fn runner(args: &[&OsStr], lock: File, log: File) -> io::Result<()> {
     let mut command = Command::new(own_binary());
     command.arg0("cx").arg(RUN).args(args).stdin(Stdio::from(lock));
     command.stdout(Stdio::from(log.try_clone()?)).stderr(Stdio::from(log));
+    detach(&mut command)
+}
+
+fn detach(command: &mut Command) -> io::Result<()> {
     let mask = signals::block_all()?;
     let started = command.spawn();
     signals::restore(mask)?;
@@ -118,110 +112,4 @@ fn close_inherited() -> io::Result<()> {
         let _ = nix::unistd::close(fd);
     }
     Ok(())
-}
-
-/// What a worker reads on stdin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Input {
-    /// Nothing.
-    Null,
-    /// This file, from its beginning.
-    File(PathBuf),
-}
-
-/// A worker that is to be started.
-#[derive(Clone, Debug)]
-pub struct WorkerCommand {
-    /// Absolute, or relative to `dir`.
-    pub program: PathBuf,
-    /// Without the program itself.
-    pub args: Vec<OsString>,
-    /// Working directory.
-    pub dir: PathBuf,
-    /// Added to the inherited environment.
-    pub env: Vec<(OsString, OsString)>,
-    /// Taken out of it.
-    pub env_remove: Vec<String>,
-    /// What it reads.
-    pub stdin: Input,
-    /// Its stdout goes here, appended.
-    pub stdout: PathBuf,
-    /// Its stderr goes here, appended.
-    pub stderr: PathBuf,
-    /// The only places that it may write to; `None` leaves it unconfined.
-    pub confine: Option<Vec<PathBuf>>,
-}
-
-/// A worker that was started.
-#[derive(Debug)]
-pub struct Worker {
-    handle: duct::Handle,
-    process: ProcessRef,
-    exit: Option<WorkerExit>,
-}
-
-impl WorkerCommand {
-    /// Starts the worker.
-    pub fn start(&self) -> io::Result<Worker> {
-        let append =
-            |path: &Path| OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-        // Where it is relative it is meant from where the worker stands, and not from
-        // where we do.
-        let program = self.dir.join(&self.program);
-        let mut expression = duct::cmd(program, &self.args).dir(&self.dir).unchecked();
-        expression = match &self.stdin {
-            Input::Null => expression.stdin_null(),
-            Input::File(path) => expression.stdin_file(File::open(path)?),
-        };
-        expression =
-            expression.stdout_file(append(&self.stdout)?).stderr_file(append(&self.stderr)?);
-        for name in &self.env_remove {
-            expression = expression.env_remove(name);
-        }
-        for (name, value) in &self.env {
-            expression = expression.env(name, value);
-        }
-        // A group of its own: what the worker signals by group 0 is not us.
-        expression = expression.before_spawn(|command| {
-            command.process_group(0);
-            Ok(())
-        });
-        let handle = match &self.confine {
-            None => expression.start()?,
-            Some(writable) => confine::start_within(writable, || expression.start())?,
-        };
-        let pid = handle.pids().first().copied().and_then(|pid| i32::try_from(pid).ok());
-        let pid = pid.ok_or_else(|| io::Error::other("the worker has no process id"))?;
-        // It is our child and not reaped, so its entry is there.
-        let process = tree::reference(pid).unwrap_or(ProcessRef { pid, start: 0 });
-        Ok(Worker { handle, process, exit: None })
-    }
-}
-
-impl Worker {
-    /// Its first process.
-    pub fn process(&self) -> ProcessRef {
-        self.process
-    }
-
-    pub(super) fn pid(&self) -> i32 {
-        self.process.pid
-    }
-
-    /// How its first process ended, once it was reaped.
-    pub fn exit(&self) -> Option<WorkerExit> {
-        self.exit
-    }
-
-    /// Reaps the first process, which is known to be dead.
-    pub(super) fn reap(&mut self) -> io::Result<()> {
-        if let Some(output) = self.handle.try_wait()? {
-            let status = output.status;
-            self.exit = status
-                .code()
-                .map(WorkerExit::Code)
-                .or_else(|| status.signal().map(WorkerExit::Signal));
-        }
-        Ok(())
-    }
 }

@@ -1,33 +1,19 @@
-//! Process trees: who descends from whom, and ending all of it.
-//!
-//! A supervisor is a child subreaper: whatever its worker leaves behind, in
-//! whichever session, becomes its child. So "nothing of this job runs any more"
-//! is one system call that says it has no children.
+//! Process trees: who lives, who descends from whom, and signals to them.
 
 use std::{
     collections::{HashMap, HashSet},
     fs::{self, File},
     io::{self, Read},
     path::Path,
-    time::{Duration, Instant},
 };
 
 use nix::{
     errno::Errno,
-    sys::{
-        signal::{Signal, kill},
-        wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid},
-    },
+    sys::signal::{Signal, kill},
     unistd::Pid,
 };
 
-use super::{lock::deadline_in, signals::Signals, start::Worker};
 use crate::job::ProcessRef;
-
-/// Makes this process the one that orphans below it are given to.
-pub fn become_subreaper() -> io::Result<()> {
-    Ok(nix::sys::prctl::set_child_subreaper(true)?)
-}
 
 /// This process.
 pub fn myself() -> io::Result<ProcessRef> {
@@ -169,135 +155,4 @@ fn is_open_for_writing(pid: i32, fd: &str) -> bool {
     let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
     let flags = flags.and_then(|octal| i32::from_str_radix(octal.trim(), 8).ok());
     flags.is_some_and(|flags| flags & nix::libc::O_ACCMODE != nix::libc::O_RDONLY)
-}
-
-/// Whether this process has children, dead ones not yet reaped included.
-pub fn has_children() -> bool {
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    waitid(Id::All, flags) != Err(Errno::ECHILD)
-}
-
-/// Reaps every dead child. The worker is reaped through `worker`, which then
-/// knows how it ended. Whether any child is left.
-pub fn reap(mut worker: Option<&mut Worker>) -> io::Result<bool> {
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    loop {
-        match waitid(Id::All, flags) {
-            Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, _, _)) => {
-                match worker.as_deref_mut() {
-                    Some(worker) if worker.pid() == pid.as_raw() => worker.reap()?,
-                    _ => drop(waitpid(pid, Some(WaitPidFlag::WNOHANG))),
-                }
-            }
-            Err(Errno::EINTR) => {}
-            left => return Ok(left != Err(Errno::ECHILD)),
-        }
-    }
-}
-
-/// Ends everything below this process: `first` to all, then KILL to what is
-/// left after `grace`, until there is nothing. Returns how many were there.
-///
-/// Stopped processes are continued, so that they can hear the signal. `hurry` is
-/// asked whenever a request has come; once it says yes the grace time is over.
-pub fn end_descendants(
-    mut worker: Option<&mut Worker>,
-    signals: &mut Signals,
-    first: i32,
-    grace: Duration,
-    hurry: &mut dyn FnMut() -> bool,
-) -> io::Result<u64> {
-    let me = Pid::this().as_raw();
-    let targets = descendants(&[me]);
-    for process in &targets {
-        signal(*process, first)?;
-        signal(*process, Signal::SIGCONT as i32)?;
-    }
-    let deadline = deadline_in(grace);
-    reap(worker.as_deref_mut())?;
-    while has_children() && deadline.is_none_or(|deadline| Instant::now() < deadline) {
-        let woken = signals.wait(deadline)?;
-        reap(worker.as_deref_mut())?;
-        if woken.request && hurry() {
-            break;
-        }
-    }
-    let mut pause = FIRST_PAUSE;
-    while has_children() {
-        for process in descendants(&[me]) {
-            signal(process, Signal::SIGKILL as i32)?;
-        }
-        // Killed ones die at once; those that were born meanwhile come next, and
-        // those that we may not kill have to be waited for.
-        signals.wait(deadline_in(pause))?;
-        reap(worker.as_deref_mut())?;
-        pause = longer(pause);
-    }
-    Ok(targets.len() as u64)
-}
-
-/// Kills everything below this process and reaps it. Where there is nothing,
-/// that costs one system call.
-pub fn kill_below() -> io::Result<()> {
-    let me = Pid::this().as_raw();
-    while has_children() {
-        for process in descendants(&[me]) {
-            signal(process, Signal::SIGKILL as i32)?;
-        }
-        reap(None)?;
-        if has_children() {
-            // Killed ones die at once; nothing tells us here when.
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-    Ok(())
-}
-
-/// The first pause between two looks at what does not die, and the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-fn longer(pause: Duration) -> Duration {
-    (pause * 2).min(LONGEST_PAUSE)
-}
-
-/// Ends processes that are not below this one: `first` to all that `find` names,
-/// KILL to what is left after `grace`. Returns how many were there.
-pub fn end_strangers(
-    find: impl Fn() -> Vec<ProcessRef>,
-    first: i32,
-    grace: Duration,
-) -> io::Result<u64> {
-    let targets = find();
-    for process in &targets {
-        signal(*process, first)?;
-        signal(*process, Signal::SIGCONT as i32)?;
-    }
-    let deadline = deadline_in(grace);
-    let left = || find().into_iter().filter(|process| is_alive(*process)).collect::<Vec<_>>();
-    // They are nobody's children here, so there is nothing that would wake us.
-    let mut pause = FIRST_PAUSE;
-    while !left().is_empty() && deadline.is_none_or(|d| Instant::now() < d) {
-        std::thread::sleep(pause.min(FIRST_PAUSE * 4));
-        pause = longer(pause);
-    }
-    let mut pause = FIRST_PAUSE;
-    let mut looked_again = false;
-    loop {
-        let left = left();
-        // One look reads process after process, and may miss a child that is
-        // born behind it while its parent dies ahead of it. Two do not.
-        if left.is_empty() && looked_again {
-            return Ok(targets.len() as u64);
-        }
-        looked_again = left.is_empty();
-        if looked_again {
-            continue;
-        }
-        for process in left {
-            signal(process, Signal::SIGKILL as i32)?;
-        }
-        std::thread::sleep(pause);
-        pause = longer(pause);
-    }
 }

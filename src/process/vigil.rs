@@ -19,14 +19,14 @@ use std::{
 
 use nix::{
     errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
+    poll::{PollFd, PollFlags, poll},
     sys::{
         inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor},
         signal::{SigSet, Signal},
     },
 };
 
-use super::{lock, tree};
+use super::{ending, lock, signals};
 
 /// What has happened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -121,16 +121,7 @@ impl Vigil {
 
     /// Sleeps until something has happened or `deadline` has passed.
     pub fn wait(&mut self, deadline: Option<Instant>) -> io::Result<Roused> {
-        let timeout = match deadline {
-            None => PollTimeout::NONE,
-            Some(deadline) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                // Rounded up, so that a deadline has passed when it is said to.
-                let millis = left.as_nanos().div_ceil(1_000_000);
-                PollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX))
-                    .unwrap_or(PollTimeout::MAX)
-            }
-        };
+        let timeout = signals::timeout(deadline);
         let mut fds = [
             PollFd::new(self.written.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
@@ -153,7 +144,7 @@ impl Vigil {
         drain(&mut self.child)?;
         // Whoever started the supervisors is their parent as long as it lives, and a
         // dead one that nobody reaps looks like one that still has to be ended.
-        tree::reap(None)?;
+        ending::reap(None)?;
         Ok(Roused {
             freed: self.freed.try_iter().collect(),
             interrupts: drain(&mut self.interrupt)?,

@@ -147,7 +147,7 @@ impl Supervisor {
 /// What there is to merge, in the order in which it was asked for; or a sentence
 /// that says what is missing.
 fn needs(repo: &Repo, tree: &Tree, jobs: &[Job]) -> Result<Result<Vec<Need>, String>, GitError> {
-    let own = Oid::new(&tree.base).map_err(|_| GitError::NoSuchRevision(tree.base.clone()))?;
+    let own = super::oid(&tree.base)?;
     let mut needs = Vec::new();
     for job in jobs {
         let Some((theirs, branch)) = job.spec.branch() else { continue };

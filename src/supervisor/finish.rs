@@ -9,7 +9,7 @@ use std::{
 use super::{Stop, Supervisor, SupervisorError, watch::Watched};
 use crate::{
     backend::{self, Answer, JudgeInput, Verdict},
-    git::{self, CommitMessage, Oid, Place, commit, diff},
+    git::{self, CommitMessage, Place, commit, diff},
     job::{Outcome, WorkerExit},
     ledger::{Exited, JobFiles, Note, Spawned, Store, Tree},
     process::crash,
@@ -248,9 +248,7 @@ impl Finisher<'_> {
         let message = self.commit_message(verdict);
         // What failed is no resolution, and the merge stays under way.
         let merges = match &self.spec.resolves {
-            Some(resolves) if verdict.outcome.is_success() => {
-                Some(super::resolve::commit(&resolves.tip)?)
-            }
+            Some(resolves) if verdict.outcome.is_success() => Some(super::oid(&resolves.tip)?),
             _ => None,
         };
         let kept = commit::leftovers(&commit::Leftovers {
@@ -263,8 +261,7 @@ impl Finisher<'_> {
         })?;
         let notes = kept.notes.iter().map(ToString::to_string).collect();
         let Some(tip) = kept.tip else { return Ok(Work { notes, ..Work::default() }) };
-        let base =
-            Oid::new(&tree.base).map_err(|_| git::GitError::NoSuchRevision(tree.base.clone()))?;
+        let base = super::oid(&tree.base)?;
         let (commits, files) = if tip == base {
             (0, 0)
         } else {

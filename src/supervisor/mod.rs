@@ -11,7 +11,8 @@
 //!    for its turn, asleep on other jobs' locks (`queue`).
 //! 3. `based`, `worktree`: a writer's worktree and branch are made, from the work of
 //!    the writers that it comes after (`base`, `prepare`).
-//! 4. `running`: the worker runs, and limits and requests are watched (`watch`).
+//! 4. `running`: the worker runs (`worker`), and limits and requests are watched
+//!    (`watch`).
 //! 5. Everything below it is ended, what a writer left is committed, the answer
 //!    is written down (`finish`), then `exited`, and only then the lock goes.
 //!
@@ -33,6 +34,7 @@ mod recover;
 mod resolve;
 mod resume;
 mod watch;
+mod worker;
 
 pub use recover::{RecoverError, recover_lost};
 
@@ -47,13 +49,13 @@ use std::{
 };
 
 use crate::{
-    git::merge::Undecided,
+    git::{GitError, Oid, merge::Undecided},
     job::{JobId, Outcome, WorkerExit},
     ledger::{
         Cleaned, Event, Follower, JobFiles, Note, Spawned, Started, Store, StoreError, decode,
         glance,
     },
-    process::{crash, signals::Signals, start, tree},
+    process::{crash, ending, signals::Signals, start, tree},
 };
 
 /// One job, while its supervisor lives.
@@ -195,7 +197,7 @@ impl Supervisor {
         if let Err(error) = self.see_through() {
             // Nothing may run on that nobody watches. The lock goes only after.
             let grace = Duration::from_millis(self.spec.grace_ms);
-            tree::end_descendants(None, &mut self.signals, TERM, grace, &mut || false)?;
+            ending::end_descendants(None, &mut self.signals, TERM, grace, &mut || false)?;
             return Err(error);
         }
         crash::point("exited");
@@ -217,7 +219,7 @@ impl Supervisor {
         let ended = if let Some(stop) = self.wait_for_turn()? {
             finish::Ended::stopped(stop)
         } else {
-            tree::become_subreaper()?;
+            ending::become_subreaper()?;
             self.work()?
         };
         let mut exited = self.finish(&ended)?;
@@ -282,6 +284,11 @@ impl Supervisor {
             reason: format!("ended by {name} before its worker started"),
         })
     }
+}
+
+/// A commit as the ledger has it.
+fn oid(text: &str) -> Result<Oid, GitError> {
+    Oid::new(text).map_err(|_| GitError::NoSuchRevision(text.to_owned()))
 }
 
 /// The signals that were asked for since the last look.

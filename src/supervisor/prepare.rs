@@ -13,7 +13,7 @@ use crate::{
     ledger::{Event, Tree, Worktree},
     process::{
         crash,
-        start::{Input, WorkerCommand},
+        worker::{Input, WorkerCommand},
     },
 };
 

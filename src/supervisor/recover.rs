@@ -22,7 +22,7 @@ use crate::{
     git::{Oid, Place, refs, worktree},
     job::JobId,
     ledger::{Cleaned, Event, Exited, Job, JobFiles, Started, Store, StoreError, Tree},
-    process::{crash, lock, signals::Signals, start, tree},
+    process::{crash, ending, lock, signals::Signals, start, tree},
 };
 
 /// Why a job that was found lost could not be given a new supervisor.
@@ -162,7 +162,7 @@ fn end_processes(job: &Job, files: &JobFiles) -> io::Result<u64> {
         found.dedup();
         found
     };
-    tree::end_strangers(find, 15, Duration::from_millis(job.spec.grace_ms))
+    ending::end_strangers(find, 15, Duration::from_millis(job.spec.grace_ms))
 }
 
 /// Takes away a worktree in which no worker ever stood, and its branch.

@@ -6,11 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Supervisor, SupervisorError, finish::Finisher, prepare};
+use super::{Supervisor, SupervisorError, finish::Finisher, oid, prepare};
 use crate::{
     backend::{Answer, Verdict, program},
     git::{
-        self, GitError, Oid, Place,
+        self, GitError, Place,
         merge::{self, Undecided},
     },
     job::{Outcome, WorkerExit},
@@ -18,16 +18,11 @@ use crate::{
     process::crash,
 };
 
-/// A commit out of the ledger.
-pub(super) fn commit(text: &str) -> Result<Oid, GitError> {
-    Oid::new(text).map_err(|_| GitError::NoSuchRevision(text.to_owned()))
-}
-
 impl Supervisor {
     /// Has the conflict stand in the fresh worktree.
     pub(super) fn stand(&mut self, place: &Place, tree: &Tree) -> Result<(), GitError> {
         let Some(resolves) = &self.spec.resolves else { return Ok(()) };
-        self.undecided = merge::stand(place, Path::new(&tree.path), &commit(&resolves.tip)?)?;
+        self.undecided = merge::stand(place, Path::new(&tree.path), &oid(&resolves.tip)?)?;
         crash::point("conflict-stands");
         Ok(())
     }
@@ -97,7 +92,7 @@ impl Finisher<'_> {
                 self.spec.checkout.as_deref().unwrap_or(&self.spec.cwd),
             ))?
             .ok_or_else(|| git::GitError::NotAWorktree(path.to_owned()))?;
-            let (base, tip) = (commit(&tree.base)?, commit(&resolves.tip)?);
+            let (base, tip) = (oid(&tree.base)?, oid(&resolves.tip)?);
             let left = merge::markers_left(&place, path, &base, &tip)?;
             if !left.is_empty() {
                 return Ok(Some(format!("conflict markers were left in {}", names(&left))));

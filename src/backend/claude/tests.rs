@@ -1,44 +1,26 @@
 //! The claude backend against what the real claude wrote.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::super::{Answer, JudgeInput, Verdict, activity, judge, render};
+use super::super::{Answer, JudgeInput, Verdict, activity, judge, render, testing};
 use super::digest::Digest;
 use crate::job::{BackendKind, Outcome, Usage, Usd, WorkerExit};
 
 const CLAUDE: BackendKind = BackendKind::Claude;
 
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/claude").join(name)
-}
-
 fn stream(name: &str) -> Vec<u8> {
-    fs::read(fixture(&format!("{name}.jsonl"))).expect("a fixture")
+    testing::stream(CLAUDE, name)
 }
 
-/// The verdict on a fixture, with its own exit code (0 if it has none).
 fn verdict(name: &str) -> Verdict {
-    judged(name, None, None)
+    testing::judged(CLAUDE, name, None, None)
 }
 
 fn judged(name: &str, ended_by_us: Option<Outcome>, expected_thread: Option<&str>) -> Verdict {
-    let code = fs::read_to_string(fixture(&format!("{name}.exit")))
-        .map_or(0, |code| code.trim().parse().expect("a number"));
-    judge(
-        CLAUDE,
-        &JudgeInput {
-            exit: Some(WorkerExit::Code(code)),
-            stdout: &fixture(&format!("{name}.jsonl")),
-            stderr: &fixture(&format!("{name}.stderr")),
-            answer_file: None,
-            ended_by_us,
-            expected_thread,
-        },
-    )
-    .expect("reads")
+    testing::judged(CLAUDE, name, ended_by_us, expected_thread)
 }
 
 /// The verdict on a stream after exit 0.

@@ -135,32 +135,14 @@ pub(in super::super) fn sandbox_probe(program: &Path) -> Launch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{backend::testing, job::BackendKind};
 
     fn input(mode: Mode, root: Option<&Path>) -> LaunchInput<'_> {
-        LaunchInput {
-            kind: BackendKind::Codex,
-            id: "0123456789abcdef",
-            program: Path::new("/bin/codex"),
-            mode,
-            start: Path::new("/wt/sub"),
-            root,
-            model: None,
-            prompt_file: Path::new("/jobs/1/prompt"),
-            prompt: b"",
-            argv: &[],
-            answer_file: Path::new("/jobs/1/last"),
-            exclude_env: &[],
-            extra_args: &[],
-            resume: None,
-            commands_confined: false,
-        }
+        testing::input(BackendKind::Codex, mode, root)
     }
 
     fn args(input: &LaunchInput<'_>) -> String {
-        let launch = launch(input);
-        assert_eq!(launch.stdin, Stdin::PromptFile);
-        assert!(launch.stdout_is_events);
-        launch.args.iter().map(|arg| arg.to_str().expect("text")).collect::<Vec<_>>().join(" ")
+        testing::args(&launch(input))
     }
 
     #[test]

@@ -5,40 +5,26 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
-use super::super::{Answer, JudgeInput, Verdict, activity, judge};
+use super::super::{Answer, JudgeInput, Verdict, activity, judge, testing};
 use super::digest::Digest;
 use crate::job::{BackendKind, Outcome, Usage, WorkerExit};
 
 const CODEX: BackendKind = BackendKind::Codex;
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/codex").join(name)
+    testing::fixture(CODEX, name)
 }
 
 fn stream(name: &str) -> Vec<u8> {
-    fs::read(fixture(&format!("{name}.jsonl"))).expect("a fixture")
+    testing::stream(CODEX, name)
 }
 
-/// The verdict on a fixture, with its own exit code (0 if it has none).
 fn verdict(name: &str) -> Verdict {
-    judged(name, None, None)
+    testing::judged(CODEX, name, None, None)
 }
 
 fn judged(name: &str, ended_by_us: Option<Outcome>, expected_thread: Option<&str>) -> Verdict {
-    let code = fs::read_to_string(fixture(&format!("{name}.exit")))
-        .map_or(0, |code| code.trim().parse().expect("a number"));
-    judge(
-        CODEX,
-        &JudgeInput {
-            exit: Some(WorkerExit::Code(code)),
-            stdout: &fixture(&format!("{name}.jsonl")),
-            stderr: &fixture(&format!("{name}.stderr")),
-            answer_file: None,
-            ended_by_us,
-            expected_thread,
-        },
-    )
-    .expect("reads")
+    testing::judged(CODEX, name, ended_by_us, expected_thread)
 }
 
 /// The verdict on a stream after exit 0.

@@ -20,7 +20,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     /// A file, or an agent; without any, every definition that can be found
-    #[arg(value_name = "FILE|AGENT", add = crate::commands::completions::agent())]
+    #[arg(value_name = "FILE|AGENT", add = crate::commands::candidates::agent())]
     what: Vec<String>,
     /// One JSON array
     #[arg(long)]

@@ -6,7 +6,7 @@ use super::ListArgs;
 use crate::{
     agent::{Alias, Catalog, Entry},
     commands::{
-        roles::{Roles, failure},
+        roles::{Roles, catalog},
         session::Session,
         settings::Settings,
     },
@@ -38,7 +38,7 @@ struct Row {
 pub(super) fn run(session: &Session, args: &ListArgs) -> Result<Exit, Failure> {
     let settings = Settings::load(session)?;
     let roles = Roles::new(session, &settings, &[], Vec::new(), &args.agents_dir, false)?;
-    let catalog = Catalog::load(&session.places(args.agents_dir.path())).map_err(failure)?;
+    let catalog = catalog(session, args.agents_dir.path())?;
     let aliases = aliases(&roles, &catalog);
     let mut rows: Vec<Row> = catalog.entries().iter().map(of_agent).collect();
     for row in &mut rows {

@@ -49,7 +49,7 @@ enum AgentsCommand {
     /// Print where an agent's file lies
     Path {
         /// The agent
-        #[arg(value_name = "AGENT", add = super::completions::agent())]
+        #[arg(value_name = "AGENT", add = super::candidates::agent())]
         agent: String,
         #[command(flatten)]
         agents_dir: AgentsDir,
@@ -74,7 +74,7 @@ struct ListArgs {
 #[derive(Debug, Args)]
 struct ShowArgs {
     /// The agent or alias
-    #[arg(value_name = "AGENT", add = super::completions::agent())]
+    #[arg(value_name = "AGENT", add = super::candidates::agent())]
     agent: String,
     /// One JSON object: what is understood of it
     #[arg(long)]

@@ -27,7 +27,7 @@ pub(super) struct NewArgs {
     #[arg(value_name = "NAME")]
     name: String,
     /// Begin with a copy of this agent
-    #[arg(long, value_name = "AGENT", add = crate::commands::completions::agent())]
+    #[arg(long, value_name = "AGENT", add = crate::commands::candidates::agent())]
     from: Option<String>,
     /// A writer
     #[arg(short, long)]

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::ShowArgs;
 use crate::{
-    agent::{self, Agent, Alias, Catalog, Resolved, tools},
+    agent::{self, Agent, Alias, Resolved, tools},
     commands::{
-        roles::{Roles, failure},
+        roles::{Roles, catalog, failure},
         session::Session,
         settings::Settings,
     },
@@ -81,7 +81,7 @@ fn with_triggers(found: &mut Resolved, session: &Session, args: &ShowArgs) -> Re
     if found.agent.source.is_own() {
         return Ok(());
     }
-    let catalog = Catalog::load(&session.places(args.agents_dir.path())).map_err(failure)?;
+    let catalog = catalog(session, args.agents_dir.path())?;
     let same = catalog.iter().find(|agent| agent.source == found.agent.source);
     if let Some(same) = same {
         found.agent.triggers.clone_from(&same.triggers);
@@ -99,7 +99,7 @@ fn stock(
     if !Alias::stock().any(|alias| alias.name == name) {
         return Ok(None);
     }
-    let catalog = Catalog::load(&session.places(args.agents_dir.path())).map_err(failure)?;
+    let catalog = catalog(session, args.agents_dir.path())?;
     let aliases = super::list::aliases(roles, &catalog);
     Ok(aliases.into_iter().find(|(alias, counts)| alias.name == name && !counts).map(|(a, _)| a))
 }

@@ -33,7 +33,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct CompareArgs {
     /// The jobs, or the name of a group
-    #[arg(required = true, num_args = 1.., value_name = "JOB", add = super::completions::writer())]
+    #[arg(required = true, num_args = 1.., value_name = "JOB", add = super::candidates::writer())]
     jobs: Vec<String>,
 
     /// Run this on each result, and say whether it succeeds: a command line for sh; merge.verify if not given

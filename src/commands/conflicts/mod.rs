@@ -39,11 +39,11 @@ const PATHS_SHOWN: usize = 10;
 #[derive(Debug, Args)]
 pub struct ConflictsArgs {
     /// The writers; all that are live, or finished well and not merged, if none is named
-    #[arg(value_name = "JOB", add = super::completions::any_job())]
+    #[arg(value_name = "JOB", add = super::candidates::any_job())]
     jobs: Vec<String>,
 
     /// Compare with this branch in place of the one that is checked out
-    #[arg(long, value_name = "BRANCH", add = super::completions::branch())]
+    #[arg(long, value_name = "BRANCH", add = super::candidates::branch())]
     with: Option<String>,
 
     /// One JSON object; with --watch one for each change

@@ -4,9 +4,9 @@ use super::Findings;
 use crate::{
     agent::Catalog,
     commands::{
+        claims, roles,
         session::Session,
-        settings::{Settings, claim, load},
-        trust::agent_claims,
+        settings::{Settings, load},
     },
     config::Trust,
     failure::Failure,
@@ -33,8 +33,7 @@ fn configuration(session: &Session, findings: &mut Findings) -> Result<(), Failu
         let mend = warning.hint().unwrap_or_else(|| "docs/config.md lists every key".to_owned());
         findings.problem("config", warning.to_string(), mend);
     }
-    let mut claims: Vec<_> = claim(session, &loaded)?.into_iter().collect();
-    claims.extend(agent_claims(session, None)?);
+    let claims = claims::all(session, &loaded, &roles::catalog(session, None)?)?;
     let trust = Trust::open(&session.roots.state_home);
     for claim in claims.iter().filter(|claim| !trust.is_trusted(claim)) {
         let keys: Vec<&str> = claim.commands().iter().map(|(key, _)| key.as_str()).collect();

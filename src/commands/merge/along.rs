@@ -2,21 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::select::Chosen;
+use super::chosen::{Along, Chosen};
 use crate::{
     commands::session::git,
     failure::Failure,
     git::{Oid, Repo, merge::Target},
-    ledger::{Job, State},
+    ledger::State,
 };
-
-/// A job whose branch is part of another one's.
-#[derive(Clone, Debug)]
-pub(super) struct Along {
-    pub(super) job: Job,
-    /// Its branch as it is now, or its last commit where that is gone.
-    pub(super) tip: Oid,
-}
 
 /// The unmerged jobs whose whole work `one` holds and the target does not.
 pub(super) fn along(

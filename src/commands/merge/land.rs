@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Chosen, along::Along, failure};
+use super::{
+    chosen::{Along, Chosen},
+    failure,
+};
 use crate::{
     commands::session::{Session, git, store},
     failure::Failure,

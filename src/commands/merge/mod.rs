@@ -7,6 +7,7 @@
 
 mod along;
 mod bisect;
+mod chosen;
 mod land;
 mod report;
 mod scope;
@@ -18,8 +19,12 @@ use std::time::Duration;
 
 use clap::Args;
 
-pub(super) use self::{land::settle, select::branch_now};
-use self::{report::Row, scope::Outside, select::Chosen, verify::Verifier};
+pub(super) use self::land::settle;
+use self::{
+    chosen::{Chosen, Outside},
+    report::Row,
+    verify::Verifier,
+};
 use super::{
     check::verify_argv,
     resolve::{self, How},
@@ -50,15 +55,15 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct MergeArgs {
     /// The jobs, merged in this order; all finished and unmerged writers that succeeded if none is named
-    #[arg(value_name = "JOB", add = super::completions::finished_writer())]
+    #[arg(value_name = "JOB", add = super::candidates::finished_writer())]
     pub(super) jobs: Vec<String>,
 
     /// The writers of this run
-    #[arg(long, value_name = "RUN", conflicts_with = "jobs", add = super::completions::any_run())]
+    #[arg(long, value_name = "RUN", conflicts_with = "jobs", add = super::candidates::any_run())]
     pub(super) run: Option<String>,
 
     /// Merge into this branch; it is made from HEAD if it does not exist
-    #[arg(long, value_name = "BRANCH", add = super::completions::branch())]
+    #[arg(long, value_name = "BRANCH", add = super::candidates::branch())]
     into: Option<String>,
 
     /// One ordinary commit for each job
@@ -122,11 +127,11 @@ pub struct MergeArgs {
     resolve: bool,
 
     /// With --resolve: the role to give to those writers
-    #[arg(short = 't', long, value_name = "AGENT", requires = "resolve", add = super::completions::agent())]
+    #[arg(short = 't', long, value_name = "AGENT", requires = "resolve", add = super::candidates::agent())]
     agent: Option<String>,
 
     /// With --resolve: what does the work
-    #[arg(short, long, value_name = "BACKEND", requires = "resolve", add = super::completions::backend())]
+    #[arg(short, long, value_name = "BACKEND", requires = "resolve", add = super::candidates::backend())]
     backend: Option<String>,
 
     /// With --resolve: the model, by the name the backend knows it by

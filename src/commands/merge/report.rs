@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    Chosen, MergeArgs,
-    scope::{Found, Outside},
+    MergeArgs,
+    chosen::{Chosen, Found, Outside},
 };
 use crate::{
     commands::{check::Try, session::label, spawn::Launched, view},

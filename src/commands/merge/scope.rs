@@ -6,9 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
-
-use super::select::Chosen;
+use super::chosen::{Chosen, Found, Outside};
 use crate::{
     commands::session::git,
     failure::Failure,
@@ -19,36 +17,6 @@ use crate::{
     },
     ledger::Job,
 };
-
-/// What becomes of changes outside of a job's scope.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Outside {
-    /// The job lands without them.
-    Drop,
-    /// The job lands whole.
-    Keep,
-    /// The job is held back.
-    #[default]
-    Refuse,
-}
-
-/// What was found outside of a job's scope.
-#[derive(Clone, Debug)]
-pub(super) struct Found {
-    /// The files, relative to the root.
-    pub(super) paths: Vec<PathBuf>,
-    /// What became of them.
-    pub(super) fate: Outside,
-    /// The job that changed them, where it is another one, which came along.
-    pub(super) of: Option<String>,
-}
-
-impl Found {
-    /// The files, as people write them.
-    pub(super) fn names(&self) -> Vec<String> {
-        self.paths.iter().map(|path| path.display().to_string()).collect()
-    }
-}
 
 /// Looks at every job, takes out of it what is to be dropped, and parts those
 /// that may land from those that are held back.

@@ -1,12 +1,9 @@
 //! Which jobs a merge takes, and what of them.
 
-use super::{
-    MergeArgs,
-    along::{Along, along},
-    scope::{Found, Outside},
-};
+use super::{MergeArgs, along::along, chosen::Chosen};
 use crate::{
     commands::{
+        branch::branch_now,
         session::{Session, git, label},
         view,
     },
@@ -77,36 +74,6 @@ pub(super) fn wanted(session: &Session, args: &MergeArgs) -> Result<Vec<Job>, Fa
     Ok(jobs)
 }
 
-/// A job on its way through a merge.
-#[derive(Debug)]
-pub(super) struct Chosen {
-    /// The job.
-    pub(super) job: Job,
-    /// Its branch as it is now.
-    pub(super) candidate: Candidate,
-    /// The tip at its end, by the ledger. Where somebody has moved the branch
-    /// since, the candidate's is another one.
-    pub(super) ended_at: Option<Oid>,
-    /// What it changed outside of its scope, once the gate has looked.
-    pub(super) outside: Option<Found>,
-    /// Whose work it brings along.
-    pub(super) along: Vec<Along>,
-}
-
-impl Chosen {
-    /// Whether its branch stands where it began.
-    pub(super) fn is_at_base(&self) -> bool {
-        let base = self.job.spec.tree.as_ref().map(|tree| tree.base.as_str());
-        base == Some(self.candidate.tip.as_str())
-    }
-
-    /// The files that were left out of it.
-    pub(super) fn dropped(&self) -> Vec<String> {
-        let dropped = self.outside.as_ref().filter(|found| found.fate == Outside::Drop);
-        dropped.map(Found::names).unwrap_or_default()
-    }
-}
-
 /// Finds what of each job is to be merged: its branch as it is now, and where
 /// the branch is gone the tip that the ledger knows. Either is said.
 ///
@@ -164,43 +131,6 @@ fn start(
         };
     }
     Ok(Some(Start { base, is_in }))
-}
-
-/// The tip that counts: of the branch as it is now, or the last that the ledger
-/// knows where it is gone, which is said; or a sentence that says why there is none.
-pub(in crate::commands) fn branch_now(
-    repo: &Repo,
-    job: &Job,
-) -> Result<Result<Oid, String>, Failure> {
-    let ended_at = job.exited.as_ref().and_then(|exited| exited.tip.as_ref());
-    let ended_at = ended_at.and_then(|tip| Oid::new(tip).ok());
-    let label = label(job);
-    let Some((tree, branch)) = job.spec.branch() else {
-        return Ok(Err(format!("{label}: the ledger knows no branch of it")));
-    };
-    let now = repo.branch_tip(branch).map_err(git)?;
-    let last = ended_at.or_else(|| Oid::new(&tree.base).ok());
-    Ok(match (now, last) {
-        (Some(now), Some(last)) if now != last => {
-            ui::note(format_args!(
-                "{label}: {branch} was moved by hand from {} to {}, which is what counts",
-                last.short(),
-                now.short()
-            ));
-            Ok(now)
-        }
-        (Some(now), _) => Ok(now),
-        (None, Some(last)) if repo.resolve_commit(last.as_str()).is_ok() => {
-            ui::note(format_args!(
-                "{label}: {branch} was deleted by hand; its last commit {} is still there and counts",
-                last.short()
-            ));
-            Ok(last)
-        }
-        (None, _) => {
-            Err(format!("{label}, whose {branch} was deleted by hand, and its commits too"))
-        }
-    })
 }
 
 /// A job as something to merge.

@@ -16,12 +16,13 @@ use std::{
 use clap::Args;
 
 use super::{
-    route::{Directory, reason, unknown},
+    roles,
+    route::{Directory, reason},
     session::Session,
     settings::Settings,
 };
 use crate::{
-    agent::{Agent, Catalog},
+    agent::Agent,
     failure::{Exit, Failure},
     job::BackendKind,
     plan::propose::{self, Ask, Member, Proposal, ROLES, Request},
@@ -61,9 +62,8 @@ pub struct PlanArgs {
     #[arg(short, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     output: Option<PathBuf>,
 
-    /// The folder of an agent bundle, in place of those that are looked for
-    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
-    agents_dir: Option<PathBuf>,
+    #[command(flatten)]
+    agents_dir: roles::AgentsDir,
 
     /// The same plan in JSON, which `cx run` takes as well
     #[arg(long)]
@@ -92,7 +92,7 @@ pub fn run(args: &PlanArgs) -> Result<Exit, Failure> {
             .hint("choose another name, or remove it"));
     }
     let goal = goal(&args.goal)?;
-    let catalog = Catalog::load(&session.places(args.agents_dir.as_deref())).map_err(unknown)?;
+    let catalog = roles::catalog(&session, args.agents_dir.path())?;
     let directory = Directory::new(&catalog);
     directory.warn();
     let max = usize::try_from(args.max_tasks).unwrap_or(usize::MAX);

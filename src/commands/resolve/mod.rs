@@ -7,8 +7,8 @@ use std::ffi::OsString;
 use clap::{Args, ValueHint};
 
 use super::{
+    branch::branch_now,
     check::verify_argv,
-    merge::branch_now,
     session::{Session, git, label, refuse_in_worker},
     settings::Settings,
     spawn::{Launched, Resolver, Who, resolver},
@@ -33,11 +33,11 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct ResolveArgs {
     /// The role to give the writer
-    #[arg(short = 't', long, value_name = "AGENT", add = super::completions::agent())]
+    #[arg(short = 't', long, value_name = "AGENT", add = super::candidates::agent())]
     agent: Option<String>,
 
     /// What does the work: codex, claude or sh
-    #[arg(short, long, value_name = "BACKEND", add = super::completions::backend())]
+    #[arg(short, long, value_name = "BACKEND", add = super::candidates::backend())]
     backend: Option<String>,
 
     /// The model, by the name the backend knows it by
@@ -45,7 +45,7 @@ pub struct ResolveArgs {
     model: Option<String>,
 
     /// Merge into this branch
-    #[arg(long, value_name = "BRANCH", add = super::completions::branch())]
+    #[arg(long, value_name = "BRANCH", add = super::candidates::branch())]
     into: Option<String>,
 
     /// What has to succeed on the result: a command line for sh; merge.verify if not given
@@ -57,7 +57,7 @@ pub struct ResolveArgs {
     no_verify: bool,
 
     /// The job
-    #[arg(value_name = "JOB", add = super::completions::finished_writer())]
+    #[arg(value_name = "JOB", add = super::candidates::finished_writer())]
     job: String,
 
     /// For the backend sh: what resolves the conflict

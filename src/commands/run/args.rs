@@ -50,7 +50,7 @@ pub struct RunArgs {
     pub(super) plan: bool,
 
     /// Print the file of a pattern: copy it to change it, then `cx run -f`
-    #[arg(long, value_name = "PATTERN", exclusive = true, add = crate::commands::completions::pattern())]
+    #[arg(long, value_name = "PATTERN", exclusive = true, add = crate::commands::candidates::pattern())]
     pub(super) show: Option<String>,
 
     /// JSON on stdout: the plan, the summary
@@ -84,7 +84,7 @@ pub struct RunArgs {
     pub(super) strict_tools: bool,
 
     /// The backend of tasks that do not say: codex, claude or sh
-    #[arg(short, long, value_name = "BACKEND", add = crate::commands::completions::backend())]
+    #[arg(short, long, value_name = "BACKEND", add = crate::commands::candidates::backend())]
     pub(super) backend: Option<String>,
 
     /// The model of tasks that do not say
@@ -162,11 +162,11 @@ pub struct RunArgs {
     ///
     /// What has succeeded is not repeated, what still runs is waited for, and what
     /// failed is tried once more.
-    #[arg(long, value_name = "RUN", add = crate::commands::completions::open_run(), conflicts_with_all = ["file", "words", "vars", "lenses"])]
+    #[arg(long, value_name = "RUN", add = crate::commands::candidates::open_run(), conflicts_with_all = ["file", "words", "vars", "lenses"])]
     pub(super) resume: Option<String>,
 
     /// A pattern and what it is about; with -f the goal of the plan
-    #[arg(value_name = "PATTERN|GOAL", add = crate::commands::completions::pattern())]
+    #[arg(value_name = "PATTERN|GOAL", add = crate::commands::candidates::pattern())]
     pub(super) words: Vec<String>,
 }
 

@@ -12,9 +12,9 @@ use serde_json::json;
 
 use super::{args::RunArgs, stored::Stored};
 use crate::{
-    agent::{self, Alias, AliasError, Catalog, Lookup, Resolved},
+    agent::{self, Alias, AliasError, Lookup, Resolved},
     backend,
-    commands::{route, session::Session, settings::Settings},
+    commands::{roles, route, session::Session, settings::Settings},
     config,
     failure::Failure,
     job::BackendKind,
@@ -119,8 +119,7 @@ fn without_turns(
 
 /// The plan of `--route` and `--route-files`.
 fn routed(args: &RunArgs, session: &Session) -> Result<Plan, Failure> {
-    let places = session.places(args.agents_dir.as_deref());
-    let catalog = Catalog::load(&places).map_err(route::unknown)?;
+    let catalog = roles::catalog(session, args.agents_dir.as_deref())?;
     let asked = route::Asked { text: args.route.clone(), files: args.route_files.clone() };
     route::plan(session, &route::Directory::new(&catalog), &asked)
 }
@@ -135,7 +134,7 @@ pub(super) fn resolve(
     aliases.extend(configured(settings)?);
     let places = session.places(stored.agents_dir());
     agent::resolve(name, &Lookup { places, aliases: &aliases, stock_aliases: true })
-        .map_err(route::unknown)
+        .map_err(roles::failure)
 }
 
 /// The aliases of the command line, then those of the plan: the nearest first.

@@ -8,11 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    Launched, SpawnArgs, launch,
-    plan::{self, Plan},
-    task::Task,
-};
+use super::{Launched, SpawnArgs, check::Checked, launch_one, task::Task, text};
 use crate::{
     backend,
     commands::{
@@ -54,13 +50,11 @@ pub(in crate::commands) fn again(
     again: Again<'_>,
 ) -> Result<Launched, Failure> {
     let settings = Settings::load(session)?;
-    let plan = Plan::again(session, &settings, before, again)?;
-    let launched = launch(session, &settings, &mut [plan])?.pop();
-    let job = launched.ok_or_else(|| Failure::internal("no job was started"))?;
-    Ok(Launched { id: job.id, spec: job.spec })
+    let mut checked = Checked::again(session, &settings, before, again)?;
+    launch_one(session, &settings, &mut checked)
 }
 
-impl Plan {
+impl Checked {
     fn again(
         session: &Session,
         settings: &Settings,
@@ -107,9 +101,9 @@ impl Plan {
             _ => None,
         };
         let spec = Spawned {
-            id: plan::unique_id()?,
+            id: text::unique_id()?,
             name: stem,
-            program: plan::path_text(&program)?,
+            program: text::path_text(&program)?,
             model: again.model.map(str::to_owned).or_else(|| old.model.clone()),
             task: None,
             group: None,

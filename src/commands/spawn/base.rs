@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{SpawnArgs, plan::path_text};
+use super::{SpawnArgs, text::path_text};
 use crate::{
     commands::session::{Session, git},
     failure::Failure,

@@ -13,21 +13,23 @@ pub(super) struct Variant {
     pub(super) model: Option<String>,
 }
 
+impl Variant {
+    /// What `-t`, `-b` and `-m` say.
+    pub(super) fn of(args: &SpawnArgs) -> Self {
+        Self { agent: args.agent.clone(), backend: args.backend.clone(), model: args.model.clone() }
+    }
+}
+
 /// The jobs that are asked for, one or more.
 pub(super) fn variants(args: &SpawnArgs) -> Result<Vec<Variant>, Failure> {
-    let given = || Variant {
-        agent: args.agent.clone(),
-        backend: args.backend.clone(),
-        model: args.model.clone(),
-    };
     let count = args.count.map_or(1, std::num::NonZeroU8::get);
     if args.with.is_empty() {
-        return Ok((0..count).map(|_| given()).collect());
+        return Ok((0..count).map(|_| Variant::of(args)).collect());
     }
     let mut variants = Vec::new();
     for word in &args.with {
         for _ in 0..count {
-            variants.push(variant(word, given())?);
+            variants.push(variant(word, Variant::of(args))?);
         }
     }
     Ok(variants)

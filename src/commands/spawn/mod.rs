@@ -1,19 +1,26 @@
 //! `cx spawn`
 //!
-//! Everything that can be checked is checked before anything is made; what is
-//! slow (worktree, queueing) is left to the supervisor. A crash leaves a draft
-//! folder, or a job whose supervisor never came, which is then found lost.
+//! Everything that can be checked is checked before anything is made (`check`:
+//! from arguments to a `Checked` job); what is slow (worktree, queueing) is left to
+//! the supervisor. `launch` then makes the drafts, enters them into the ledger and
+//! starts the supervisors. A crash leaves a draft folder, or a job whose supervisor
+//! never came, which is then found lost.
+//!
+//! Other verbs start jobs too, and what they start is a job like any other: the
+//! task of a plan (`planned`), who resolves a conflict (`resolver`), who is
+//! asked a question (`reader`), who goes on from another job (`again`).
 
 mod again;
 mod base;
-mod checks;
+mod check;
 mod group;
-mod plan;
+mod known;
 mod planned;
 mod reader;
 mod resolver;
 mod role;
 mod task;
+mod text;
 
 pub(super) use again::{Again, From, again, read_words, require_thread};
 pub(super) use planned::{Begun, PlanRoles, Spawner, Work};
@@ -25,6 +32,7 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    slice,
     time::Duration,
 };
 
@@ -42,7 +50,7 @@ use crate::{
     process::{crash, lock, start},
     ui,
 };
-use plan::Plan;
+use check::Checked;
 
 /// Start a job in the background and print `[N] NAME`
 ///
@@ -57,7 +65,7 @@ use plan::Plan;
 #[command(after_help = EXAMPLES)]
 pub struct SpawnArgs {
     /// The role to give it: an agent or an alias; `cx agents list` shows them
-    #[arg(short = 't', long, value_name = "AGENT", add = crate::commands::completions::agent())]
+    #[arg(short = 't', long, value_name = "AGENT", add = crate::commands::candidates::agent())]
     agent: Option<String>,
 
     #[command(flatten)]
@@ -92,7 +100,7 @@ pub struct SpawnArgs {
     write: bool,
 
     /// What does the work: codex, claude or sh
-    #[arg(short, long, value_name = "BACKEND", add = crate::commands::completions::backend())]
+    #[arg(short, long, value_name = "BACKEND", add = crate::commands::candidates::backend())]
     backend: Option<String>,
 
     /// The model, in the backend's own words
@@ -100,7 +108,7 @@ pub struct SpawnArgs {
     model: Option<String>,
 
     /// Where a writer's branch starts; HEAD if not given
-    #[arg(long, value_name = "REF", add = crate::commands::completions::branch())]
+    #[arg(long, value_name = "REF", add = crate::commands::candidates::branch())]
     base: Option<String>,
 
     /// A git pathspec of what a writer may touch; `cx merge` holds back what is outside. May be repeated
@@ -133,7 +141,7 @@ pub struct SpawnArgs {
     /// after; where that conflicts it does not start, and says so. A reader that
     /// comes after writers looks at the merge of their work, in a worktree of its
     /// own without a branch, and not at the checkout.
-    #[arg(long, value_name = "JOB", add = crate::commands::completions::any_job())]
+    #[arg(long, value_name = "JOB", add = crate::commands::candidates::any_job())]
     after: Vec<String>,
 
     /// Wait for a turn while N jobs of this repository run
@@ -222,8 +230,8 @@ pub fn run(args: &SpawnArgs) -> Result<Exit, Failure> {
     refuse_in_worker("spawn workers")?;
     let session = Session::open()?;
     let settings = Settings::load(&session)?;
-    let mut plans = Plan::check_all(args, &session, &settings)?;
-    let jobs = launch(&session, &settings, &mut plans)?;
+    let mut checked = Checked::check_all(args, &session, &settings)?;
+    let jobs = launch(&session, &settings, &mut checked)?;
     let mut out = ui::out();
     let printed: Vec<Printed> = jobs.iter().map(Entered::printed).collect();
     match (args.json, printed.as_slice()) {
@@ -250,26 +258,26 @@ pub(super) struct Launched {
 fn launch(
     session: &Session,
     settings: &Settings,
-    plans: &mut [Plan],
+    checked: &mut [Checked],
 ) -> Result<Vec<Entered>, Failure> {
     let drafts =
-        plans.iter().map(|plan| Draft::make(session, plan)).collect::<Result<Vec<_>, _>>()?;
+        checked.iter().map(|one| Draft::make(session, one)).collect::<Result<Vec<_>, _>>()?;
     let mut jobs = {
         let mut appender = session.store.appender().map_err(store)?;
         let head = appender.head().map_err(store)?;
-        Plan::name_group(plans, session, settings, &head)?;
-        let specs = plans
+        Checked::name_group(checked, session, settings, &head)?;
+        let specs = checked
             .iter()
-            .map(|plan| plan.finish(session, settings, &head))
+            .map(|one| one.finish(session, settings, &head))
             .collect::<Result<Vec<_>, _>>()?;
         enter(session, &mut appender, drafts, specs, head.next)?
     };
     crash::point("spawned");
-    for (job, plan) in jobs.iter_mut().zip(plans.iter()) {
+    for (job, one) in jobs.iter_mut().zip(checked.iter()) {
         job.start(session)?;
         crash::point("supervisor-started");
-        for note in &plan.notes {
-            if !plan.quiet {
+        for note in &one.notes {
+            if !one.quiet {
                 ui::warn(note);
             }
             session
@@ -281,6 +289,17 @@ fn launch(
     Ok(jobs)
 }
 
+/// Makes one job and starts its supervisor.
+fn launch_one(
+    session: &Session,
+    settings: &Settings,
+    checked: &mut Checked,
+) -> Result<Launched, Failure> {
+    let entered = launch(session, settings, slice::from_mut(checked))?.pop();
+    let job = entered.ok_or_else(|| Failure::internal("no job was started"))?;
+    Ok(Launched { id: job.id, spec: job.spec })
+}
+
 /// The files of a job that has no number yet.
 struct Draft {
     folder: tempfile::TempDir,
@@ -288,13 +307,13 @@ struct Draft {
 }
 
 impl Draft {
-    fn make(session: &Session, plan: &Plan) -> Result<Self, Failure> {
+    fn make(session: &Session, one: &Checked) -> Result<Self, Failure> {
         let folder = session.store.draft().map_err(store)?;
         crash::point("draft");
         let files = JobFiles::in_dir(folder.path());
         let path = files.prompt();
         let mut file = JobFiles::create(&path).map_err(store)?;
-        io::Write::write_all(&mut file, &plan.prompt).map_err(|e| {
+        io::Write::write_all(&mut file, &one.prompt).map_err(|e| {
             Failure::internal(format!("cannot write {}: {e}; nothing was started", path.display()))
         })?;
         let lock = lock::create(&files.lock()).map_err(|e| {

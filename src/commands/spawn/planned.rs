@@ -7,16 +7,15 @@
 use std::{
     num::{NonZeroU32, NonZeroU64},
     path::PathBuf,
-    slice,
     time::Duration,
 };
 
 use super::{
     Launched, SpawnArgs,
-    checks::{Checks, Given},
+    check::Checked,
     group::Variant,
-    launch,
-    plan::Plan as CheckedPlan,
+    known::{Given, Known},
+    launch_one,
     task::Task,
 };
 use crate::{
@@ -100,7 +99,7 @@ pub(in crate::commands) struct Spawner<'a> {
     settings: &'a Settings,
     /// What is the same for all tasks.
     args: SpawnArgs,
-    checks: Checks,
+    known: Known,
     /// What a person should know of the tasks so far, each once.
     notes: Vec<String>,
 }
@@ -120,13 +119,13 @@ impl<'a> Spawner<'a> {
             strict_tools,
             ..SpawnArgs::default()
         };
-        Self { session, settings, args, checks: Checks::of_plan(aliases, head), notes: Vec::new() }
+        Self { session, settings, args, known: Known::of_plan(aliases, head), notes: Vec::new() }
     }
 
     /// Whether a job could be started for this, as far as can be told before its
     /// needs have ended, and what it would be. Starts nothing.
     pub(in crate::commands) fn check(&mut self, work: &Work<'_>) -> Result<Spawned, Failure> {
-        Ok(self.plan(work)?.into_spec())
+        Ok(self.checked(work)?.into_spec())
     }
 
     /// What a person should know of the tasks that were checked.
@@ -136,29 +135,27 @@ impl<'a> Spawner<'a> {
 
     /// Looks at the scopes of many tasks at once, before each is checked.
     pub(in crate::commands) fn scopes(&mut self, scopes: &[Vec<String>]) {
-        self.checks.scopes(scopes, self.session);
+        self.known.scopes(scopes, self.session);
     }
 
     /// The commit that HEAD is at, where a writer can start from it.
     pub(in crate::commands) fn head(&mut self) -> Result<String, Failure> {
-        Ok(self.checks.base(&SpawnArgs::default(), &[], (self.session, "a writer"))?.0)
+        Ok(self.known.base(&SpawnArgs::default(), &[], (self.session, "a writer"))?.0)
     }
 
     /// Starts it.
     pub(in crate::commands) fn start(&mut self, work: &Work<'_>) -> Result<Begun, Failure> {
-        let mut plan = self.plan(work)?;
-        if let Some((job, what)) = plan.overlap(self.session)? {
+        let mut checked = self.checked(work)?;
+        if let Some((job, what)) = checked.overlap(self.session)? {
             let name = job.spec.name.to_string();
             return Ok(Begun::Overlaps { with: job.job, name, what });
         }
-        let launched = launch(self.session, self.settings, slice::from_mut(&mut plan))?.pop();
-        let job = launched.ok_or_else(|| Failure::internal("no job was started"))?;
-        Ok(Begun::Started(Launched { id: job.id, spec: job.spec }))
+        Ok(Begun::Started(launch_one(self.session, self.settings, &mut checked)?))
     }
 
-    fn plan(&mut self, work: &Work<'_>) -> Result<CheckedPlan, Failure> {
+    fn checked(&mut self, work: &Work<'_>) -> Result<Checked, Failure> {
         let task = Task::given(&work.prompt, &work.argv);
-        self.checks.given = Some(Given { task, after: work.after.clone() });
+        self.known.given = Some(Given { task, after: work.after.clone() });
         let args = &mut self.args;
         args.read = work.mode == Some(Mode::Reader);
         args.write = work.mode == Some(Mode::Writer);
@@ -171,14 +168,9 @@ impl<'a> Spawner<'a> {
             backend: work.backend.map(|kind| kind.as_str().to_owned()),
             model: work.model.map(str::to_owned),
         };
-        let mut plan = CheckedPlan::check(
-            &self.args,
-            &variant,
-            self.session,
-            self.settings,
-            &mut self.checks,
-        )?;
-        for note in &plan.notes {
+        let mut checked =
+            Checked::check(&self.args, &variant, self.session, self.settings, &mut self.known)?;
+        for note in &checked.notes {
             if !self.notes.contains(note) && !self.settings.notes.contains(note) {
                 self.notes.push(note.clone());
             }
@@ -186,10 +178,10 @@ impl<'a> Spawner<'a> {
         let id = &work.task.id;
         // `1` is a good id, but would be read as a job's number.
         let name = JobName::new(id).unwrap_or_else(|_| slug(&format!("task {id}")));
-        plan.belong(name, work.run, work.task.clone());
+        checked.belong(name, work.run, work.task.clone());
         if let Some(turns) = work.max_turns {
-            plan.limit_turns(turns);
+            checked.limit_turns(turns);
         }
-        Ok(plan)
+        Ok(checked)
     }
 }

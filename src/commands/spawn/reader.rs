@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Launched, SpawnArgs, launch, plan::Plan};
+use super::{Launched, SpawnArgs, check::Checked, launch_one};
 use crate::{
     commands::{session::Session, settings::Settings},
     failure::Failure,
@@ -45,15 +45,11 @@ pub(in crate::commands) fn ask_reader(
         ..SpawnArgs::default()
     };
     // A shell would run what is written for a model.
-    if Plan::backend(&args, session, settings)? == BackendKind::Sh {
+    if Checked::backend(&args, session, settings)? == BackendKind::Sh {
         return Err(Failure::usage("the backend sh runs commands, and cannot be asked for a plan")
             .hint("--decomposer heuristic asks nobody; [planner.NAME] in the configuration names a command or a model"));
     }
-    let mut plans = Plan::check_all(&args, session, settings)?;
-    for plan in &mut plans {
-        plan.answer(slug(asked.name), asked.title.clone(), &asked.schema)?;
-    }
-    let launched = launch(session, settings, &mut plans)?.pop();
-    let job = launched.ok_or_else(|| Failure::internal("no reader was started"))?;
-    Ok(Launched { id: job.id, spec: job.spec })
+    let mut checked = Checked::check_one(&args, session, settings)?;
+    checked.answer(slug(asked.name), asked.title, &asked.schema)?;
+    launch_one(session, settings, &mut checked)
 }

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 
-use super::{Launched, SpawnArgs, launch, plan::Plan};
+use super::{Launched, SpawnArgs, check::Checked, launch_one};
 use crate::{
     commands::{session::Session, settings::Settings},
     failure::Failure,
@@ -45,7 +45,7 @@ pub(in crate::commands) struct Resolver<'a> {
 pub(in crate::commands) fn check_resolver(session: &Session, who: Who<'_>) -> Result<(), Failure> {
     let settings = Settings::load(session)?;
     let args = asked(session, &settings, who, "HEAD".to_owned(), "Resolve".to_owned())?;
-    Plan::check_all(&args, session, &settings).map(drop)
+    Checked::check_one(&args, session, &settings).map(drop)
 }
 
 /// Starts it.
@@ -55,13 +55,9 @@ pub(in crate::commands) fn resolver(
 ) -> Result<Launched, Failure> {
     let settings = Settings::load(session)?;
     let args = asked(session, &settings, what.who, what.base.to_string(), what.prompt)?;
-    let mut plans = Plan::check_all(&args, session, &settings)?;
-    for plan in &mut plans {
-        plan.resolve(slug(&what.name), what.title.clone(), what.resolves.clone());
-    }
-    let launched = launch(session, &settings, &mut plans)?.pop();
-    let job = launched.ok_or_else(|| Failure::internal("no resolver was started"))?;
-    Ok(Launched { id: job.id, spec: job.spec })
+    let mut checked = Checked::check_one(&args, session, &settings)?;
+    checked.resolve(slug(&what.name), what.title, what.resolves);
+    launch_one(session, &settings, &mut checked)
 }
 
 /// As it would be asked for on the command line.
@@ -81,7 +77,7 @@ fn asked(
         ..SpawnArgs::default()
     };
     // A shell must not run what is written for a model.
-    args.prompt = match Plan::backend(&args, session, settings)? {
+    args.prompt = match Checked::backend(&args, session, settings)? {
         BackendKind::Sh if who.command.is_empty() => {
             return Err(Failure::usage(
                 "the backend sh has to be told how to resolve the conflict",

@@ -2,8 +2,8 @@
 
 use super::plan::{Commits, plan_with};
 use super::{Candidate, Order, Style, Verdict};
-use crate::git::commit::{commit_tree, make};
-use crate::git::{Git, GitError, Oid, Repo};
+use crate::git::commit::make;
+use crate::git::{GitError, Oid, Repo};
 
 /// What cannot be part of the merge, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,9 +57,5 @@ impl Commits for Unattended<'_> {
         let git = || self.repo.place().git();
         let (commit, _) = make(&git, tree, parents, &candidate.message)?;
         Ok(Verdict::Landed { commit })
-    }
-
-    fn again(&self, git: Git, tree: &Oid, parent: &Oid, message: &str) -> Result<Oid, GitError> {
-        commit_tree(git, tree, &[parent], message, false)
     }
 }

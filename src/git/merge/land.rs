@@ -30,7 +30,8 @@ use super::MergeError;
 use super::recover::{self, Journal, MARK, MARKED};
 use crate::git::command::{Dialogue, Output, path as path_of, records};
 use crate::git::commit::unfinished;
-use crate::git::{Git, GitError, Head, Oid, Place, Repo, refs, worktree};
+use crate::git::diff::differing;
+use crate::git::{GitError, Head, Oid, Place, Repo, refs, worktree};
 
 /// The branch that is merged into.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -324,21 +325,6 @@ fn refuse_under_way(place: &Place, target: &Target) -> Result<(), MergeError> {
         return Err(MergeError::UnderWay { what, checkout: checkout.clone() });
     }
     Ok(())
-}
-
-/// The paths that differ between two commits, and how: `A`, `D`, `M`, `T`.
-pub(super) fn differing(git: Git, old: &Oid, new: &Oid) -> Result<Vec<(u8, PathBuf)>, GitError> {
-    let output = git
-        .args(["diff-tree", "-r", "-z", "--name-status", "--no-renames"])
-        .arg(old)
-        .arg(new)
-        .read()?;
-    let fields: Vec<&[u8]> = records(&output.stdout).collect();
-    let (pairs, _) = fields.as_chunks::<2>();
-    Ok(pairs
-        .iter()
-        .map(|[kind, path]| (kind.first().copied().unwrap_or(b'M'), path_of(path)))
-        .collect())
 }
 
 /// Local changes on paths that the merge changes.

@@ -168,8 +168,15 @@ pub(super) trait Commits {
         parents: &[&Oid],
     ) -> Result<Verdict, GitError>;
 
+    /// Whether they are signed.
+    fn are_signed(&self) -> bool {
+        false
+    }
+
     /// A commit whose message and author stay: `git` carries the author.
-    fn again(&self, git: Git, tree: &Oid, parent: &Oid, message: &str) -> Result<Oid, GitError>;
+    fn again(&self, git: Git, tree: &Oid, parent: &Oid, message: &str) -> Result<Oid, GitError> {
+        commit_tree(git, tree, &[parent], message, self.are_signed())
+    }
 }
 
 /// Commits as they come: unsigned, no hooks.
@@ -187,10 +194,6 @@ impl Commits for Drafts<'_> {
         let message = candidate.message.to_string();
         let commit = commit_tree(self.repo.place().git(), tree, parents, &message, false)?;
         Ok(Verdict::Landed { commit })
-    }
-
-    fn again(&self, git: Git, tree: &Oid, parent: &Oid, message: &str) -> Result<Oid, GitError> {
-        commit_tree(git, tree, &[parent], message, false)
     }
 }
 

@@ -10,8 +10,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::MergeError;
-use super::land::differing;
 use crate::git::command::{nul_terminated, path as path_of, records};
+use crate::git::diff::differing;
 use crate::git::{Git, GitError, Oid, Place, Repo};
 
 /// What marks an `index.lock` as made by a landing.

@@ -30,7 +30,7 @@ use super::{
     Candidate, Cleanup, Entry, MergeError, MergePlan, Opponent, Style, Target, Verdict, Wishes,
 };
 use crate::git::commit::commit_tree;
-use crate::git::{Git, GitError, Oid, Place, Repo, worktree};
+use crate::git::{GitError, Oid, Place, Repo, worktree};
 
 /// The hooks that may have a say before the commit of a merge, or of a squash.
 const MERGE_HOOKS: &[&str] = &["pre-merge-commit", "prepare-commit-msg", "commit-msg"];
@@ -326,7 +326,7 @@ impl Commits for Sealer<'_> {
         Ok(Verdict::Landed { commit })
     }
 
-    fn again(&self, git: Git, tree: &Oid, parent: &Oid, message: &str) -> Result<Oid, GitError> {
-        commit_tree(git, tree, &[parent], message, self.how.wishes.sign)
+    fn are_signed(&self) -> bool {
+        self.how.wishes.sign
     }
 }

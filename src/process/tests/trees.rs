@@ -129,7 +129,7 @@ fn strangers_are_asked_then_killed_stopped_ones_too() {
         [&polite, &deaf, &stopped].iter().filter_map(|held| tree::reference(held.pid())).collect();
     tree::signal(all[2], signals::number("STOP").expect("a signal")).expect("it is sent");
     let ended =
-        tree::end_strangers(|| all.clone(), 15, Duration::from_millis(200)).expect("they end");
+        ending::end_strangers(|| all.clone(), 15, Duration::from_millis(200)).expect("they end");
     assert_eq!(ended, 3);
     assert!(!all.iter().any(|process| tree::is_alive(*process)));
     let status = deaf.0.wait().expect("it is reaped");

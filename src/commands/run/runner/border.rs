@@ -16,7 +16,8 @@ use crate::{
     agent::Catalog,
     commands::{
         plan::{self, Who},
-        route::{Directory, unknown},
+        roles,
+        route::Directory,
         run::{
             answer::{answer, text},
             begin::look,
@@ -229,7 +230,7 @@ impl Runner<'_> {
     /// All agents that can be given a task in words, and the aliases of the plan.
     fn team(&self) -> Result<Vec<Member>, Failure> {
         let places = self.session.places(self.stored.agents_dir());
-        let catalog = Catalog::load(&places).map_err(unknown)?;
+        let catalog = Catalog::load(&places).map_err(roles::failure)?;
         let mut team: Vec<Member> = Directory::new(&catalog)
             .iter()
             .filter_map(|(name, agent)| plan::member(name, agent, self.settings))

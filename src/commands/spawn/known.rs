@@ -32,7 +32,7 @@ pub(super) struct Given {
 
 /// What was found, for the time of one command.
 #[derive(Debug, Default)]
-pub(super) struct Checks {
+pub(super) struct Known {
     /// What was read there, for the next job of a group.
     pub(super) stdin: Option<Vec<u8>>,
     /// What the next job is to do, where nobody typed it.
@@ -47,7 +47,7 @@ pub(super) struct Checks {
     readable: HashSet<(Base, Vec<String>)>,
 }
 
-impl Checks {
+impl Known {
     pub(super) fn of_plan(aliases: Vec<Alias>, head: Option<String>) -> Self {
         Self { aliases: Some(aliases), head, ..Self::default() }
     }
@@ -113,7 +113,7 @@ impl Checks {
 /// How many pathspecs git is asked about at once.
 const SPECS: usize = 500;
 
-impl Checks {
+impl Known {
     /// Asks git about the scopes of many jobs at once. Where it does not understand
     /// all of them, each is asked about when its turn comes.
     pub(super) fn scopes(&mut self, scopes: &[Vec<String>], session: &Session) {

@@ -1,14 +1,15 @@
 //! Checking: from what was typed to a job that can be started. Nothing is made.
 
-use std::{fs, io::Read, num::NonZeroU32, path::Path, time::Duration};
+use std::{fs, num::NonZeroU32, path::Path, time::Duration};
 
 use super::{
     SpawnArgs,
     base::{earlier, reader_base},
-    checks::Checks,
     group::{self, Variant},
+    known::Known,
     role::Role,
     task::Task,
+    text::{path_text, unique_id},
 };
 use crate::{
     agent::{Agent, ContextPack, PromptParts},
@@ -27,7 +28,7 @@ use crate::{
 };
 
 /// A job whose input is good.
-pub(super) struct Plan {
+pub(super) struct Checked {
     spec: Spawned,
     pub(super) prompt: Vec<u8>,
     /// The name was chosen by the person, and must not be another.
@@ -41,38 +42,47 @@ pub(super) struct Plan {
     may_overlap: bool,
 }
 
-impl Plan {
+impl Checked {
     /// All jobs that are asked for. Several share a group.
     pub(super) fn check_all(
         args: &SpawnArgs,
         session: &Session,
         settings: &Settings,
     ) -> Result<Vec<Self>, Failure> {
-        let mut checks = Checks::default();
-        let mut plans = Vec::new();
+        let mut known = Known::default();
+        let mut checked = Vec::new();
         for variant in group::variants(args)? {
-            plans.push(Self::check(args, &variant, session, settings, &mut checks)?);
+            checked.push(Self::check(args, &variant, session, settings, &mut known)?);
         }
-        if plans.len() > 1 {
-            let group = plans.first().map(|plan| plan.spec.id.clone());
-            for plan in &mut plans {
-                plan.spec.group.clone_from(&group);
+        if checked.len() > 1 {
+            let group = checked.first().map(|one| one.spec.id.clone());
+            for one in &mut checked {
+                one.spec.group.clone_from(&group);
             }
         }
-        Ok(plans)
+        Ok(checked)
+    }
+
+    /// The one job that is asked for.
+    pub(super) fn check_one(
+        args: &SpawnArgs,
+        session: &Session,
+        settings: &Settings,
+    ) -> Result<Self, Failure> {
+        Self::check(args, &Variant::of(args), session, settings, &mut Known::default())
     }
 
     /// Gives the jobs of a group one name with a number each. Where cx chooses
     /// it, it is one with which all of them are free.
     pub(super) fn name_group(
-        plans: &mut [Self],
+        checked: &mut [Self],
         session: &Session,
         settings: &Settings,
         head: &LedgerHead,
     ) -> Result<(), Failure> {
-        let [first, _, ..] = &*plans else { return Ok(()) };
+        let [first, _, ..] = &*checked else { return Ok(()) };
         let place = session.repository("a writer")?;
-        let count = plans.len();
+        let count = checked.len();
         let member = |stem: &str, at: usize| format!("{stem}-{}", at + 1);
         let is_taken = |stem: &str| {
             (0..count).map(|at| member(stem, at)).any(|name| {
@@ -82,13 +92,13 @@ impl Plan {
         };
         let stem = &first.spec.name;
         let stem = if first.named { stem.clone() } else { stem.untaken(is_taken) };
-        for (at, plan) in plans.iter_mut().enumerate() {
+        for (at, one) in checked.iter_mut().enumerate() {
             let name = member(stem.as_str(), at);
-            plan.spec.name = JobName::new(&name).map_err(|e| {
+            one.spec.name = JobName::new(&name).map_err(|e| {
                 Failure::usage(format!("'{name}' cannot be a job's name: it {e}"))
                     .hint("choose a shorter one with -n")
             })?;
-            plan.named = true;
+            one.named = true;
         }
         Ok(())
     }
@@ -98,11 +108,11 @@ impl Plan {
         variant: &Variant,
         session: &Session,
         settings: &Settings,
-        checks: &mut Checks,
+        known: &mut Known,
     ) -> Result<Self, Failure> {
         let checkout = session.place.as_ref().and_then(|place| place.checkout.clone());
         let config = &settings.config;
-        let role = checks.role(variant.agent.as_deref(), args, session, settings)?;
+        let role = known.role(variant.agent.as_deref(), args, session, settings)?;
         let pools = role.iter().filter_map(Role::pool).collect();
         let agent = role.as_ref().map(Role::agent);
         let backend = choose_backend(variant.backend.as_deref(), agent, config.backend)?;
@@ -115,9 +125,9 @@ impl Plan {
         if args.is_group() {
             group::require_writer(mode)?;
         }
-        let (task, mut after) = match checks.given.take() {
+        let (task, mut after) = match known.given.take() {
             Some(given) => (given.task, given.after),
-            None => (Task::read(args, backend, &mut checks.stdin)?, Vec::new()),
+            None => (Task::read(args, backend, &mut known.stdin)?, Vec::new()),
         };
         if backend != BackendKind::Sh && !task.argv.is_empty() {
             return Err(Failure::usage("an argv is for the backend sh"));
@@ -133,7 +143,7 @@ impl Plan {
             backend::check_prompt(backend, &prompt)
                 .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
         }
-        let program = checks.program(backend, task.argv.first(), mode, (session, settings))?;
+        let program = known.program(backend, task.argv.first(), mode, (session, settings))?;
         let named = args.name.is_some();
         let name = match &args.name {
             Some(word) => JobName::new(word).map_err(|e| {
@@ -146,13 +156,13 @@ impl Plan {
             after.extend(session.jobs(std::slice::from_ref(word))?.into_iter().next());
         }
         let base = match mode {
-            Mode::Writer => Some(checks.base(args, &scope, (session, "a writer"))?),
+            Mode::Writer => Some(known.base(args, &scope, (session, "a writer"))?),
             Mode::Reader => {
                 reader_base(args)?;
                 // To see their work, it has to look at something else than the checkout.
                 let sees = after.iter().find(|job| job.spec.branch().is_some());
                 let who = "a reader after a writer";
-                sees.map(|_| checks.base(args, &[], (session, who))).transpose()?
+                sees.map(|_| known.base(args, &[], (session, who))).transpose()?
             }
         };
         let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
@@ -169,7 +179,6 @@ impl Plan {
         if model.as_deref().is_some_and(|model| model.is_empty() || model.starts_with('-')) {
             return Err(Failure::usage("a model's name cannot be empty or begin with '-'"));
         }
-        let utf8 = |path: &Path| path_text(path);
         let mut notes = settings.notes.clone();
         notes.extend(role.iter().flat_map(|role| role.notes(args, backend)));
         let setup = if base.is_some() { settings.setup(args.require_setup)? } else { Vec::new() };
@@ -181,7 +190,7 @@ impl Plan {
                 name,
                 mode,
                 backend,
-                program: utf8(&program)?,
+                program: path_text(&program)?,
                 argv: task.argv.clone(),
                 agent: variant.agent.clone().map(|word| match agent {
                     Some(agent) if role.as_ref().is_some_and(|role| role.alias().is_some()) => {
@@ -195,8 +204,8 @@ impl Plan {
                 run: session.run.clone(),
                 task: None,
                 group: None,
-                cwd: utf8(&session.cwd)?,
-                checkout: checkout.as_deref().map(utf8).transpose()?,
+                cwd: path_text(&session.cwd)?,
+                checkout: checkout.as_deref().map(path_text).transpose()?,
                 tree: None,
                 scope,
                 resolves: None,
@@ -242,7 +251,7 @@ impl Plan {
         session: &Session,
         settings: &Settings,
     ) -> Result<BackendKind, Failure> {
-        let role = Checks::default().role(args.agent.as_deref(), args, session, settings)?;
+        let role = Known::default().role(args.agent.as_deref(), args, session, settings)?;
         let agent = role.as_ref().map(Role::agent);
         choose_backend(args.backend.as_deref(), agent, settings.config.backend)
     }
@@ -478,23 +487,4 @@ fn default_name(role: Option<&Role>, backend: BackendKind, task: &Task) -> JobNa
         _ => task.title(),
     };
     slug(&text)
-}
-
-pub(super) fn path_text(path: &Path) -> Result<String, Failure> {
-    path.to_str().map(str::to_owned).ok_or_else(|| {
-        Failure::usage(format!(
-            "the path {} is not UTF-8, and the ledger cannot hold it",
-            path.display()
-        ))
-        .hint("rename the folder, or work in another")
-    })
-}
-
-/// 16 hexadecimal digits that no other job anywhere has.
-pub(super) fn unique_id() -> Result<String, Failure> {
-    let mut bytes = [0_u8; 8];
-    fs::File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .map_err(|e| Failure::internal(format!("cannot read /dev/urandom: {e}")))?;
-    Ok(format!("{:016x}", u64::from_ne_bytes(bytes)))
 }

@@ -1,0 +1,147 @@
+//! The worker: what it is started with, and where it may write.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{Stop, Supervisor, SupervisorError, finish::Ended, litter::Litter, prepare};
+use crate::{
+    backend::{self, LaunchInput, Stdin},
+    job::Mode,
+    ledger::{Event, Running},
+    process::{
+        confine, crash,
+        within::Bounds,
+        worker::{Input, WorkerCommand},
+    },
+};
+
+impl Supervisor {
+    /// Starts the worker and watches it until nothing of it runs any more.
+    pub(super) fn run_worker(&mut self) -> Result<Ended, SupervisorError> {
+        let thread = match self.thread()? {
+            Ok(thread) => thread,
+            Err(stop) => return Ok(Ended::stopped(stop)),
+        };
+        let prompt = fs::read(self.files.prompt())?;
+        let start = self.start_folder();
+        let root =
+            self.spec.tree.as_ref().map(|tree| tree.path.clone()).or(self.spec.checkout.clone());
+        let argv: Vec<_> = self.spec.argv.iter().map(Into::into).collect();
+        let places = self.writable_places();
+        let launch = backend::launch(&LaunchInput {
+            kind: self.spec.backend,
+            id: &self.spec.id,
+            program: Path::new(&self.spec.program),
+            mode: self.spec.mode,
+            start: &start,
+            root: root.as_deref().map(Path::new),
+            model: self.spec.model.as_deref(),
+            prompt_file: &self.files.prompt(),
+            prompt: &prompt,
+            argv: &argv,
+            answer_file: &self.files.answer(),
+            exclude_env: &self.spec.env_exclude,
+            extra_args: &self.spec.extra_args,
+            resume: thread.as_deref(),
+            commands_confined: places.is_some(),
+        });
+        drop(prompt);
+        let mut env = self.worker_env();
+        env.extend(launch.env);
+        if let Some(prefix) = backend::command_prefix(self.spec.backend) {
+            let exclude = self.spec.env_exclude.clone();
+            env.extend(Bounds { writable: places.clone(), exclude }.environment(prefix)?);
+        }
+        let command = WorkerCommand {
+            program: launch.program,
+            args: launch.args,
+            dir: start,
+            env,
+            env_remove: prepare::scrubbed()
+                .into_iter()
+                .chain(backend::env_remove(self.spec.backend).iter().map(|&name| name.to_owned()))
+                .collect(),
+            stdin: match launch.stdin {
+                Stdin::PromptFile => Input::File(self.files.prompt()),
+                Stdin::Null => Input::Null,
+            },
+            stdout: self.files.stdout(),
+            stderr: self.files.stderr(),
+            confine: places.map(|places| self.with_own_places(places)),
+        };
+        let reader = self.spec.mode == Mode::Reader;
+        let unconfined = reader && self.is_confinable() && command.confine.is_none();
+        let before = if unconfined { self.checkout_state() } else { None };
+        let litter = self.spec.tree.as_ref().map(|tree| {
+            let root = Path::new(&tree.path);
+            let names = backend::litter(self.spec.backend);
+            (Litter::foresee(names, &[root, &self.start_folder()]), root.to_owned())
+        });
+        crash::point("before-worker");
+        let worker = match command.start() {
+            Ok(worker) => worker,
+            Err(error) => {
+                let reason = format!("{} could not be started: {error}", self.spec.program);
+                return Ok(Ended::stopped(Stop::not_started(reason)));
+            }
+        };
+        crash::point("worker");
+        self.append(&Event::Running(Running { worker: worker.process() }))?;
+        crash::point("running");
+        // Now, so that the worker does not wait for it.
+        self.note_what_is_left_out()?;
+        let (stdout, stderr) = (self.files.stdout(), self.files.stderr());
+        let watched = self.watch(worker, &[&stdout, &stderr])?;
+        if let Some((litter, root)) = litter {
+            litter.remove(&root);
+        }
+        crash::point("worker-ended");
+        let wrote = unconfined && before != self.checkout_state();
+        Ok(Ended::ran(watched, launch.answer_file, launch.thread, wrote))
+    }
+
+    /// Where the worker stands.
+    pub(super) fn start_folder(&self) -> PathBuf {
+        match &self.spec.tree {
+            Some(tree) => Path::new(&tree.path).join(&tree.prefix),
+            None => PathBuf::from(&self.spec.cwd),
+        }
+    }
+
+    /// Whether it is up to us to keep the worker from writing.
+    fn is_confinable(&self) -> bool {
+        backend::is_confined_by_us(self.spec.backend, self.spec.mode)
+    }
+
+    /// Where the worker's commands may write, if it is we who confine them.
+    fn writable_places(&self) -> Option<Vec<PathBuf>> {
+        if !self.is_confinable() || !confine::is_supported() {
+            return None;
+        }
+        let checkout = self.spec.checkout.as_deref().unwrap_or(&self.spec.cwd);
+        let tree = self.spec.tree.as_ref().map(|tree| Path::new(&tree.path));
+        let roots: Vec<&Path> = tree.into_iter().chain([Path::new(checkout)]).collect();
+        let mut places = confine::writable_places(&self.files.tmp(), &roots);
+        // A reader's place is to be looked at.
+        if let (Some(tree), Mode::Writer) = (tree, self.spec.mode) {
+            places.push(tree.to_owned());
+            places.extend(backend::more_folders(self.spec.backend, &self.spec.extra_args));
+        }
+        Some(places)
+    }
+
+    /// `places`, and those where the worker's program itself has to write.
+    fn with_own_places(&self, mut places: Vec<PathBuf>) -> Vec<PathBuf> {
+        places.extend(backend::own_places(self.spec.backend, |name| std::env::var_os(name)));
+        places
+    }
+
+    /// What tells whether a reader that could not be confined has written.
+    fn checkout_state(&self) -> Option<Vec<u8>> {
+        let tree = self.spec.tree.as_ref().map(|tree| tree.path.as_str());
+        let root = tree.or(self.spec.checkout.as_deref())?;
+        crate::git::worktree::fingerprint(Path::new(root)).ok()
+    }
+}
