@@ -103,6 +103,15 @@ pub struct MergePlan {
 }
 
 impl MergePlan {
+    /// Those that would land nothing of their own, judged against everything
+    /// that lands: where some of that is held back after all, they are to be
+    /// judged anew. In the order given.
+    pub fn idle(&self) -> Vec<usize> {
+        let is_idle =
+            |entry: &Entry| matches!(entry.verdict, Verdict::AlreadyContained | Verdict::NoChanges);
+        (0..self.entries.len()).filter(|at| is_idle(&self.entries[*at])).collect()
+    }
+
     /// Whether anything would land.
     pub fn lands_something(&self) -> bool {
         !self.landed.is_empty()

@@ -45,12 +45,7 @@ pub(super) fn plan_with(
     let mut verdicts: Vec<Option<Verdict>> = vec![None; candidates.len()];
     let (mut result, mut landed) = (target.clone(), Vec::new());
     for &at in &known.sequence {
-        let candidate = &candidates[at];
-        let tried = if within(repo, candidates, &landed, candidate)? {
-            Tried::Verdict(Verdict::AlreadyContained)
-        } else {
-            chain.try_one(&result, candidate)?
-        };
+        let tried = chain.try_next(&result, candidates, &landed, at)?;
         let verdict = match tried {
             Tried::Verdict(verdict) => verdict,
             Tried::Conflicts(paths) => {
@@ -220,9 +215,23 @@ impl<'a> Chain<'a> {
         self.repo.place().git()
     }
 
+    /// Merges candidate `at` into `current`, which holds those that have landed.
+    pub(super) fn try_next(
+        &self,
+        current: &Oid,
+        candidates: &[Candidate],
+        landed: &[usize],
+        at: usize,
+    ) -> Result<Tried, GitError> {
+        if within(self.repo, candidates, landed, &candidates[at])? {
+            return Ok(Tried::Verdict(Verdict::AlreadyContained));
+        }
+        self.try_one(current, &candidates[at])
+    }
+
     /// Merges `candidate` into `current`. Fails where a commit is needed for that
     /// and git knows no identity.
-    pub(super) fn try_one(&self, current: &Oid, candidate: &Candidate) -> Result<Tried, GitError> {
+    fn try_one(&self, current: &Oid, candidate: &Candidate) -> Result<Tried, GitError> {
         self.attempt(current, candidate).map_err(|error| match has_identity(&|| self.git()) {
             Ok(Some(missing)) if matches!(error, GitError::Command { .. }) => {
                 GitError::NoIdentity(missing)
