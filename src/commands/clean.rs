@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::{
     records::{self, RecordArgs},
+    runs,
     session::{Session, git, label, refuse_in_worker, store},
     settings::default_folder,
 };
@@ -30,7 +31,7 @@ use crate::{
 const STALE_DRAFT: Duration = Duration::from_hours(1);
 
 /// Remove what is done with: worktrees and branches of merged or empty jobs,
-/// and the files of collected ones
+/// the files of collected ones, and of runs whose jobs are all cleaned
 ///
 /// What is unmerged, uncommitted, untracked or uncollected stays and is named.
 /// Ignored files in a worktree go with it. With --discard it goes too, but a
@@ -71,6 +72,7 @@ pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
     let jobs = wanted(&session, args)?;
     let mut out = ui::out();
     let mut kept = false;
+    let mut gone = BTreeSet::new();
     for job in &jobs {
         let mut cleaned = Cleaned { tree: false, files: false, kept: None };
         let mut stays = Vec::new();
@@ -99,6 +101,7 @@ pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
             }
         }
         kept |= !stays.is_empty();
+        gone.extend(cleaned.files.then_some(job.job));
         out.line(sentence(job, &cleaned, &stays, args.dry_run))?;
         // A large worktree takes its time; each is told as it goes.
         out.flush()?;
@@ -114,9 +117,11 @@ pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
     if !args.dry_run {
         remove_folder(&session)?;
     }
+    let runs = args.jobs.is_empty()
+        && runs::clean(&session, &gone, args.older_than, args.dry_run, &mut out)?;
     let records = records::clean(&session, &args.records, args.dry_run, &mut out)?;
     out.finish()?;
-    if jobs.is_empty() && !scratch && !records {
+    if jobs.is_empty() && !scratch && !runs && !records {
         ui::note("nothing to clean");
     }
     // What was asked for by name and stays is a failure; a general sweep is not.
@@ -340,7 +345,7 @@ fn branch_name(tree: &Tree) -> &str {
 /// Takes what crashes left: folders of jobs that never came to be or are
 /// cleaned, and trees that were renamed away and not deleted.
 fn sweep(session: &Session) -> Result<(), Failure> {
-    for run in abandoned_runs(session)? {
+    for run in runs::abandoned(session)? {
         let _ = fs::remove_dir_all(run);
     }
     if !session.store.jobs_dir().is_dir() {
@@ -398,28 +403,13 @@ pub(super) fn abandoned_drafts(session: &Session) -> Vec<PathBuf> {
 }
 
 /// Whether whoever made a folder with a `lock` in it is dead, or was long ago.
-fn is_abandoned(folder: &Path) -> bool {
+pub(super) fn is_abandoned(folder: &Path) -> bool {
     let lock = folder.join("lock");
     if lock.exists() {
         return !lock::is_held(&lock).unwrap_or(true);
     }
     let age = fs::metadata(folder).and_then(|meta| meta.modified()).ok();
     age.is_some_and(|at| at.elapsed().is_ok_and(|age| age > STALE_DRAFT))
-}
-
-/// Folders of runs that never came to be. A run's lock is held from before it is in
-/// the ledger.
-fn abandoned_runs(session: &Session) -> Result<Vec<PathBuf>, Failure> {
-    let entries = fs::read_dir(session.store.run("").dir()).into_iter().flatten().flatten();
-    let found: Vec<PathBuf> =
-        entries.map(|entry| entry.path()).filter(|path| is_abandoned(path)).collect();
-    if found.is_empty() {
-        return Ok(found);
-    }
-    let runs = session.store.history().map_err(store)?.runs;
-    let is_run =
-        |path: &Path| path.file_name().is_some_and(|id| runs.contains_key(&*id.to_string_lossy()));
-    Ok(found.into_iter().filter(|path| !is_run(path)).collect())
 }
 
 /// Worktrees that were removed and not yet deleted.

@@ -51,6 +51,7 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     row("doing", view.activity.as_deref().map(ui::clean).unwrap_or_default());
     row("mode", view.mode.to_string());
     row("agent", text(view.agent));
+    row("alias", text(view.alias));
     row("backend", format!("{} ({})", view.backend, job.spec.program));
     row("model", text(view.model));
     row("run", text(view.run));

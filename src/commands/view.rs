@@ -33,6 +33,8 @@ pub(super) struct JobView<'a> {
     pub mode: Mode,
     /// Its role.
     pub agent: Option<&'a str>,
+    /// The alias by which the role was asked for; `agent` is its agent then.
+    pub alias: Option<&'a str>,
     /// `codex`, `sh`, ...
     pub backend: &'a str,
     /// The model that was asked for.
@@ -135,6 +137,7 @@ impl<'a> JobView<'a> {
             live: job.is_live(),
             mode: spec.mode,
             agent: spec.agent.as_deref(),
+            alias: spec.alias.as_deref(),
             backend: spec.backend.as_str(),
             model: spec.model.as_deref(),
             run: spec.run.as_deref(),

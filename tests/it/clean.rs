@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
+use serde_json::json;
+
+use crate::run::plan;
 use crate::support::Sandbox;
 
 fn tree(sandbox: &Sandbox, name: &str) -> PathBuf {
@@ -258,4 +261,60 @@ fn old_records_go_but_none_of_a_job_that_is_not_done_with() {
     assert_eq!(log, "{\"n\":2}\n{\"n\":3}\n");
     gate.open();
     sandbox.cx(["wait"]).ok();
+}
+
+#[test]
+fn a_run_goes_once_all_its_jobs_are_cleaned() {
+    let sandbox = Sandbox::new();
+    let tasks = json!([
+        { "id": "write", "prompt": "echo work > work", "write": true },
+        { "id": "read", "prompt": "echo answer", "needs": ["write"] },
+    ]);
+    let file = plan(&sandbox, "two", &tasks);
+    sandbox.cx(["run", "-f", &file]).ok();
+    let folder = sandbox.repo().join(".git/cx/runs/two");
+    // Neither merged nor collected; then only one of them.
+    sandbox.cx(["clean"]).ok();
+    sandbox.cx(["collect", "--run", "two"]).ok();
+    sandbox.cx(["clean"]).ok();
+    assert!(folder.exists());
+    sandbox.cx(["merge", "--run", "two"]).ok();
+    sandbox.cx(["clean", "--older-than", "1h"]).ok();
+    assert!(folder.exists());
+    let planned = sandbox.cx(["clean", "--dry-run"]).ok().stdout();
+    assert!(planned.contains("\nrun two would remove files\n"), "{planned}");
+    assert!(folder.exists());
+    let cleaned = sandbox.cx(["clean"]).ok().stdout();
+    assert_eq!(planned.replace("would remove", "removed"), cleaned);
+    assert!(!folder.exists());
+    // What the ledger has of it is still known.
+    let status = sandbox.cx(["status", "two", "--json"]).ok().json();
+    assert_eq!((&status["outcome"], &status["succeeded"]), (&json!("succeeded"), &json!(2)));
+    assert!(sandbox.cx(["runs"]).ok().stdout().contains("two  succeeded"));
+    sandbox.cx(["run", "--resume", "two"]).refused(2, "run two is over and cleaned");
+    // And its name is not given again.
+    sandbox.cx(["run", "-f", &file]).ok();
+    assert!(sandbox.repo().join(".git/cx/runs/two-2").exists());
+    assert_eq!(sandbox.cx(["clean", "--dry-run"]).ok().stdout().matches("run ").count(), 0);
+}
+
+#[test]
+fn a_run_that_is_not_over_stays_with_its_records() {
+    let sandbox = Sandbox::new();
+    let gate = sandbox.gate("gate");
+    let tasks = json!([
+        { "id": "first", "agent": "scout", "prompt": "echo first" },
+        { "id": "second", "agent": "scout", "prompt": gate.pass(), "needs": ["first"] },
+    ]);
+    let file = plan(&sandbox, "slow", &tasks);
+    let run = ["run", "-f", &file, "--compat", "codex-flow"];
+    let running = sandbox.start(sandbox.cx_command(run));
+    gate.arrived();
+    sandbox.cx(["collect", "first"]).ok();
+    let cleaned = sandbox.cx(["clean", "--runs-max-per-alias", "0"]).ok();
+    assert!(cleaned.stderr().contains("stays: run slow is not over"), "{cleaned}");
+    assert_eq!(fs::read_dir(sandbox.repo().join(".runs/scout")).unwrap().count(), 2);
+    assert!(sandbox.repo().join(".git/cx/runs/slow").exists());
+    gate.open();
+    running.finish().ok();
 }

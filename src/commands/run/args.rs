@@ -50,7 +50,7 @@ pub struct RunArgs {
     pub(super) plan: bool,
 
     /// Print the file of a pattern: copy it to change it, then `cx run -f`
-    #[arg(long, value_name = "PATTERN", exclusive = true)]
+    #[arg(long, value_name = "PATTERN", exclusive = true, add = crate::commands::candidates::pattern())]
     pub(super) show: Option<String>,
 
     /// JSON on stdout: the plan, the summary
@@ -166,7 +166,7 @@ pub struct RunArgs {
     pub(super) resume: Option<String>,
 
     /// A pattern and what it is about; with -f the goal of the plan
-    #[arg(value_name = "PATTERN|GOAL")]
+    #[arg(value_name = "PATTERN|GOAL", add = crate::commands::candidates::pattern())]
     pub(super) words: Vec<String>,
 }
 

@@ -13,11 +13,12 @@ use serde_json::json;
 use super::{args::RunArgs, stored::Stored};
 use crate::{
     agent::{self, Alias, AliasError, Lookup, Resolved},
+    backend,
     commands::{roles, route, session::Session, settings::Settings},
     config,
     failure::Failure,
     job::BackendKind,
-    plan::{Graph, Kind, PATTERNS, Pattern, Plan, Problem, check, nearest},
+    plan::{Graph, Kind, PATTERNS, Pattern, Plan, Problem, Task, check, nearest},
 };
 
 /// The largest plan that is read, bytes: a task map of a thousand long tasks is a
@@ -69,7 +70,8 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
     apply(&mut plan, args)?;
 
     let mut aliases = aliases(&mut plan, args, &source)?;
-    aliases.extend(configured(&Settings::load(session)?)?);
+    let settings = Settings::load(session)?;
+    aliases.extend(configured(&settings)?);
     let places = session.places(args.agents_dir.as_deref());
     let lookup = Lookup { places, aliases: &aliases, stock_aliases: true };
     let agents = RefCell::new(BTreeMap::new());
@@ -86,7 +88,33 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
         let goal = problems.iter().any(|problem| matches!(problem.kind, Kind::NoGoal(..)));
         if goal { failure.hint(format!("cx run -f {source} \"GOAL\"")) } else { failure }
     })?;
-    Ok(Loaded { plan, graph, source, agents: agents.into_inner() })
+    let agents = agents.into_inner();
+    let unlimited = without_turns(&plan, &agents, settings.config.backend);
+    plan.notes.extend(unlimited);
+    Ok(Loaded { plan, graph, source, agents })
+}
+
+/// Says of tasks that limit their turns where nothing can do that.
+fn without_turns(
+    plan: &Plan,
+    agents: &BTreeMap<String, Resolved>,
+    default: BackendKind,
+) -> Option<String> {
+    let backend = |task: &Task| {
+        let agent = task.alias.as_ref().and_then(|alias| agents.get(alias));
+        task.backend.or(agent.and_then(|resolved| resolved.agent.backend)).unwrap_or(default)
+    };
+    let mut tasks = plan.tasks.iter().filter_map(|task| {
+        let (turns, backend) = (task.max_turns?, backend(task));
+        backend::max_turns(backend, turns).is_none().then_some((task, backend))
+    });
+    let (first, backend) = tasks.next()?;
+    let more = match tasks.count() {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    let (id, backend) = (&first.id, backend.as_str());
+    Some(format!("'max-turns' of task '{id}'{more} is not honoured: {backend} cannot limit turns"))
 }
 
 /// The plan of `--route` and `--route-files`.

@@ -22,6 +22,10 @@ pub(super) fn resume(session: &Session, run: &str, manner: Manner) -> Result<Exi
     let found = Session::find_run(run, &state)?;
     let id = found.id().to_owned();
     let files = session.store.run(&id);
+    if found.ended.is_some() && !files.dir().exists() {
+        return Err(Failure::usage(format!("run {id} is over and cleaned; nothing was started"))
+            .hint(format!("`cx status {id}` shows what became of it")));
+    }
     let path = files.lock();
     let claimed = lock::claim(&path).map_err(|e| {
         Failure::internal(format!("cannot use the lock {}: {e}", path.display()))

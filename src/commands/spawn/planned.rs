@@ -4,7 +4,11 @@
 //! All tasks of a plan are checked before the first is started, and each once
 //! more when its turn has come: its prompt is known only then.
 
-use std::{num::NonZeroU64, path::PathBuf, time::Duration};
+use std::{
+    num::{NonZeroU32, NonZeroU64},
+    path::PathBuf,
+    time::Duration,
+};
 
 use super::{
     Launched, SpawnArgs,
@@ -47,6 +51,8 @@ pub(in crate::commands) struct Work<'a> {
     pub(in crate::commands) timeout: Option<Duration>,
     /// How long it may write nothing.
     pub(in crate::commands) silence: Option<Duration>,
+    /// The most turns, where the plan says so.
+    pub(in crate::commands) max_turns: Option<NonZeroU32>,
     /// What it is told: everything is filled in.
     pub(in crate::commands) prompt: String,
     /// For `sh`: what runs in place of the prompt.
@@ -161,6 +167,9 @@ impl<'a> Spawner<'a> {
         // `1` is a good id, but would be read as a job's number.
         let name = JobName::new(id).unwrap_or_else(|_| slug(&format!("task {id}")));
         checked.belong(name, work.run, work.task.clone());
+        if let Some(turns) = work.max_turns {
+            checked.limit_turns(turns);
+        }
         Ok(checked)
     }
 }
