@@ -85,7 +85,7 @@ pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
                 Err(Stays(why)) => stays.push(why),
             }
         }
-        let collected = job.collected || args.discard;
+        let collected = job.collected || job.superseded_by().is_some() || args.discard;
         if collected && stays.is_empty() && !job.files_gone {
             cleaned.files = true;
         } else if !collected {

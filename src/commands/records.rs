@@ -155,7 +155,7 @@ fn reason_to_stay(job: &Job, state: &State) -> Option<String> {
         Some(format!("{name} is not over"))
     } else if job.is_unmerged() {
         Some(format!("{name} is not merged"))
-    } else if !job.collected && !job.files_gone {
+    } else if job.is_to_collect() {
         Some(format!("{name} is not collected"))
     } else {
         None

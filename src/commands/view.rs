@@ -106,6 +106,8 @@ pub(super) struct JobView<'a> {
     pub resumes: Option<JobId>,
     /// The job that goes on from it.
     pub went_on: Option<JobId>,
+    /// The next attempt at its task, in the same run.
+    pub tried_again: Option<JobId>,
     /// Whether its prompt and outputs are gone.
     pub files_gone: bool,
     /// The ref that keeps what was discarded.
@@ -171,6 +173,7 @@ impl<'a> JobView<'a> {
             tree_gone: job.tree_gone,
             resumes: job.spec.resumes.as_ref().map(|resumes| resumes.job),
             went_on: job.went_on,
+            tried_again: job.tried_again,
             files_gone: job.files_gone,
             kept: job.kept.as_deref(),
             folder: files.dir().display().to_string(),

@@ -156,7 +156,7 @@ fn tell(
     let state = session.store.history().map_err(store)?;
     let mine = |job: &&Job| job.spec.run.as_deref() == Some(run);
     let jobs: Vec<&Job> = state.jobs.values().filter(mine).collect();
-    if jobs.iter().any(|job| !job.collected && !job.files_gone) && !saying.json {
+    if jobs.iter().any(|job| job.is_to_collect()) && !saying.json {
         ui::hint(format_args!("cx collect --run {run}   prints the answers"));
     }
     if jobs.iter().any(|job| job.is_unmerged() && job.succeeded()) {

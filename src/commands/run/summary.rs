@@ -182,7 +182,9 @@ impl Source<'_> {
             alias: task.alias.clone(),
             status: status.to_owned(),
             ok: *schedule.state(at) == State::Succeeded,
-            reason: reason.or_else(|| exited?.reason.clone()),
+            reason: reason
+                .or_else(|| Some(format!("tried again as {}", job?.superseded_by()?)))
+                .or_else(|| exited?.reason.clone()),
             after: schedule.waits_for(at).into_iter().map(id_of).collect(),
             attempts: self.book.jobs_of(at).len() as u64,
             job: job.map(|job| job.job),

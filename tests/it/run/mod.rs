@@ -269,3 +269,42 @@ fn two_writers_of_one_scope_do_not_meet() {
     };
     assert!(at("spawned", 2) > at("exited", 1));
 }
+
+#[test]
+fn an_attempt_that_was_tried_again_counts_no_more() {
+    let sandbox = Sandbox::new();
+    let mark = sandbox.root().join("mark");
+    // The first attempt fails; the second finds the job of the first.
+    let script =
+        format!("test $(ls -d {}/*/ | wc -l) -gt 1", sandbox.repo().join(".git/cx/jobs").display());
+    let tasks = json!([{ "id": "shaky", "prompt": script, "retries": 1 }]);
+    let file = plan(&sandbox, "r", &tasks);
+    sandbox.cx(["run", "-f", &file]).ok();
+    let jobs = sandbox.cx(["jobs", "-a"]).ok().stdout();
+    assert!(jobs.contains("tried again as %2"), "{jobs}");
+    assert_eq!(sandbox.job("%1")["tried_again"], 2);
+    sandbox.cx(["wait"]).ok();
+    sandbox.cx(["collect", "--run", "r"]).ok();
+    sandbox.cx(["collect", "--run", "r", "--all"]).ok();
+    // Who asks for it gets it.
+    sandbox.cx(["wait", "%1"]).code(1);
+    sandbox.cx(["collect", "%1"]).code(1);
+
+    // The same where a person tries again, in the run and by hand.
+    let tasks = json!([{ "id": "mend", "prompt": format!("test -e {}", mark.display()) }]);
+    let file = plan(&sandbox, "m", &tasks);
+    sandbox.cx(["run", "-f", &file]).code(1);
+    sandbox.cx(["wait"]).code(1);
+    sandbox.cx(["retry", "%3"]).ok();
+    sandbox.cx(["wait", "%4"]).code(1);
+    let status = sandbox.cx(["status", "m"]).ok().stdout();
+    assert!(status.contains("tried again as %4"), "{status}");
+    std::fs::write(&mark, "").unwrap();
+    sandbox.cx(["retry", "%4"]).ok();
+    sandbox.cx(["wait"]).ok();
+    sandbox.cx(["run", "--resume", "m"]).ok();
+    sandbox.cx(["collect"]).ok();
+    sandbox.cx(["wait"]).ok();
+    sandbox.cx(["clean"]).ok();
+    assert_eq!(sandbox.lines(["jobs"]).len(), 0);
+}
