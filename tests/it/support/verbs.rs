@@ -7,6 +7,16 @@ use serde_json::Value;
 
 use super::{DEADLINE, Output, Sandbox, watch::Watch};
 
+/// Waits until `name` is gone from `folder`: a supervisor tidies up after it has
+/// let go of its job.
+#[track_caller]
+pub(crate) fn until_gone(folder: &Path, name: &str) {
+    let watch = Watch::on(folder, WatchFlags::DELETE).expect("the folder is there");
+    while folder.join(name).exists() {
+        assert!(watch.wait(DEADLINE), "{name} is still in {}", folder.display());
+    }
+}
+
 impl Sandbox {
     /// `cx spawn -b sh ARGS...`, which must succeed, and gives what it printed
     /// without the newline: a job spec.
@@ -51,16 +61,6 @@ impl Sandbox {
     #[track_caller]
     pub(crate) fn until(&self, job: u64, event: &str) -> Value {
         self.ledger().wait_for(|line| line["job"] == job && line["ev"] == event)
-    }
-
-    /// Waits until `name` is gone from `folder`: a supervisor tidies up after it has
-    /// let go of its job.
-    #[track_caller]
-    pub(crate) fn until_gone(&self, folder: &Path, name: &str) {
-        let watch = Watch::on(folder, WatchFlags::DELETE).expect("the folder is there");
-        while folder.join(name).exists() {
-            assert!(watch.wait(DEADLINE), "{name} is still in {}", folder.display());
-        }
     }
 
     /// Nothing of a job came to be: no line in the ledger, no folder.
