@@ -8,6 +8,7 @@
 
 mod ancestors;
 mod case;
+mod foreign;
 mod gather;
 mod hook;
 mod land;
@@ -23,6 +24,7 @@ mod wish;
 
 use std::path::PathBuf;
 
+pub use foreign::{Foreign, foreign};
 pub use gather::{Refusal, gather};
 pub use hook::post_merge;
 pub use land::{Landing, Step, Target, check, land};
@@ -87,6 +89,9 @@ pub struct Start {
     /// commits, as after a squash. Otherwise git is asked whether it would add
     /// anything.
     pub is_in: bool,
+    /// Only what came after the commit lands, whatever the target holds
+    /// ([`Style::Squash`] and [`Style::Rebase`] only).
+    pub alone: bool,
 }
 
 /// What would become of every candidate.

@@ -80,7 +80,8 @@ fn within(
     for at in landed {
         // Only what was started from others' work holds any.
         let other = &candidates[*at];
-        if other.start.is_some() && repo.is_ancestor(&candidate.tip, &other.tip)? {
+        let holds_others = other.start.as_ref().is_some_and(|start| !start.alone);
+        if holds_others && repo.is_ancestor(&candidate.tip, &other.tip)? {
             return Ok(true);
         }
     }
@@ -253,7 +254,8 @@ impl<'a> Chain<'a> {
         if self.style == Style::FfOnly && !forward {
             return verdict(Verdict::NotForward);
         }
-        if forward && matches!(self.style, Style::Merge | Style::Rebase | Style::FfOnly) {
+        let alone = candidate.start.as_ref().is_some_and(|start| start.alone);
+        if forward && !alone && matches!(self.style, Style::Merge | Style::Rebase | Style::FfOnly) {
             let clashes = self.clashes(current, tip)?;
             if !clashes.is_empty() {
                 return Ok(Tried::Conflicts(clashes));
@@ -296,7 +298,7 @@ impl<'a> Chain<'a> {
         current: &Oid,
         candidate: &'c Candidate,
     ) -> Result<Option<&'c Oid>, GitError> {
-        let Some(Start { base, is_in }) = &candidate.start else { return Ok(None) };
+        let Some(Start { base, is_in, .. }) = &candidate.start else { return Ok(None) };
         if self.repo.is_ancestor(base, current)? || !self.repo.is_ancestor(base, &candidate.tip)? {
             return Ok(None);
         }
