@@ -10,6 +10,7 @@ mod base;
 mod bisect;
 mod chosen;
 mod land;
+mod lost;
 mod report;
 mod scope;
 mod select;
@@ -20,12 +21,12 @@ use std::time::Duration;
 
 use clap::Args;
 
-pub(super) use self::land::settle;
 use self::{
     chosen::{Chosen, Outside},
     report::Row,
     verify::Verifier,
 };
+pub(super) use self::{land::settle, lost::lost};
 use super::{
     check::verify_argv,
     resolve::{self, How},
@@ -42,6 +43,7 @@ use crate::{
         },
     },
     job::{JobId, parse_duration},
+    ledger::Event,
     ui,
 };
 
@@ -211,6 +213,14 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
     if args.undo {
         return undo::run(args, &session, place);
     }
+    let lost: Vec<_> = lost(&session, place)?;
+    for (id, unmerged) in &lost {
+        let from = &unmerged.from;
+        let job = session.fresh(*id)?;
+        ui::note(format_args!("{} was merged into {from}, which no longer has it", label(&job)));
+    }
+    let lost: Vec<_> = lost.into_iter().map(|(id, from)| (id, Event::Unmerged(from))).collect();
+    land::append(&session, &lost)?;
     let jobs = select::wanted(&session, args)?;
     let repo = Repo::open(place);
     if jobs.is_empty() {
