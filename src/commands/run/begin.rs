@@ -42,6 +42,8 @@ pub(super) struct Prepared {
     pub(super) plan: Plan,
     /// Where it was read.
     pub(super) source: String,
+    /// The hash of that file, where there is one.
+    pub(super) digest: Option<String>,
     pub(super) options: Options,
     /// What its aliases stand for.
     pub(super) agents: BTreeMap<String, Resolved>,
@@ -62,11 +64,7 @@ pub(super) fn begin(
     manner: Manner,
 ) -> Result<Exit, Failure> {
     let items = dry_run::items(&prepared.plan, &prepared.agents);
-    let mut stored = Stored::new(prepared, session.cwd.clone());
-    if let Some(reviser) = stored.reviser() {
-        Who::reviser(reviser, settings)?;
-    }
-    check(session, settings, &mut stored)?;
+    let stored = rehearse_all(session, settings, prepared)?;
     settings.notes.iter().for_each(ui::warn);
     let records = stored.records();
     if let Some(records) = &records {
@@ -83,6 +81,20 @@ pub(super) fn begin(
         return detach(session, &id, &files, lock, manner.saying.json);
     }
     work_through(session, settings, (&id, stored), lock, manner.saying, false)
+}
+
+/// The run as it would be begun, with all of it checked. Makes nothing.
+pub(super) fn rehearse_all(
+    session: &Session,
+    settings: &Settings,
+    prepared: Prepared,
+) -> Result<Stored, Failure> {
+    let mut stored = Stored::new(prepared, session.cwd.clone());
+    if let Some(reviser) = stored.reviser() {
+        Who::reviser(reviser, settings)?;
+    }
+    check(session, settings, &mut stored)?;
+    Ok(stored)
 }
 
 /// Checks every task, and settles where writers start. Each task that cannot be run
@@ -103,7 +115,14 @@ fn check(session: &Session, settings: &Settings, stored: &mut Stored) -> Result<
         failure.hint.iter().for_each(ui::hint);
     }
     let tasks = ui::plural(total, "task");
-    Err(Failure::usage(format!("{tasks} cannot be run; nothing was started")))
+    let mut failure = Failure::usage(format!("{tasks} cannot be run; nothing was started"));
+    // Where one thing is wrong with all of them, that is what the code says.
+    if let Some(first) =
+        wrong.first().filter(|first| wrong.iter().all(|one| one.exit == first.exit))
+    {
+        failure.exit = first.exit;
+    }
+    Err(failure)
 }
 
 /// What a look at all tasks has shown.
@@ -176,7 +195,7 @@ pub(super) fn look(
             n => format!("{first} and {} more: {failure}", n - 1),
         };
         let message = message.trim_end_matches("; nothing was started").to_owned();
-        Failure::usage(message).maybe_hint(failure.hint.clone())
+        Failure::new(failure.exit, message).maybe_hint(failure.hint.clone())
     };
     let wrong = wrong.iter().map(named).collect();
     Ok(Looked { wrong, total: total as u64, notes: spawner.into_notes() })

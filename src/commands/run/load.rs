@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::{args::RunArgs, stored::Stored};
 use crate::{
@@ -26,6 +27,7 @@ use crate::{
 const MAX: u64 = 16 * 1024 * 1024;
 
 /// A plan that can run.
+#[derive(Clone, Debug)]
 pub(super) struct Loaded {
     /// With its values, and with what the command line says about all tasks.
     pub(super) plan: Plan,
@@ -33,12 +35,15 @@ pub(super) struct Loaded {
     pub(super) graph: Graph,
     /// The file as it was named, or the pattern.
     pub(super) source: String,
+    /// The hash of that file, where there is one.
+    pub(super) digest: Option<String>,
     /// What each alias of the plan stands for.
     pub(super) agents: BTreeMap<String, Resolved>,
 }
 
 /// Reads, binds and checks the plan that the command line names.
 pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure> {
+    let mut read_from = None;
     let is_routed = args.route.is_some() || !args.route_files.is_empty();
     let (mut plan, source, goal, usage) = match (&args.file, args.words.as_slice()) {
         _ if is_routed => {
@@ -47,6 +52,7 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
         }
         (Some(file), words) => {
             let (bytes, source) = read(file)?;
+            read_from = (source != "-").then(|| digest(&bytes));
             let plan = Plan::read(&bytes, &source)
                 .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
             let usage = format!("cx run -f {source} {}", plan.usage());
@@ -91,7 +97,7 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
     let agents = agents.into_inner();
     let unlimited = without_turns(&plan, &agents, settings.config.backend);
     plan.notes.extend(unlimited);
-    Ok(Loaded { plan, graph, source, agents })
+    Ok(Loaded { plan, graph, source, digest: read_from, agents })
 }
 
 /// Says of tasks that limit their turns where nothing can do that.
@@ -115,6 +121,11 @@ fn without_turns(
     };
     let (id, backend) = (&first.id, backend.as_str());
     Some(format!("'max-turns' of task '{id}'{more} is not honoured: {backend} cannot limit turns"))
+}
+
+/// What tells one plan's file from another: SHA-256.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 /// The plan of `--route` and `--route-files`.

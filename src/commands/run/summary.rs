@@ -182,9 +182,7 @@ impl Source<'_> {
             alias: task.alias.clone(),
             status: status.to_owned(),
             ok: *schedule.state(at) == State::Succeeded,
-            reason: reason
-                .or_else(|| Some(format!("tried again as {}", job?.superseded_by()?)))
-                .or_else(|| exited?.reason.clone()),
+            reason: reason.or_else(|| exited?.reason.clone()),
             after: schedule.waits_for(at).into_iter().map(id_of).collect(),
             attempts: self.book.jobs_of(at).len() as u64,
             job: job.map(|job| job.job),
@@ -264,6 +262,16 @@ impl Summary {
             passed_over: ended.passed_over,
             elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or_default(),
             ..Self::default()
+        }
+    }
+
+    /// What was tried again by hand since the run ended.
+    pub(super) fn tell_of_retries(&mut self, state: &LedgerState) {
+        for row in &mut self.tasks {
+            let job = row.job.and_then(|job| state.jobs.get(&job));
+            if let Some(next) = job.and_then(Job::superseded_by) {
+                row.reason = Some(format!("tried again as {next}"));
+            }
         }
     }
 

@@ -199,7 +199,7 @@ fn nothing_starts_where_one_task_cannot() {
     // One alone is the error itself.
     let tasks = json!([{ "id": "what", "argv": ["no-such-program"] }]);
     let file = plan(&sandbox, "wrong", &tasks);
-    let output = sandbox.cx(["run", "-f", &file]).code(2);
+    let output = sandbox.cx(["run", "-f", &file]).code(127);
     assert!(output.stderr().starts_with("cx: error: task 'what' (line 1): "), "{output}");
 }
 
@@ -307,4 +307,21 @@ fn an_attempt_that_was_tried_again_counts_no_more() {
     sandbox.cx(["wait"]).ok();
     sandbox.cx(["clean"]).ok();
     assert_eq!(sandbox.lines(["jobs"]).len(), 0);
+}
+
+#[test]
+fn a_dry_run_refuses_what_a_run_refuses() {
+    let sandbox = Sandbox::new();
+    let answers = json!([task("a", "true", &[]), task("b", "echo {{results.a}}", &["a"])]);
+    let file = plan(&sandbox, "answers", &answers);
+    let absent = json!([{ "id": "x", "agent": "scout", "backend": "codex", "prompt": "Look" }]);
+    let absent = plan(&sandbox, "absent", &absent);
+    // There is no codex in a sandbox.
+    for (file, code) in [(&file, 2), (&absent, 127)] {
+        let dry = sandbox.cx(["run", "-f", file, "--dry-run"]).code(code);
+        let real = sandbox.cx(["run", "-f", file]).code(code);
+        assert_eq!((dry.stdout(), dry.stderr()), (String::new(), real.stderr()));
+        sandbox.assert_nothing_started(&real);
+    }
+    sandbox.cx(["spawn", "-b", "codex", "x"]).code(127);
 }
