@@ -273,6 +273,8 @@ impl Runner<'_> {
         self.tell_revision()?;
         crash::point("run-revised");
         let session = self.session;
+        // What was skipped last may not have been read back yet.
+        session.look(&mut self.followed)?;
         self.book.revise(&self.stored, self.followed.state(), &|job| text(session, job));
         let roles = self.stored.roles()?;
         self.spawner = Spawner::new(session, self.settings, roles, self.stored.base.clone());
