@@ -1,6 +1,5 @@
 //! What changed: listed for cx, or shown to a person by git itself.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -108,7 +107,7 @@ pub fn snapshot(place: &Place, worktree: &Path) -> Result<Oid, GitError> {
         .map_err(GitError::io("make a folder in", &there.git_dir))?;
     let index = scratch.path().join("index");
     let git = || -> Git { there.git().env("GIT_INDEX_FILE", &index) };
-    if fs::copy(there.git_dir.join("index"), &index).is_err() {
+    if stage::copy_index(&there.git_dir.join("index"), &index).is_err() {
         git().args(["read-tree", "HEAD"]).run()?;
     }
     // A file that vanishes under git's hands ends the whole `git add`; its worker
@@ -177,6 +176,7 @@ mod tests {
     use super::*;
     use crate::git::testing::{Fixture, commit, git, write};
     use std::ffi::OsStr;
+    use std::fs;
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::PermissionsExt;
 
@@ -240,5 +240,27 @@ mod tests {
         let shown = shown.output().unwrap();
         let shown = String::from_utf8(shown.stdout).unwrap();
         assert!(shown.contains("staged") && !shown.contains("README"), "{shown}");
+    }
+
+    #[test]
+    fn a_snapshot_sees_what_was_written_in_the_moment_of_the_checkout() {
+        let fixture = Fixture::new();
+        fixture.write("f", "1\n");
+        let base = fixture.commit("f");
+        let tree = fixture.worktree("a");
+        // Size and time are as the index has them: only that the index is not later
+        // tells git to look inside. The time of the inode cannot be set.
+        git(&tree, &["config", "core.trustctime", "false"]);
+        let then = std::time::SystemTime::now() - std::time::Duration::from_secs(100);
+        let touch = |path: &Path| fs::File::open(path).unwrap().set_modified(then).unwrap();
+        touch(&tree.join("f"));
+        git(&tree, &["update-index", "--refresh"]);
+        fs::write(tree.join("f"), "A\n").unwrap();
+        touch(&tree.join("f"));
+        touch(&worktree::admin_dir(&fixture.place(), &tree).unwrap().join("index"));
+        let seen = snapshot(&fixture.place(), &tree).unwrap();
+        let changes = stat(&fixture.place(), &base, &seen).unwrap();
+        assert_eq!(changes.len(), 1, "{changes:?}");
+        assert_eq!(changes[0].path, Path::new("f"));
     }
 }

@@ -1,7 +1,9 @@
 //! Moving, keeping and deleting refs, always against the value they are
 //! expected to have: a ref that somebody else has moved stays as it is.
 
-use super::{GitError, Oid, Place, Repo};
+use std::collections::BTreeSet;
+
+use super::{GitError, Head, Oid, Place, Repo};
 
 /// Where commits are kept before what held them is removed.
 pub const TRASH: &str = "refs/cx/trash";
@@ -38,6 +40,90 @@ pub(super) fn keep_under(
         full = format!("{space}/{name}-{n}");
         n += 1;
     }
+}
+
+/// A ref under [`TRASH`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its full name.
+    pub name: String,
+    /// The commit that it keeps.
+    pub oid: Oid,
+    /// When it was put there, in seconds since 1970; the commit's date where the ref has no reflog.
+    pub since: i64,
+}
+
+/// What is kept under [`TRASH`], by name.
+pub fn kept(place: &Place) -> Result<Vec<Kept>, GitError> {
+    let format = "--format=%(objectname) %(committerdate:unix) %(refname)";
+    let output = place.git().args(["for-each-ref", format, TRASH]).read()?;
+    let mut kept = Vec::new();
+    for line in output.text().lines() {
+        let mut fields = line.splitn(3, ' ');
+        let (Some(oid), Some(date), Some(name)) = (fields.next(), fields.next(), fields.next())
+        else {
+            return Err(GitError::Answer("git for-each-ref".to_owned()));
+        };
+        let log = ["reflog", "show", "-1", "--date=unix", "--format=%gd", name, "--"];
+        let log = place.git().args(log).output()?.text();
+        let since = log.rsplit_once("@{").and_then(|(_, at)| at.strip_suffix('}')?.parse().ok());
+        let since = since.or_else(|| date.parse().ok()).unwrap_or_default();
+        let oid = Oid::new(oid).map_err(|e| GitError::Answer(e.to_string()))?;
+        kept.push(Kept { name: name.to_owned(), oid, since });
+    }
+    Ok(kept)
+}
+
+/// Deletes the ref with the full name `name`, if it is at `expected`. Otherwise
+/// [`GitError::RefMoved`]; one that is gone already is success.
+pub fn delete(place: &Place, name: &str, expected: &Oid) -> Result<(), GitError> {
+    if Repo::open(place).ref_tip(name)?.is_none() {
+        return Ok(());
+    }
+    let output = place.git().args(["update-ref", "-d", name, expected.as_str()]).output()?;
+    moved_or(place, name, Some(expected), &output)
+}
+
+/// Whether a ref other than branch `branch` (short) has `oid` in its history: a branch,
+/// local or remote, a tag, or what is kept.
+pub fn is_elsewhere(place: &Place, branch: &str, oid: &Oid) -> Result<bool, GitError> {
+    let own = format!("refs/heads/{branch}");
+    let output = place
+        .git()
+        .args(["for-each-ref", "--format=%(refname)", "--contains", oid.as_str()])
+        .args(["refs/heads", "refs/remotes", "refs/tags", TRASH, STRAY])
+        .read()?;
+    Ok(output.text().lines().any(|name| name != own))
+}
+
+/// Those of `commits` that no branch has in its history, local or remote, nor HEAD. The
+/// branches `but` (short names) do not count. A commit that is not there any more is in none.
+pub fn in_no_branch(
+    place: &Place,
+    commits: &[Oid],
+    but: &BTreeSet<&str>,
+) -> Result<Vec<Oid>, GitError> {
+    let repo = Repo::open(place);
+    let (there, mut nowhere): (Vec<Oid>, Vec<Oid>) =
+        commits.iter().cloned().partition(|oid| repo.resolve_commit(oid.as_str()).is_ok());
+    let format = "--format=%(objectname) %(refname)";
+    let refs = place.git().args(["for-each-ref", format, "refs/heads", "refs/remotes"]).read()?;
+    let mut asked: Vec<String> = Vec::new();
+    for line in String::from_utf8_lossy(&refs.stdout).lines() {
+        let Some((oid, name)) = line.split_once(' ') else { continue };
+        if name.strip_prefix("refs/heads/").is_none_or(|name| !but.contains(name)) {
+            asked.push(format!("^{oid}\n"));
+        }
+    }
+    if let Head::Detached(oid) = repo.head()? {
+        asked.push(format!("^{oid}\n"));
+    }
+    asked.extend(there.iter().map(|oid| format!("{oid}\n")));
+    // One walk for all of them, which ends where the branches begin.
+    let found = place.git().args(["rev-list", "--stdin"]).stdin(asked.concat()).read()?.text();
+    let found: BTreeSet<&str> = found.lines().collect();
+    nowhere.extend(there.into_iter().filter(|oid| found.contains(oid.as_str())));
+    Ok(nowhere)
 }
 
 /// Moves the ref with the full name `name` to `new`, if it is at `old` (none:

@@ -6,7 +6,8 @@
 //! record a link to a commit that nobody else has, and lose their files.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -61,6 +62,16 @@ pub(super) fn all(git: &dyn Fn() -> Git) -> Result<LeftOut, GitError> {
         }
     }
     Ok(left)
+}
+
+/// Copies an index, with its own time. git takes a file as unchanged by size and time
+/// only if its time is before the index's; a copy that is newer than its original would
+/// vouch for what a worker wrote right after the checkout.
+pub(super) fn copy_index(index: &Path, copy: &Path) -> io::Result<()> {
+    // The time first: what is written in between makes it only more cautious.
+    let at = fs::metadata(index)?.modified()?;
+    fs::copy(index, copy)?;
+    File::open(copy)?.set_modified(at)
 }
 
 /// Rebuilds the index in `git_dir` from HEAD when it is missing or git cannot

@@ -62,7 +62,7 @@ pub enum Event {
     Collected,
     /// Its branch was merged.
     Merged(Merged),
-    /// Its merge was taken back; it is unmerged again.
+    /// Its merge was taken back, or no branch has it any more; it is unmerged again.
     Unmerged(Unmerged),
     /// Another of its group was picked; its branch is not going to be merged.
     NotPicked(NotPicked),

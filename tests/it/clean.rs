@@ -318,3 +318,92 @@ fn a_run_that_is_not_over_stays_with_its_records() {
     gate.open();
     running.finish().ok();
 }
+
+/// What `cx clean` says first, of a job whose merge was reset, rebased or deleted away.
+fn assert_stays(sandbox: &Sandbox, into: &str) {
+    let why =
+        format!("was merged into {into}, which no longer has it; 1 commit on cx/w not merged");
+    let dry = sandbox.cx(["clean", "-n"]).ok().stdout();
+    assert!(dry.contains(&why), "{dry}");
+    let cleaned = sandbox.cx(["clean"]).ok().stdout();
+    assert!(cleaned.contains(&why), "{cleaned}");
+    assert!(tree(sandbox, "w").exists());
+    assert_eq!(sandbox.git(["show", "cx/w:p"]), "precious");
+    assert!(sandbox.job("w")["merged_into"].is_null());
+}
+
+#[test]
+fn a_merge_that_was_reset_away_is_unmerged_again() {
+    for style in [&[][..], &["--squash"], &["--no-ff"]] {
+        let sandbox = Sandbox::new();
+        collected(&sandbox, "w", "echo precious > p");
+        sandbox.cx([&["merge"], style].concat()).ok();
+        // A job's branch that starts from the merge is no place to rely on.
+        collected(&sandbox, "later", "echo more > q");
+        sandbox.git(["reset", "-q", "--hard", "HEAD~1"]);
+        assert_stays(&sandbox, "main");
+        sandbox.cx(["merge", "w"]).ok();
+        sandbox.git(["reset", "-q", "--hard", "HEAD~1"]);
+        // A merge alone finds it as well. What began from the merge that is gone waits.
+        let merged = sandbox.cx(["merge"]).code(1);
+        assert!(merged.stdout().contains("[2] later held back: it was started from"), "{merged}");
+        assert!(merged.stderr().contains("was merged into main, which no longer has it"));
+        assert_eq!(fs::read_to_string(sandbox.repo().join("p")).unwrap(), "precious\n");
+        let cleaned = sandbox.cx(["clean", "w"]).ok().stdout();
+        assert!(cleaned.contains("removed worktree, branch"), "{cleaned}");
+    }
+}
+
+#[test]
+fn a_merge_whose_branch_was_deleted_or_made_again_is_unmerged_again() {
+    let sandbox = Sandbox::new();
+    collected(&sandbox, "w", "echo precious > p");
+    sandbox.cx(["merge", "--into", "side"]).ok();
+    sandbox.git(["branch", "-q", "-D", "side"]);
+    assert_stays(&sandbox, "side");
+    sandbox.cx(["merge", "--no-ff"]).ok();
+    sandbox.git(["commit", "-q", "--amend", "-m", "other"]);
+    sandbox.git(["reset", "-q", "--hard", "HEAD~1"]);
+    assert_stays(&sandbox, "main");
+    // Somewhere else is good enough.
+    sandbox.cx(["merge"]).ok();
+    sandbox.git(["branch", "-q", "elsewhere"]);
+    sandbox.git(["reset", "-q", "--hard", "HEAD~1"]);
+    let cleaned = sandbox.cx(["clean"]).ok().stdout();
+    assert_eq!(cleaned, "[1] w removed worktree, branch and files\n");
+    assert_eq!(sandbox.git(["for-each-ref", "refs/cx/trash"]), "");
+}
+
+#[test]
+fn what_was_reset_away_is_kept_when_it_is_discarded() {
+    let sandbox = Sandbox::new();
+    collected(&sandbox, "w-1", "echo precious > p");
+    sandbox.cx(["merge"]).ok();
+    sandbox.git(["reset", "-q", "--hard", "HEAD~1"]);
+    sandbox.cx(["clean", "--discard", "w-1"]).ok();
+    assert_eq!(sandbox.git(["show", "refs/cx/trash/w-1-1:p"]), "precious");
+}
+
+#[test]
+fn what_only_the_branch_holds_is_kept_until_the_trash_is_emptied() {
+    let sandbox = Sandbox::new();
+    collected(&sandbox, "w", "echo precious > p");
+    // The squashed commit is another one then.
+    sandbox.git(["commit", "-q", "--allow-empty", "-m", "meanwhile"]);
+    sandbox.cx(["merge", "--squash"]).ok();
+    let cleaned = sandbox.cx(["clean"]).ok().stdout();
+    assert_eq!(
+        cleaned,
+        "[1] w removed worktree, branch and files; all of it is kept at refs/cx/trash/w-1\n"
+    );
+    assert_eq!(sandbox.git(["show", "refs/cx/trash/w-1:p"]), "precious");
+    // The sandbox's git commits at a fixed time, long ago.
+    let young = sandbox.cx(["clean", "--trash", "--older-than", "200000h"]).ok();
+    assert_eq!(young.stdout(), "");
+    let dry = sandbox.cx(["clean", "--trash", "-n"]).ok();
+    assert!(dry.stdout().starts_with("would remove refs/cx/trash/w-1 "), "{dry}");
+    let emptied = sandbox.cx(["clean", "--trash"]).ok();
+    assert!(emptied.stdout().starts_with("removed refs/cx/trash/w-1 "), "{emptied}");
+    assert!(emptied.stderr().contains("removed 1 ref from refs/cx/trash"), "{emptied}");
+    assert_eq!(sandbox.git(["for-each-ref", "refs/cx/trash"]), "");
+}

@@ -6,9 +6,11 @@
 //! Until it lands nothing but objects has changed.
 
 mod along;
+mod base;
 mod bisect;
 mod chosen;
 mod land;
+mod lost;
 mod report;
 mod scope;
 mod select;
@@ -19,12 +21,12 @@ use std::time::Duration;
 
 use clap::Args;
 
-pub(super) use self::land::settle;
 use self::{
     chosen::{Chosen, Outside},
     report::Row,
     verify::Verifier,
 };
+pub(super) use self::{land::settle, lost::lost};
 use super::{
     check::verify_argv,
     resolve::{self, How},
@@ -41,6 +43,7 @@ use crate::{
         },
     },
     job::{JobId, parse_duration},
+    ledger::Event,
     ui,
 };
 
@@ -152,6 +155,13 @@ pub struct MergeArgs {
     )]
     outside: Outside,
 
+    /// Bring along the commits of others that a job was started from and the branch has not
+    ///
+    /// Such a job is held back otherwise, since merging its branch would merge
+    /// them too; --squash and --rebase land its own changes alone.
+    #[arg(long)]
+    with_base: bool,
+
     /// Take the last merge back, if nothing has come since
     #[arg(long, conflicts_with_all = ["jobs", "style", "in_order", "message", "edit", "verify", "verify_each", "resolve"])]
     undo: bool,
@@ -203,6 +213,14 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
     if args.undo {
         return undo::run(args, &session, place);
     }
+    let lost: Vec<_> = lost(&session, place)?;
+    for (id, unmerged) in &lost {
+        let from = &unmerged.from;
+        let job = session.fresh(*id)?;
+        ui::note(format_args!("{} was merged into {from}, which no longer has it", label(&job)));
+    }
+    let lost: Vec<_> = lost.into_iter().map(|(id, from)| (id, Event::Unmerged(from))).collect();
+    land::append(&session, &lost)?;
     let jobs = select::wanted(&session, args)?;
     let repo = Repo::open(place);
     if jobs.is_empty() {
@@ -221,6 +239,8 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
     let style = args.style(&wishes);
     wishes.style = Some(style);
     let chosen = select::chosen(&session, &repo, &target, args, style, jobs)?;
+    let how = (style, args.with_base);
+    let (chosen, mut based) = base::gate(&repo, &target, &session.history()?, how, chosen)?;
     let (chosen, mut held) = scope::gate(&repo, &target, args.outside, chosen)?;
     let (mut chosen, mut unsigned) = signed(place, &wishes, chosen)?;
     let candidates: Vec<Candidate> = chosen.iter().map(|one| one.candidate.clone()).collect();
@@ -280,6 +300,8 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
     if args.resolve {
         give_away(&session, &repo, &target, &plan, &chosen, args, &mut rows)?;
     }
+    rows.extend(based.iter().map(|one| report::held(one, "foreign-base")));
+    chosen.append(&mut based);
     rows.extend(held.iter().map(|one| report::held(one, "outside-scope")));
     chosen.append(&mut held);
     rows.extend(unsigned.iter().map(|one| report::held(one, "unsigned")));

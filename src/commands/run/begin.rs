@@ -100,13 +100,14 @@ pub(super) fn rehearse_all(
 /// Checks every task, and settles where writers start. Each task that cannot be run
 /// is named.
 fn check(session: &Session, settings: &Settings, stored: &mut Stored) -> Result<(), Failure> {
-    let (mut wrong, total) = wrong(session, settings, stored, None)?;
+    let Looked { mut wrong, total, notes } = look(session, settings, stored, None)?;
     if total < 2
         && let Some(one) = wrong.pop()
     {
         return Err(Failure { message: format!("{}; nothing was started", one.message), ..one });
     }
     if wrong.is_empty() {
+        notes.iter().for_each(ui::warn);
         return Ok(());
     }
     for failure in wrong.iter().take(20) {
@@ -124,15 +125,26 @@ fn check(session: &Session, settings: &Settings, stored: &mut Stored) -> Result<
     Err(failure)
 }
 
-/// What is wrong with the tasks, as far as that can be told before their needs have
-/// ended, and how many of them cannot be run. Settles where writers start. Of a
-/// revision only that counts which is not as it was in the plan before.
-pub(super) fn wrong(
+/// What a look at all tasks has shown.
+#[derive(Debug)]
+pub(super) struct Looked {
+    /// What is wrong, each once.
+    pub(super) wrong: Vec<Failure>,
+    /// How many tasks cannot be run.
+    total: u64,
+    /// What of them is not honoured.
+    pub(super) notes: Vec<String>,
+}
+
+/// Looks at the tasks, as far as that is possible before their needs have ended.
+/// Settles where writers start. Of a revision only that counts which is not as it
+/// was in the plan before.
+pub(super) fn look(
     session: &Session,
     settings: &Settings,
     stored: &mut Stored,
     before: Option<&Plan>,
-) -> Result<(Vec<Failure>, u64), Failure> {
+) -> Result<Looked, Failure> {
     let schedule = Schedule::new(&stored.plan);
     let mut spawner = Spawner::new(session, settings, stored.roles()?, stored.base.clone());
     let known: HashMap<&str, &Task> = before
@@ -185,7 +197,8 @@ pub(super) fn wrong(
         let message = message.trim_end_matches("; nothing was started").to_owned();
         Failure::new(failure.exit, message).maybe_hint(failure.hint.clone())
     };
-    Ok((wrong.iter().map(named).collect(), total as u64))
+    let wrong = wrong.iter().map(named).collect();
+    Ok(Looked { wrong, total: total as u64, notes: spawner.into_notes() })
 }
 
 fn rehearse(
@@ -197,6 +210,8 @@ fn rehearse(
 ) -> Result<BackendKind, Failure> {
     let task = schedule.task(at);
     let mut work = runner::work("", stored, task, 1);
+    // Whoever read the plan has said what becomes of these.
+    work.max_turns = None;
     // The prompt is looked at below, once it is known what is to read it.
     if !task.argv.is_empty() {
         work.argv.clone_from(&task.argv);

@@ -100,6 +100,8 @@ pub(in crate::commands) struct Spawner<'a> {
     /// What is the same for all tasks.
     args: SpawnArgs,
     known: Known,
+    /// What a person should know of the tasks so far, each once.
+    notes: Vec<String>,
 }
 
 impl<'a> Spawner<'a> {
@@ -117,13 +119,18 @@ impl<'a> Spawner<'a> {
             strict_tools,
             ..SpawnArgs::default()
         };
-        Self { session, settings, args, known: Known::of_plan(aliases, head) }
+        Self { session, settings, args, known: Known::of_plan(aliases, head), notes: Vec::new() }
     }
 
     /// Whether a job could be started for this, as far as can be told before its
     /// needs have ended, and what it would be. Starts nothing.
     pub(in crate::commands) fn check(&mut self, work: &Work<'_>) -> Result<Spawned, Failure> {
         Ok(self.checked(work)?.into_spec())
+    }
+
+    /// What a person should know of the tasks that were checked.
+    pub(in crate::commands) fn into_notes(self) -> Vec<String> {
+        self.notes
     }
 
     /// Looks at the scopes of many tasks at once, before each is checked.
@@ -163,6 +170,11 @@ impl<'a> Spawner<'a> {
         };
         let mut checked =
             Checked::check(&self.args, &variant, self.session, self.settings, &mut self.known)?;
+        for note in &checked.notes {
+            if !self.notes.contains(note) && !self.settings.notes.contains(note) {
+                self.notes.push(note.clone());
+            }
+        }
         let id = &work.task.id;
         // `1` is a good id, but would be read as a job's number.
         let name = JobName::new(id).unwrap_or_else(|_| slug(&format!("task {id}")));

@@ -31,7 +31,7 @@ use super::recover::{self, Journal, MARK, MARKED};
 use crate::git::command::{Dialogue, Output, path as path_of, records};
 use crate::git::commit::unfinished;
 use crate::git::diff::differing;
-use crate::git::{GitError, Head, Oid, Place, Repo, refs, worktree};
+use crate::git::{GitError, Head, Oid, Place, Repo, refs, stage, worktree};
 
 /// The branch that is merged into.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -203,7 +203,8 @@ fn in_checkout(
     }
     let copy = recover::index_copy(&there.git_dir);
     let index = there.git_dir.join("index");
-    fs::copy(&index, &copy).map_err(|error| before(GitError::io("copy", &index)(error)))?;
+    stage::copy_index(&index, &copy)
+        .map_err(|error| before(GitError::io("copy", &index)(error)))?;
 
     let mut transaction = there
         .git()

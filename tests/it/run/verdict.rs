@@ -78,3 +78,19 @@ fn a_task_has_the_keywords_of_its_text() {
     let said = sandbox.cx(["collect", "a", "--format", "{message}"]).ok().stdout();
     assert_eq!(said, "parse, tokens\n");
 }
+
+#[test]
+fn what_an_agent_says_and_nothing_honours_is_said_once_before_the_run() {
+    let sandbox = Sandbox::new();
+    sandbox.script_tool("codex", "exit 3");
+    let agent = "---\ndescription: d\nmode: reader\ntools: [Read]\nhooks:\n  \
+                 pre_task: ['true']\n---\nhi\n";
+    sandbox.write(".cx/agents/picky.md", agent);
+    let task =
+        |id: &str| json!({ "id": id, "agent": "picky", "prompt": "look", "backend": "codex" });
+    let file = plan(&sandbox, "picky", &json!([task("a"), task("b")]));
+    let said = sandbox.cx(["run", "-f", &file]).code(1).stderr();
+    for note in ["agent 'picky' has hooks, which do not run", "codex cannot be held to a list"] {
+        assert_eq!(said.matches(note).count(), 1, "{said}");
+    }
+}

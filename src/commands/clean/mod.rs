@@ -1,54 +1,63 @@
 //! `cx clean`
+//!
+//! The ledger says what was merged; git has the last word. Before a branch goes, git
+//! is asked whether what landed of it is still there (`merge::lost`), and a tip that
+//! nothing else holds goes under a ref.
+
+mod sweep;
+mod trash;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     time::Duration,
 };
 
 use clap::Args;
 use jiff::Timestamp;
 
+pub(super) use self::sweep::{abandoned_drafts, is_abandoned, trash};
+use self::sweep::{clean_scratch, remove_folder, sweep};
 use super::{
     records::{self, RecordArgs},
     runs,
     session::{Session, git, label, refuse_in_worker, store},
-    settings::default_folder,
 };
 use crate::{
     failure::{Exit, Failure},
-    git::{
-        CommitMessage, GitError, Head, Oid, Place, Repo, commit, diff, merge, push, refs, worktree,
-    },
+    git::{CommitMessage, GitError, Head, Oid, Place, Repo, commit, diff, refs, worktree},
     job::{JobId, parse_duration},
-    ledger::{Cleaned, Event, Follower, Job, Tree, decode},
-    process::{crash, lock},
+    ledger::{Cleaned, Event, Job, Tree},
+    process::crash,
     ui,
 };
-
-/// Drafts older than this were left by a spawn that died.
-const STALE_DRAFT: Duration = Duration::from_hours(1);
 
 /// Remove what is done with: worktrees and branches of merged or empty jobs,
 /// the files of collected ones, and of runs whose jobs are all cleaned
 ///
 /// What is unmerged, uncommitted, untracked or uncollected stays and is named.
 /// Ignored files in a worktree go with it. With --discard it goes too, but a
-/// commit with all of it is kept under `refs/cx/trash/` first.
+/// commit with all of it is kept under `refs/cx/trash/` first; so are the commits of
+/// a merged branch that no other ref has, as after a squash. A job whose merge is
+/// in no branch any more counts as unmerged again.
 #[derive(Debug, Args)]
 pub struct CleanArgs {
     /// The jobs; all that are over if none is named
     #[arg(value_name = "JOB", add = super::candidates::finished_job())]
     jobs: Vec<String>,
 
-    /// Only jobs that ended at least this long ago
+    /// Only jobs that ended at least this long ago; with --trash, what is there at least as long
     #[arg(long, value_name = "D", value_parser = parse_duration)]
     older_than: Option<Duration>,
 
     /// Also what is unmerged, uncommitted or uncollected of the jobs named
     #[arg(long, requires = "jobs")]
     discard: bool,
+
+    /// Remove what was kept under refs/cx/trash, and nothing else; --older-than by when it was put there
+    #[arg(long, conflicts_with_all = ["jobs", "discard"])]
+    trash: bool,
 
     /// Say what would happen; change nothing
     #[arg(short = 'n', long)]
@@ -66,10 +75,14 @@ struct Stays(String);
 pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
     refuse_in_worker("clean up")?;
     let session = Session::open()?;
+    if args.trash {
+        return trash::empty(&session, args.older_than, args.dry_run);
+    }
     if let Some(place) = session.place.as_ref().filter(|_| !args.dry_run) {
         super::merge::settle(&session, place)?;
     }
-    let jobs = wanted(&session, args)?;
+    let mut jobs = wanted(&session, args)?;
+    let lost = lost(&session, &mut jobs, args.dry_run)?;
     let mut out = ui::out();
     let mut kept = false;
     let mut gone = BTreeSet::new();
@@ -82,7 +95,10 @@ pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
                     cleaned.tree = true;
                     cleaned.kept = trash;
                 }
-                Err(Stays(why)) => stays.push(why),
+                Err(Stays(why)) => stays.push(match lost.get(&job.job) {
+                    Some(into) => format!("was merged into {into}, which no longer has it; {why}"),
+                    None => why,
+                }),
             }
         }
         let collected = job.collected || job.superseded_by().is_some() || args.discard;
@@ -149,6 +165,31 @@ fn wanted(session: &Session, args: &CleanArgs) -> Result<Vec<Job>, Failure> {
     Ok(jobs.into_iter().filter(|job| !is_done(job) && old_enough(job)).collect())
 }
 
+/// Makes those of `jobs` unmerged whose merge git does not have any more, and gives
+/// the branches that they were merged into.
+fn lost(
+    session: &Session,
+    jobs: &mut [Job],
+    dry_run: bool,
+) -> Result<BTreeMap<JobId, String>, Failure> {
+    let mut lost = BTreeMap::new();
+    let Some(place) = &session.place else { return Ok(lost) };
+    for (id, unmerged) in super::merge::lost(session, place)? {
+        if !dry_run {
+            session.store.append(id, &Event::Unmerged(unmerged.clone())).map_err(store)?;
+        }
+        for job in jobs.iter_mut() {
+            if job.job == id {
+                job.merged = None;
+            } else if job.not_picked == Some(id) {
+                job.not_picked = None;
+            }
+        }
+        lost.insert(id, unmerged.from);
+    }
+    Ok(lost)
+}
+
 /// Removes worktree and branch, or says what keeps them. `Ok(Ok(Some(name)))`
 /// names the ref that keeps what was discarded.
 fn clean_tree(
@@ -190,6 +231,12 @@ fn clean_tree(
     crash::point("clean-worktree");
     // Looked up again: committing what was left may have moved it.
     if let (Some(branch), Some(tip)) = (&tree.branch, branch_tip(&repo, tree)?) {
+        if trash.is_none()
+            && tip.as_str() != tree.base
+            && !refs::is_elsewhere(place, branch, &tip).map_err(git)?
+        {
+            trash = Some(refs::keep(place, &kept_as(job), &tip).map_err(git)?);
+        }
         refs::delete_branch(place, branch, &tip).map_err(git)?;
     }
     Ok(Ok(trash))
@@ -340,132 +387,6 @@ fn kept_as(job: &Job) -> String {
 
 fn branch_name(tree: &Tree) -> &str {
     tree.branch.as_deref().unwrap_or("no branch")
-}
-
-/// Takes what crashes left: folders of jobs that never came to be or are
-/// cleaned, and trees that were renamed away and not deleted.
-fn sweep(session: &Session) -> Result<(), Failure> {
-    for run in runs::abandoned(session)? {
-        let _ = fs::remove_dir_all(run);
-    }
-    if !session.store.jobs_dir().is_dir() {
-        return Ok(());
-    }
-    sweep_folders(session)?;
-    if let Some(place) = &session.place {
-        let lock = session.store.worktree_lock();
-        merge::clear(place, session.store.dir(), &lock).map_err(git)?;
-        forget_pushed(session, place)?;
-    }
-    for draft in abandoned_drafts(session) {
-        let _ = fs::remove_dir_all(draft);
-    }
-    for trash in trash(session)? {
-        worktree::delete(&trash).map_err(git)?;
-    }
-    Ok(())
-}
-
-/// Forgets what was pushed of jobs whose branches are gone.
-fn forget_pushed(session: &Session, place: &Place) -> Result<(), Failure> {
-    let pushed = push::pushed(place).map_err(git)?;
-    if pushed.is_empty() {
-        return Ok(());
-    }
-    let history = session.history()?;
-    let gone: BTreeSet<String> =
-        history.jobs.values().filter(|job| job.tree_gone).map(super::push::key).collect();
-    for (name, key, oid) in pushed {
-        if gone.contains(&key) {
-            push::forget(place, &name, &oid).map_err(git)?;
-        }
-    }
-    Ok(())
-}
-
-/// Removes the folder for worktrees that cx has made, once nothing is in it.
-fn remove_folder(session: &Session) -> Result<(), Failure> {
-    let Some(place) = &session.place else { return Ok(()) };
-    let folder = default_folder(place);
-    let is_ours = |tree: &Tree| Path::new(&tree.path).parent() == Some(&folder);
-    let jobs = session.history()?.jobs;
-    if folder.is_dir() && jobs.values().any(|job| job.spec.tree.as_ref().is_some_and(is_ours)) {
-        worktree::remove_empty(&folder, &session.store.worktree_lock()).map_err(git)?;
-    }
-    Ok(())
-}
-
-/// Drafts of jobs whose `cx spawn` has died.
-pub(super) fn abandoned_drafts(session: &Session) -> Vec<PathBuf> {
-    let entries = fs::read_dir(session.store.jobs_dir()).into_iter().flatten().flatten();
-    let drafts = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(".new-"));
-    drafts.map(|entry| entry.path()).filter(|path| is_abandoned(path)).collect()
-}
-
-/// Whether whoever made a folder with a `lock` in it is dead, or was long ago.
-pub(super) fn is_abandoned(folder: &Path) -> bool {
-    let lock = folder.join("lock");
-    if lock.exists() {
-        return !lock::is_held(&lock).unwrap_or(true);
-    }
-    let age = fs::metadata(folder).and_then(|meta| meta.modified()).ok();
-    age.is_some_and(|at| at.elapsed().is_ok_and(|age| age > STALE_DRAFT))
-}
-
-/// Worktrees that were removed and not yet deleted.
-pub(super) fn trash(session: &Session) -> Result<Vec<PathBuf>, Failure> {
-    let state = session.store.state().map_err(store)?;
-    let trees = state.jobs.values().filter_map(|job| job.spec.tree.as_ref());
-    let mut folders: Vec<&Path> = trees.filter_map(|tree| Path::new(&tree.path).parent()).collect();
-    folders.sort_unstable();
-    folders.dedup();
-    Ok(folders.iter().flat_map(|folder| worktree::trash_beside(&folder.join("any"))).collect())
-}
-
-/// Folders under a number that no job has, or whose job is cleaned. Between
-/// taking a number and saying so, a spawn holds the ledger's lock.
-fn sweep_folders(session: &Session) -> Result<(), Failure> {
-    let _appender = session.store.appender().map_err(store)?;
-    // By its lines and not by its jobs: one of a later version is a job as well.
-    let mut known = BTreeSet::new();
-    for line in Follower::new(&session.store, 0).lines().map_err(store)? {
-        known.extend(decode(&line).map(|record| record.job));
-    }
-    let jobs = session.store.history().map_err(store)?.jobs;
-    for entry in fs::read_dir(session.store.jobs_dir()).into_iter().flatten().flatten() {
-        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        let id = JobId(id);
-        if !known.contains(&id) || jobs.get(&id).is_some_and(|job| job.files_gone) {
-            session.store.job(id).remove().map_err(store)?;
-        }
-    }
-    Ok(())
-}
-
-/// Takes the scratch worktree of `cx merge --verify` with its logs, unless a
-/// merge is using it. Says whether there was one.
-fn clean_scratch(session: &Session, dry_run: bool) -> Result<bool, Failure> {
-    let (Some(place), state) = (&session.place, session.store.dir()) else { return Ok(false) };
-    let Some(path) = super::check::scratch(state) else { return Ok(false) };
-    let failed = |e: std::io::Error| {
-        Failure::internal(format!("cannot remove the scratch worktree {}: {e}", path.display()))
-    };
-    let Some(_lock) = lock::claim(&state.join("verify.lock")).map_err(failed)? else {
-        return Ok(false);
-    };
-    if dry_run {
-        return Ok(true);
-    }
-    if worktree::is_scratch(place, &path)
-        && let Some(trash) =
-            worktree::remove(place, &path, &session.store.worktree_lock()).map_err(git)?
-    {
-        worktree::delete(&trash).map_err(git)?;
-    }
-    fs::remove_dir_all(state.join("verify")).map_err(failed)?;
-    Ok(true)
 }
 
 fn sentence(job: &Job, cleaned: &Cleaned, stays: &[String], dry_run: bool) -> String {
