@@ -67,7 +67,7 @@ impl Front {
 
     pub(super) fn begin(&self, stored: &Stored, counts: Counts) {
         let tasks = ui::plural(counts.total(), "task");
-        let jobs = stored.jobs();
+        let jobs = stored.max_jobs().map_or(stored.jobs(), |max| max.min(stored.jobs()));
         let done = match counts.succeeded {
             0 => String::new(),
             n => format!(", {n} of them done already"),

@@ -132,6 +132,9 @@ impl Checked {
         if backend != BackendKind::Sh && !task.argv.is_empty() {
             return Err(Failure::usage("an argv is for the backend sh"));
         }
+        if let (BackendKind::Sh, Some(role), true) = (backend, &role, task.argv.is_empty()) {
+            role.require_chosen_shell(variant.backend.is_some())?;
+        }
         let scope = if args.scope.is_empty() {
             agent.map(|agent| agent.scope.clone()).unwrap_or_default()
         } else {

@@ -156,7 +156,7 @@ pub struct SpawnArgs {
     #[arg(long)]
     no_preamble: bool,
 
-    /// Read the prompt from FILE
+    /// Read the prompt from FILE; `-` is stdin
     #[arg(short = 'F', long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
 

@@ -83,6 +83,21 @@ impl Role {
         })
     }
 
+    /// Refuses to run what is said to an agent as a script, unless somebody has said of
+    /// this job or agent that a shell is to run it: what the configuration says of all
+    /// jobs was not said of agents.
+    pub(super) fn require_chosen_shell(&self, is_job_asked: bool) -> Result<(), Failure> {
+        let agent = self.agent();
+        if is_job_asked || agent.backend.is_some() || agent.body.trim().is_empty() {
+            return Ok(());
+        }
+        Err(Failure::usage(format!(
+            "'{}' is an agent, and the configured backend is sh, which would run its task as a script; nothing was started",
+            self.name()
+        ))
+        .hint("choose its backend with -b, or with `backend` in its definition or the plan's task"))
+    }
+
     /// What a person should know of it.
     pub(super) fn notes(&self, args: &SpawnArgs, backend: BackendKind) -> Vec<String> {
         let agent = &self.0.agent;

@@ -32,6 +32,9 @@ impl Task {
         stdin: &mut Option<Vec<u8>>,
     ) -> Result<Self, Failure> {
         if let Some(path) = &args.file {
+            if path.as_os_str() == "-" {
+                return Self::stdin(stdin);
+            }
             let bytes = fs::read(path).map_err(|e| {
                 Failure::usage(format!("cannot read the prompt from {}: {e}", path.display()))
             })?;

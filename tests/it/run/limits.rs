@@ -130,3 +130,11 @@ fn two_hundred_tasks_with_needs_run_to_the_end() {
     assert_eq!((&summary["totalTasks"], &summary["succeeded"]), (&json!(200), &json!(200)));
     assert!(most_live(&sandbox.ledger().events()) <= 8);
 }
+
+#[test]
+fn the_limit_that_is_said_is_the_one_that_holds() {
+    let sandbox = Sandbox::new();
+    let file = plan(&sandbox, "one", &json!([task("a", "true", &[])]));
+    let output = sandbox.cx(["run", "-f", &file, "--max-jobs", "1"]).ok();
+    assert!(output.stderr().contains("run one: 1 task, at most 1 at once"), "{output}");
+}

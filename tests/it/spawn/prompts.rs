@@ -136,3 +136,11 @@ fn the_worker_of_sh_has_nothing_on_stdin() {
     sandbox.cx(["wait"]).ok();
     assert_eq!(sandbox.cx(["logs", "1"]).ok().stdout(), "over\n");
 }
+
+#[test]
+fn a_dash_is_stdin_for_the_option_too() {
+    let sandbox = Sandbox::new();
+    sandbox.sh("printf 'echo from stdin' | cx spawn -b sh -n piped -F -").ok();
+    sandbox.cx(["wait", "piped"]).ok();
+    assert_eq!(sandbox.cx(["prompt", "piped"]).ok().stdout(), "echo from stdin");
+}

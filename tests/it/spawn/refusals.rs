@@ -131,3 +131,26 @@ fn help_has_examples_and_an_unknown_option_names_itself() {
     assert!(output.stderr().contains("--wrte") && output.stderr().contains("--write"), "{output}");
     sandbox.assert_nothing_started(&output);
 }
+
+#[test]
+fn prose_for_an_agent_is_no_script_because_of_the_configuration() {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("CX_BACKEND", "sh");
+    let prose = "Fix the `touch PWNED` helper";
+    let refused = sandbox.cx(["spawn", "-t", "coder", prose]);
+    let refused = refused.refused(2, "'coder' is an agent, and the configured backend is sh");
+    sandbox.assert_nothing_started(&refused);
+    for more in [&["--dry-run"][..], &[]] {
+        let run = sandbox.cx(["run", "review", "README.md"].iter().chain(more)).code(2);
+        assert!(run.stderr().contains("is an agent, and the configured backend is sh"), "{run}");
+        sandbox.assert_nothing_started(&run);
+    }
+    // Where it is said of the job or of the agent, it is meant.
+    sandbox.cx(["spawn", "-b", "sh", "-t", "coder", "-n", "a", "true"]).ok();
+    sandbox.cx(["spawn", "-t", "coder", "-n", "b", "--", "sh", "-c", "true"]).ok();
+    sandbox.write(".cx/agents/checks.md", "---\ndescription: Checks\nbackend: sh\n---\nCheck.\n");
+    sandbox.cx(["trust"]).ok();
+    sandbox.cx(["spawn", "-t", "checks", "-n", "c", "true"]).ok();
+    sandbox.cx(["spawn", "-n", "d", "true"]).ok();
+    sandbox.cx(["wait"]).ok();
+}
