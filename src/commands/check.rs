@@ -112,6 +112,19 @@ impl Check {
     }
 }
 
+impl Check {
+    /// The command, on one line for sh.
+    pub(super) fn command(&self) -> String {
+        match &self.command {
+            Command::Shell(line) => line.clone(),
+            Command::Argv(argv) => {
+                let words: Vec<String> = argv.iter().map(|word| ui::quoted(word)).collect();
+                words.join(" ")
+            }
+        }
+    }
+}
+
 /// What the command line says, or the configuration; `so` is what did not happen.
 fn command(settings: &Settings, given: Option<&str>, so: &str) -> Result<Option<Command>, Failure> {
     Ok(match given {

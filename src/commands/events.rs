@@ -87,6 +87,7 @@ fn sentence(record: &Record) -> String {
         Event::Lost => "lost: its supervisor vanished".to_owned(),
         Event::Collected => "collected".to_owned(),
         Event::Unmerged(u) => format!("taken back out of {}", u.from),
+        Event::Held(h) => format!("held back by a {}: {}", h.by, h.command),
         Event::NotPicked(n) => format!("not picked; {} was", n.picked),
         Event::Merged(m) => format!("merged into {} as {}", m.into, m.commit),
         Event::Cleaned(c) => match &c.kept {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Hooks;
-use super::landing::{Cleaned, Merged, NotPicked, Unmerged};
+use super::landing::{Cleaned, Held, Merged, NotPicked, Unmerged};
 use super::run::{RunEnded, RunRevised, RunRunning, RunStarted, RunStopping, TaskSkipped};
 use crate::job::{BackendKind, JobId, JobName, Mode, Outcome, ProcessRef, Usage, WorkerExit};
 
@@ -64,6 +64,8 @@ pub enum Event {
     Merged(Merged),
     /// Its merge was taken back, or no branch has it any more; it is unmerged again.
     Unmerged(Unmerged),
+    /// A check failed with it, so that it was not merged.
+    Held(Held),
     /// Another of its group was picked; its branch is not going to be merged.
     NotPicked(NotPicked),
     /// Its files, worktree or branch were removed.
@@ -388,6 +390,7 @@ impl Event {
             Self::Collected => "collected",
             Self::Merged(_) => "merged",
             Self::Unmerged(_) => "unmerged",
+            Self::Held(_) => "held",
             Self::NotPicked(_) => "not-picked",
             Self::Cleaned(_) => "cleaned",
             Self::RunStarted(_) => "run-started",
@@ -430,6 +433,7 @@ pub(super) fn encode(
         Event::Exited(body) => line(head, body),
         Event::Merged(body) => line(head, body),
         Event::Unmerged(body) => line(head, body),
+        Event::Held(body) => line(head, body),
         Event::NotPicked(body) => line(head, body),
         Event::Cleaned(body) => line(head, body),
         Event::RunStarted(body) => line(head, body),
@@ -470,6 +474,7 @@ pub fn decode(line: &[u8]) -> Option<Record> {
         "collected" => Event::Collected,
         "merged" => body(line, Event::Merged),
         "unmerged" => body(line, Event::Unmerged),
+        "held" => body(line, Event::Held),
         "not-picked" => body(line, Event::NotPicked),
         "cleaned" => body(line, Event::Cleaned),
         "run-started" => body(line, Event::RunStarted),

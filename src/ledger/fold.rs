@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     event::{Based, Event, Exited, Record, Spawned, Worktree},
-    landing::Merged,
+    landing::{Held, Merged},
     run::NO_JOB,
     runs::{self, Run},
 };
@@ -83,6 +83,9 @@ pub struct Job {
     /// Its last merge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged: Option<Merged>,
+    /// The check that held it back, since it was merged last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
     /// The job of its group that was picked in its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_picked: Option<JobId>,
@@ -126,6 +129,7 @@ impl Job {
             exited: None,
             collected: false,
             merged: None,
+            held: None,
             not_picked: None,
             tree_gone: false,
             files_gone: false,
@@ -199,7 +203,11 @@ impl Job {
         if self.exited.is_some() {
             match event {
                 Event::Collected => self.collected = true,
-                Event::Merged(merged) => self.merged = Some(merged),
+                Event::Merged(merged) => {
+                    self.merged = Some(merged);
+                    self.held = None;
+                }
+                Event::Held(held) => self.held = Some(held),
                 Event::Unmerged(_) => self.merged = None,
                 Event::NotPicked(other) => self.not_picked = Some(other.picked),
                 Event::Cleaned(cleaned) => {
@@ -247,6 +255,7 @@ impl Job {
             | Event::Collected
             | Event::Merged(_)
             | Event::Unmerged(_)
+            | Event::Held(_)
             | Event::NotPicked(_)
             | Event::Cleaned(_)
             | Event::RunStarted(_)

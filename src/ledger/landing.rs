@@ -42,6 +42,17 @@ pub struct Unmerged {
     pub from: String,
 }
 
+/// [`super::Event::Held`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// What held it back: `check`.
+    pub by: String,
+    /// The check's command.
+    pub command: String,
+    /// The tip that was tried. It says nothing of another one.
+    pub tip: String,
+}
+
 /// [`super::Event::NotPicked`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotPicked {

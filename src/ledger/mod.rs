@@ -32,7 +32,7 @@ pub use event::{
 };
 pub use fold::{Job, Phase, State};
 pub use hooks::Hooks;
-pub use landing::{Batch, Cleaned, Merged, NotPicked, Unmerged};
+pub use landing::{Batch, Cleaned, Held, Merged, NotPicked, Unmerged};
 pub use log::{Appender, FollowedState, Follower};
 pub use promise::Promise;
 pub use run::{

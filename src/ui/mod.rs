@@ -18,4 +18,4 @@ pub use output::{
 };
 pub use paint::{BAD, GOOD, LIVE, ODD};
 pub use table::{Align, Table};
-pub use text::{clean, cut, plural, width};
+pub use text::{clean, cut, plural, quoted, width};

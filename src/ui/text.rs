@@ -47,6 +47,11 @@ pub fn cut(text: &str, columns: usize) -> String {
     out
 }
 
+/// One word for sh, whatever is in it.
+pub fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// `1 job`, `2 jobs`.
 pub fn plural(n: u64, one: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }

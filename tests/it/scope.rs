@@ -53,6 +53,7 @@ fn drop_lands_the_rest_and_loses_nothing() {
     let author = sandbox.git(["log", "-1", "--format=%an %ae %ad%n%s", "cx/auth"]);
     let said = sandbox.cx(["merge", "--outside", "drop"]).ok().stdout();
     assert!(said.contains("without what it changed outside of its scope, 3 files:\n      R\n"));
+    assert!(said.contains("(1 commit, 1 file)"), "{said}");
     assert_eq!(sandbox.read("src/a"), "in\n");
     assert!(!sandbox.repo().join("out").exists() && sandbox.repo().join("README.md").exists());
     assert_eq!(sandbox.git(["status", "--porcelain"]), "");
@@ -159,4 +160,15 @@ fn a_scope_that_git_does_not_understand_starts_nothing() {
         let refused = refused.refused(2, "--scope is no pathspec that git understands");
         sandbox.assert_nothing_started(&refused);
     }
+}
+
+#[test]
+fn undo_after_drop_leaves_no_ref_behind() {
+    let sandbox = Sandbox::new();
+    stray(&sandbox);
+    sandbox.cx(["merge", "--outside", "drop"]).ok();
+    let undone = sandbox.cx(["merge", "--undo"]).ok();
+    assert!(!undone.stderr().contains("gone"), "{undone}");
+    assert_eq!(sandbox.git(["for-each-ref", "refs/cx"]), "");
+    sandbox.cx(["merge", "--outside", "keep"]).ok();
 }

@@ -263,3 +263,28 @@ fn a_branch_within_one_that_is_held_back_lands_itself() {
     assert_eq!(sandbox.read("good"), "1\n");
     sandbox.git(["merge-base", "--is-ancestor", "cx/inner", "main"]);
 }
+
+#[test]
+fn who_was_held_back_by_a_check_is_left_out_without_one() {
+    let sandbox = batch(&["a", "b"]);
+    merge(&sandbox, "test ! -e b", &["--dry-run"]).code(1);
+    sandbox.cx(["merge", "--verify", "test ! -e b"]).code(1);
+    let before = sandbox.git(["rev-parse", "main"]);
+    let output = sandbox.cx(["merge"]).code(1);
+    let sentence = "[2] b left out: it was held back by a check: test ! -e b\n";
+    assert!(output.stdout().contains(sentence), "{output}");
+    assert!(output.stderr().contains("cx merge --verify 'test ! -e b' b, or"), "{output}");
+    assert_eq!(sandbox.git(["rev-parse", "main"]), before);
+    let report = sandbox.cx(["merge", "--json", "--dry-run"]).code(1).json();
+    assert_eq!(report["jobs"][0]["result"], "red-before");
+    // Another tip is another matter, and so is a check that passes.
+    let tree = sandbox.cx(["path", "b"]).ok().stdout();
+    sandbox.git(["-C", tree.trim(), "rm", "-q", "b"]);
+    sandbox.git(["-C", tree.trim(), "commit", "-q", "--amend", "--allow-empty", "-m", "mended"]);
+    sandbox.cx(["merge", "--dry-run"]).ok();
+    sandbox.git(["-C", tree.trim(), "reset", "-q", "--hard", "cx/b@{1}"]);
+    sandbox.cx(["merge", "--dry-run"]).code(1);
+    sandbox.cx(["merge", "--verify", "true", "--dry-run"]).ok();
+    sandbox.cx(["merge", "b"]).ok();
+    assert_eq!(sandbox.read("b"), "b\n");
+}

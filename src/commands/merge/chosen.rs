@@ -19,6 +19,9 @@ pub(super) struct Chosen {
     pub(super) job: Job,
     /// Its branch as it is now.
     pub(super) candidate: Candidate,
+    /// The tip of its branch; the candidate's is another one where a part of it
+    /// is left out.
+    pub(super) branch_tip: Oid,
     /// The tip at its end, by the ledger. Where somebody has moved the branch
     /// since, the candidate's is another one.
     pub(super) ended_at: Option<Oid>,
@@ -91,6 +94,8 @@ pub(super) struct Found {
     pub(super) paths: Vec<PathBuf>,
     /// What became of them.
     pub(super) fate: Outside,
+    /// How many files are changed without them, where they were left out.
+    pub(super) files_left: Option<u64>,
     /// The job that changed them, where it is another one, which came along.
     pub(super) of: Option<String>,
 }

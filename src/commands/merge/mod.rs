@@ -11,6 +11,7 @@ mod bisect;
 mod chosen;
 mod land;
 mod lost;
+mod refused;
 mod report;
 mod scope;
 mod select;
@@ -28,7 +29,7 @@ use self::{
 };
 pub(super) use self::{land::settle, lost::lost};
 use super::{
-    check::verify_argv,
+    check::{Check, verify_argv},
     resolve::{self, How},
     session::{Session, git, label, refuse_in_worker},
     settings::Settings,
@@ -43,7 +44,7 @@ use crate::{
         },
     },
     job::{JobId, parse_duration},
-    ledger::Event,
+    ledger::{Event, State},
     ui,
 };
 
@@ -239,18 +240,28 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
     let style = args.style(&wishes);
     wishes.style = Some(style);
     let chosen = select::chosen(&session, &repo, &target, args, style, jobs)?;
+    let check = verify::wanted(&session, args)?;
+    let (chosen, mut refused) = match &check {
+        None if args.jobs.is_empty() => refused::gate(chosen),
+        _ => (chosen, Vec::new()),
+    };
+    let history = if chosen.iter().any(|one| !one.job.spec.after.is_empty()) {
+        session.history()?
+    } else {
+        State::new()
+    };
     let how = (style, args.with_base);
-    let (chosen, mut based) = base::gate(&repo, &target, &session.history()?, how, chosen)?;
+    let (chosen, mut based) = base::gate(&repo, &target, &history, how, chosen)?;
     let (chosen, mut held) = scope::gate(&repo, &target, args.outside, chosen)?;
     let (mut chosen, mut unsigned) = signed(place, &wishes, chosen)?;
     let candidates: Vec<Candidate> = chosen.iter().map(|one| one.candidate.clone()).collect();
-    let check = verify::wanted(&session, args)?;
     if args.resolve {
         check_resolver(&session, args.resolver())
             .map_err(|failure| Failure { message: unmerged(&failure.message), ..failure })?;
     }
     let order = if args.in_order { Order::AsGiven } else { Order::Most };
     let plan = merge::plan(&repo, &target.tip, &candidates, style, order).map_err(git)?;
+    let command = check.as_ref().map(Check::command);
     // Here is the place for gates: each takes the plan and holds back more.
     let mut verifier = match check {
         Some(check) if plan.lands_something() => Some(Verifier::new(
@@ -287,6 +298,9 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
         .collect();
     report::say_along(&chosen, &mut rows);
     if !args.dry_run {
+        if let Some(command) = &command {
+            refused::remember(&session, &chosen, &plan, command)?;
+        }
         let events = land::events(&session, &repo, &target, &plan, &chosen, given_up)?;
         if plan.lands_something() {
             land::land(&session, place, &target, &plan, events)?;
@@ -300,6 +314,8 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
     if args.resolve {
         give_away(&session, &repo, &target, &plan, &chosen, args, &mut rows)?;
     }
+    rows.extend(refused.iter().map(|one| report::held(one, "red-before")));
+    chosen.append(&mut refused);
     rows.extend(based.iter().map(|one| report::held(one, "foreign-base")));
     chosen.append(&mut based);
     rows.extend(held.iter().map(|one| report::held(one, "outside-scope")));

@@ -36,7 +36,7 @@ pub(super) struct Row {
     pub(super) name: String,
     /// `merged`, `merged-along`, `already-merged`, `no-changes`, `conflict`, `unrelated`,
     /// `rebase-loses`, `not-forward`, `refused`, `git-died`, `red`,
-    /// `red-together`, `red-on-top`, `outside-scope`, `foreign-base`, `unsigned`.
+    /// `red-together`, `red-on-top`, `red-before`, `outside-scope`, `foreign-base`, `unsigned`.
     pub(super) result: &'static str,
     pub(super) commit: Option<String>,
     pub(super) conflicts: Vec<ConflictRow>,
@@ -46,6 +46,9 @@ pub(super) struct Row {
     /// What `--outside` made of them: `drop`, `keep`, `refuse`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) outside_fate: Option<&'static str>,
+    /// How many files it changes still, where these were left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) files_left: Option<u64>,
     /// The job whose work it brings along, where these files are that one's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) outside_of: Option<String>,
@@ -186,6 +189,7 @@ pub(super) fn row(one: &Chosen, verdict: &Verdict) -> Row {
         conflicts,
         outside: one.outside.as_ref().map(Found::names).unwrap_or_default(),
         outside_fate: fate,
+        files_left: one.outside.as_ref().and_then(|found| found.files_left),
         outside_of: one.outside.as_ref().and_then(|found| found.of.clone()),
         hook,
         with,
@@ -277,8 +281,9 @@ fn sentence(job: &Job, row: &Row, target: &Target, dry_run: bool) -> String {
     match row.result {
         "merged" => {
             let exited = job.exited.as_ref();
+            let whole = exited.map_or(0, |e| e.files);
             let commits = ui::plural(exited.map_or(0, |e| e.commits), "commit");
-            let files = ui::plural(exited.map_or(0, |e| e.files), "file");
+            let files = ui::plural(row.files_left.unwrap_or(whole), "file");
             let verb = if dry_run { "would merge into" } else { "merged into" };
             let count = ui::plural(row.outside.len() as u64, "file");
             let outside = match row.outside_fate {
@@ -334,6 +339,10 @@ fn sentence(job: &Job, row: &Row, target: &Target, dry_run: bool) -> String {
                 .to_owned()
         }
         "red" => "held back: the check fails with it".to_owned(),
+        "red-before" => {
+            let command = job.held.as_ref().map_or("", |held| &held.command);
+            format!("left out: it was held back by a check: {command}")
+        }
         "red-together" => {
             let with = row.with.join(", ");
             format!(
@@ -407,6 +416,13 @@ fn next(one: &Chosen, row: &Row) -> Option<String> {
             let branch = one.job.spec.branch().map_or("", |(_, branch)| branch);
             format!(
                 "to bring {name} in: mend {branch} in its worktree (cx path {name}), then merge again"
+            )
+        }
+        "red-before" => {
+            let command = one.job.held.as_ref().map_or("", |held| &held.command);
+            let command = ui::quoted(command);
+            format!(
+                "to bring {name} in: cx merge --verify {command} {name}, or cx merge {name} all the same"
             )
         }
         "red-together" => {

@@ -11,7 +11,7 @@ use crate::{
     commands::session::git,
     failure::Failure,
     git::{
-        Oid, Repo,
+        Oid, Repo, diff,
         merge::Target,
         scope::{self, Scope},
     },
@@ -39,11 +39,13 @@ pub(super) fn gate(
             pass.push(one);
             continue;
         };
-        let mut fate = outside;
+        let (mut fate, mut files_left) = (outside, None);
         if fate == Outside::Drop {
             let tip = &one.candidate.tip;
             match scope::without(repo, &origin, tip, &paths).map_err(git)? {
                 Some(rest) => {
+                    let left = diff::stat(repo.place(), &origin, &rest).map_err(git)?;
+                    files_left = Some(left.len() as u64);
                     one.candidate.tip = rest;
                     let named =
                         |path: &PathBuf| ("Cx-Dropped".to_owned(), path.display().to_string());
@@ -53,7 +55,7 @@ pub(super) fn gate(
                 None => fate = Outside::Refuse,
             }
         }
-        one.outside = Some(Found { paths, fate, of: None });
+        one.outside = Some(Found { paths, fate, files_left, of: None });
         if fate == Outside::Refuse { held.push(one) } else { pass.push(one) }
     }
     Ok((pass, held))
@@ -65,7 +67,7 @@ fn brought(repo: &Repo, target: &Target, one: &Chosen) -> Result<Option<Found>, 
     for along in &one.along {
         if let Some((_, paths)) = found(repo, target, &along.job, &along.tip)? {
             let of = Some(along.job.spec.name.to_string());
-            return Ok(Some(Found { paths, fate: Outside::Refuse, of }));
+            return Ok(Some(Found { paths, fate: Outside::Refuse, files_left: None, of }));
         }
     }
     Ok(None)

@@ -93,10 +93,12 @@ pub(super) fn chosen(
         let ended_at = ended_at.and_then(|tip| Oid::new(tip).ok());
         match branch_now(repo, &job)? {
             Ok(tip) => {
+                let branch_tip = tip.clone();
                 let candidate = candidate(&job, target, tip, args, style);
                 chosen.push(Chosen {
                     job,
                     candidate,
+                    branch_tip,
                     ended_at,
                     outside: None,
                     base: None,

@@ -140,7 +140,10 @@ fn not_back(error: MergeError) -> Failure {
 
 /// Keeps the commits of a job whose branch does not hold them any more.
 fn keep(repo: &Repo, job: &Job, merged: &Merged) -> Result<Option<String>, Failure> {
-    let tip = Oid::new(&merged.tip).map_err(|e| Failure::internal(e.to_string()))?;
+    // What was merged without a part of it is no commit of the branch's.
+    let whole = job.exited.as_ref().and_then(|exited| exited.tip.as_ref());
+    let tip = whole.filter(|_| !merged.dropped.is_empty()).unwrap_or(&merged.tip);
+    let tip = Oid::new(tip).map_err(|e| Failure::internal(e.to_string()))?;
     if let Some((_, branch)) = job.spec.branch()
         && let Some(now) = repo.branch_tip(branch).map_err(git)?
         && repo.is_ancestor(&tip, &now).map_err(git)?

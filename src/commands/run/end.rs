@@ -160,7 +160,10 @@ fn tell(
         ui::hint(format_args!("cx collect --run {run}   prints the answers"));
     }
     if jobs.iter().any(|job| job.is_unmerged() && job.succeeded()) {
-        ui::hint(format_args!("cx merge --run {run}   brings the writers' work in"));
+        let verify = over.stored.plan.verify.as_ref();
+        let verify = verify.map(|command| format!(" --verify {}", ui::quoted(command)));
+        let verify = verify.unwrap_or_default();
+        ui::hint(format_args!("cx merge --run {run}{verify}   brings the writers' work in"));
     }
     if !well && summary.failed + summary.skipped > 0 {
         ui::hint(format_args!(

@@ -244,6 +244,7 @@ fn writers_build_on_writers_and_are_merged_at_the_end() {
         plan_with(&sandbox, "red", json!({ "tasks": tasks, "merge": true, "verify": "false" }));
     let output = sandbox.cx(["run", "-f", &file]).code(1);
     assert!(output.stderr().contains("run red failed: its work was not merged whole"), "{output}");
+    assert!(output.stderr().contains("cx merge --run red --verify 'false'  "), "{output}");
     assert!(!sandbox.repo().join("three").exists());
 }
 
