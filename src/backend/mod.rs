@@ -21,6 +21,7 @@ mod text;
 
 use std::ffi::OsString;
 use std::io;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use crate::job::{BackendKind, Mode, Outcome, Usage, WorkerExit};
@@ -63,6 +64,14 @@ pub struct LaunchInput<'a> {
     /// Whether the commands that the program runs are confined by us, so that they
     /// need no other bounds; see [`command_prefix`].
     pub commands_confined: bool,
+}
+
+/// The argument that limits the turns of a worker, where the backend has one.
+pub fn max_turns(kind: BackendKind, turns: NonZeroU32) -> Option<String> {
+    match kind {
+        BackendKind::Claude => Some(format!("--max-turns={turns}")),
+        BackendKind::Codex | BackendKind::Sh => None,
+    }
 }
 
 /// A worker that is ready to be started, in [`LaunchInput::start`].

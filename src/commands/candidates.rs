@@ -11,6 +11,7 @@ use crate::{
     git::Repo,
     job::{BackendKind, Mode},
     ledger::{Job, Run, RunOutcome},
+    plan::{PATTERNS, Pattern},
 };
 
 fn jobs(wanted: fn(&Job) -> bool) -> ArgValueCandidates {
@@ -69,6 +70,17 @@ fn runs(wanted: fn(&Run) -> bool) -> ArgValueCandidates {
             Some(runs.into_iter().map(|run| CompletionCandidate::new(run.id())).collect())
         };
         candidates().unwrap_or_default()
+    })
+}
+
+/// The plans that are part of cx.
+pub(crate) fn pattern() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let candidate = |pattern: Pattern| {
+            let plan = pattern.plan().unwrap_or_default();
+            CompletionCandidate::new(pattern.name).help(Some(plan.description.into()))
+        };
+        PATTERNS.into_iter().map(candidate).collect()
     })
 }
 

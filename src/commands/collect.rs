@@ -26,7 +26,9 @@ use crate::{
 /// Hand out the results of finished jobs: each once, unless named or --all
 ///
 /// A job counts as collected once its result was written. The exit code is 1
-/// if a collected job did not succeed, or if there was nothing to collect.
+/// if a collected job did not succeed, or if there was nothing to collect. An
+/// attempt that failed and was tried again is not handed out unless it is asked
+/// for: the last one counts.
 #[derive(Debug, Args)]
 pub struct CollectArgs {
     /// The jobs; all finished and not yet collected ones if none is named
@@ -214,7 +216,10 @@ pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
         crash::point("collected");
         session.store.refresh_snapshot();
     }
-    Ok(if jobs.iter().all(Job::succeeded) { Exit::Success } else { Exit::Failed })
+    // One that was asked for by name is asked about itself.
+    let is_handled = |job: &Job| args.jobs.is_empty() && job.superseded_by().is_some();
+    let is_well = jobs.iter().all(|job| job.succeeded() || is_handled(job));
+    Ok(if is_well { Exit::Success } else { Exit::Failed })
 }
 
 /// What other tools read.
@@ -260,7 +265,9 @@ fn wanted(session: &Session, args: &CollectArgs) -> Result<Vec<Job>, Failure> {
     }
     let state = if args.all { session.history()? } else { session.state()? };
     let wanted = |job: &Job| {
-        !job.is_live() && !job.files_gone && (args.all || !job.collected) && session.in_run(job)
+        let is_wanted =
+            if args.all { !job.is_live() && !job.files_gone } else { job.is_to_collect() };
+        is_wanted && session.in_run(job)
     };
     Ok(state.jobs.into_values().filter(wanted).collect())
 }

@@ -118,6 +118,10 @@ fn doing(job: &Job, activity: Option<String>) -> String {
         return activity;
     }
     let Some(exited) = &job.exited else { return String::new() };
+    if let Some(next) = job.superseded_by() {
+        let again = format!("tried again as {next}");
+        return exited.reason.iter().fold(again, |again, reason| format!("{again}: {reason}"));
+    }
     if let Some(reason) = &exited.reason {
         return reason.clone();
     }

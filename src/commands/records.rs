@@ -136,7 +136,8 @@ fn too_old(alias: &Path, most: usize, state: &State) -> io::Result<Old> {
         let mut own = state.jobs.values().filter(|job| {
             job_of(&name).is_some_and(|beginning| job.spec.id.starts_with(beginning))
         });
-        match own.find_map(reason_to_stay) {
+        let why = own.find_map(|job| reason_to_stay(job, state));
+        match why {
             Some(why) => old.kept.push((folder, why)),
             None => old.gone.push(folder),
         }
@@ -145,13 +146,16 @@ fn too_old(alias: &Path, most: usize, state: &State) -> io::Result<Old> {
 }
 
 /// Why the records of a job stay, if they do.
-fn reason_to_stay(job: &Job) -> Option<String> {
+fn reason_to_stay(job: &Job, state: &State) -> Option<String> {
     let name = super::session::label(job);
-    if job.is_live() {
+    let run = job.spec.run.as_ref().and_then(|run| state.runs.get(run));
+    if let Some(run) = run.filter(|run| run.is_open()) {
+        Some(format!("run {} is not over", run.id()))
+    } else if job.is_live() {
         Some(format!("{name} is not over"))
     } else if job.is_unmerged() {
         Some(format!("{name} is not merged"))
-    } else if !job.collected && !job.files_gone {
+    } else if job.is_to_collect() {
         Some(format!("{name} is not collected"))
     } else {
         None

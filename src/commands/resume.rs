@@ -27,17 +27,31 @@ pub struct ResumeArgs {
     #[command(flatten)]
     how: How,
 
+    #[command(flatten)]
+    what: Said,
+}
+
+/// What is said, and to whom.
+#[derive(Debug, Default, Args)]
+pub(super) struct Said {
     /// Say it from FILE
     #[arg(short = 'F', long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
 
     /// The job
     #[arg(value_name = "JOB", add = super::candidates::any_job())]
-    job: String,
+    pub(super) job: String,
 
     /// What to say; `-` reads stdin
     #[arg(value_name = "PROMPT", trailing_var_arg = true, conflicts_with = "file")]
     prompt: Vec<OsString>,
+}
+
+impl Said {
+    /// The words.
+    pub(super) fn read(&self) -> Result<Vec<u8>, Failure> {
+        read_words(&self.prompt, self.file.as_ref())
+    }
 }
 
 /// What may be different in the new job.
@@ -78,10 +92,10 @@ struct Printed<'a> {
 pub fn run(args: &ResumeArgs) -> Result<Exit, Failure> {
     refuse_in_worker("resume workers")?;
     let session = Session::open()?;
-    let job = last_of(&session, &args.job)?;
+    let job = last_of(&session, &args.what.job)?;
     refuse_live(&job, "resume", "`cx send` says it when it is over")?;
     require_thread(&job)?;
-    let prompt = read_words(&args.prompt, args.file.as_ref())?;
+    let prompt = args.what.read()?;
     args.how.start(&session, &job, From::Thread, Some(prompt))
 }
 

@@ -14,6 +14,9 @@ use crate::failure::{Exit, Failure};
 /// A new job with the same prompt and a new conversation. A writer goes on in the
 /// same worktree, from where that stands; with --fresh it gets one of its own, from
 /// the commit that the job started from, and the old one stays as it is.
+///
+/// What it came after counts again: where such a job was retried too, the last try.
+/// One of them that has failed is to be retried first.
 #[derive(Debug, Args)]
 pub struct RetryArgs {
     #[command(flatten)]

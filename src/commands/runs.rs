@@ -1,13 +1,26 @@
-//! `cx runs`
+//! `cx runs`, and what `cx clean` takes of runs.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
+use jiff::Timestamp;
 use serde::Serialize;
 
-use super::session::{Session, store};
+use super::{
+    clean::is_abandoned,
+    session::{Session, store},
+};
 use crate::{
     failure::{Exit, Failure},
-    ledger::Run,
-    ui::{self, Align, Table},
+    job::JobId,
+    ledger::{Job, Run},
+    process::lock,
+    ui::{self, Align, Out, Table},
 };
 
 /// How many ended runs are listed without `--all`.
@@ -40,8 +53,8 @@ struct RunView<'a> {
     failed: Option<u64>,
     skipped: Option<u64>,
     reason: Option<&'a str>,
-    started_at: jiff::Timestamp,
-    ended_at: Option<jiff::Timestamp>,
+    started_at: Timestamp,
+    ended_at: Option<Timestamp>,
     pid: Option<i32>,
     folder: String,
 }
@@ -107,6 +120,69 @@ fn view<'a>(session: &Session, run: &'a Run, live: bool) -> RunView<'a> {
     }
 }
 
+/// Removes the folders of runs that are over, once all their jobs are cleaned;
+/// `gone` are those whose files go or have just gone. Says whether there was one.
+pub(super) fn clean(
+    session: &Session,
+    gone: &BTreeSet<JobId>,
+    older_than: Option<Duration>,
+    dry_run: bool,
+    out: &mut Out,
+) -> Result<bool, Failure> {
+    // With its lock held nobody takes a run up again.
+    let mut claimed = Vec::new();
+    for (id, run) in session.store.history().map_err(store)?.runs {
+        let files = session.store.run(&id);
+        if run.is_open() || !files.dir().is_dir() {
+            continue;
+        }
+        // One that is held, or cannot be used, is somebody's.
+        if let Ok(Some(lock)) = lock::claim(&files.lock()) {
+            claimed.push((id, files, lock));
+        }
+    }
+    if claimed.is_empty() {
+        return Ok(false);
+    }
+    let state = session.store.history().map_err(store)?;
+    let mut done = false;
+    for (id, files, _lock) in claimed {
+        let mut mine = state.jobs.values().filter(|job| job.spec.run.as_deref() == Some(&id));
+        let is_cleaned = |job: &Job| {
+            let has_tree = job.spec.tree.is_some() && !job.is_without_tree();
+            gone.contains(&job.job) || (job.files_gone && !has_tree)
+        };
+        let ended = state.runs.get(&id).and_then(|run| run.ended_at);
+        let age = ended.and_then(|at| Duration::try_from(Timestamp::now().duration_since(at)).ok());
+        let is_old = older_than.is_none_or(|least| age.is_some_and(|age| age >= least));
+        if ended.is_none() || !is_old || !mine.all(is_cleaned) {
+            continue;
+        }
+        if !dry_run {
+            files.remove().map_err(store)?;
+        }
+        let verb = if dry_run { "would remove" } else { "removed" };
+        out.line(format_args!("run {id} {verb} files"))?;
+        done = true;
+    }
+    Ok(done)
+}
+
+/// Folders of runs that never came to be. A run's lock is held from before it is in
+/// the ledger.
+pub(super) fn abandoned(session: &Session) -> Result<Vec<PathBuf>, Failure> {
+    let entries = fs::read_dir(session.store.run("").dir()).into_iter().flatten().flatten();
+    let found: Vec<PathBuf> =
+        entries.map(|entry| entry.path()).filter(|path| is_abandoned(path)).collect();
+    if found.is_empty() {
+        return Ok(found);
+    }
+    let runs = session.store.history().map_err(store)?.runs;
+    let is_run =
+        |path: &Path| path.file_name().is_some_and(|id| runs.contains_key(&*id.to_string_lossy()));
+    Ok(found.into_iter().filter(|path| !is_run(path)).collect())
+}
+
 fn table(runs: &[(&Run, bool)]) -> Vec<String> {
     let mut table = Table::new(&[
         Align::Left,
@@ -117,12 +193,12 @@ fn table(runs: &[(&Run, bool)]) -> Vec<String> {
         Align::Left,
     ]);
     for (run, live) in runs {
-        let to = run.ended_at.unwrap_or_else(jiff::Timestamp::now);
+        let to = run.ended_at.unwrap_or_else(Timestamp::now);
         let took = to.duration_since(run.started_at);
         table.row(vec![
             run.id().to_owned(),
             status(run, *live).to_owned(),
-            ui::short(std::time::Duration::try_from(took).unwrap_or_default()),
+            ui::short(Duration::try_from(took).unwrap_or_default()),
             ui::plural(run.spec.tasks, "task"),
             ui::clock(run.started_at),
             run.spec.source.clone(),

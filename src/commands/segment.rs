@@ -24,11 +24,11 @@ pub fn main(args: &[OsString]) -> ExitCode {
 }
 
 /// `cx:LIVE+SUCCEEDED!FAILED`, the last two without those that were collected
-/// and each only where there are any; nothing where there are none at all.
+/// or tried again, and each only where there are any; nothing where there are none at all.
 fn render(state: &State) -> String {
     let (mut live, mut well, mut ill) = (0_u64, 0_u64, 0_u64);
     for job in state.jobs.values() {
-        match (job.is_live(), job.collected) {
+        match (job.is_live(), job.collected || job.superseded_by().is_some()) {
             (true, _) => live += 1,
             (false, false) if job.succeeded() => well += 1,
             (false, false) => ill += 1,

@@ -1,13 +1,11 @@
 //! `cx send`
 
-use std::{ffi::OsString, path::PathBuf};
-
-use clap::{Args, ValueHint};
+use clap::Args;
 
 use super::{
-    resume::{How, last_of},
+    resume::{How, Said, last_of},
     session::{Session, label, refuse_in_worker},
-    spawn::{From, read_words, require_thread},
+    spawn::{From, require_thread},
 };
 use crate::{
     failure::{Exit, Failure},
@@ -24,26 +22,17 @@ pub struct SendArgs {
     #[command(flatten)]
     how: How,
 
-    /// Say it from FILE
-    #[arg(short = 'F', long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    file: Option<PathBuf>,
-
-    /// The job
-    #[arg(value_name = "JOB", add = super::candidates::any_job())]
-    job: String,
-
-    /// What to say; `-` reads stdin
-    #[arg(value_name = "PROMPT", trailing_var_arg = true, conflicts_with = "file")]
-    prompt: Vec<OsString>,
+    #[command(flatten)]
+    what: Said,
 }
 
 /// Runs the verb.
 pub fn run(args: &SendArgs) -> Result<Exit, Failure> {
     refuse_in_worker("send to workers")?;
     let session = Session::open()?;
-    let job = last_of(&session, &args.job)?;
+    let job = last_of(&session, &args.what.job)?;
     require_thread(&job)?;
-    let prompt = read_words(&args.prompt, args.file.as_ref())?;
+    let prompt = args.what.read()?;
     let exit = args.how.start(&session, &job, From::Thread, Some(prompt))?;
     if job.is_live() {
         ui::note(format_args!(

@@ -51,6 +51,7 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     row("doing", view.activity.as_deref().map(ui::clean).unwrap_or_default());
     row("mode", view.mode.to_string());
     row("agent", text(view.agent));
+    row("alias", text(view.alias));
     row("backend", format!("{} ({})", view.backend, job.spec.program));
     row("model", text(view.model));
     row("run", text(view.run));
@@ -95,6 +96,7 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     }
     row("thread", text(view.thread));
     row("resumes", view.resumes.map(|job| job.to_string()).unwrap_or_default());
+    row("tried again", view.tried_again.map(|job| format!("as {job}")).unwrap_or_default());
     row("went on", view.went_on.map(|job| format!("as {job}")).unwrap_or_default());
     row("left", view::left_behind(&job).unwrap_or_default());
     for note in view.notes {

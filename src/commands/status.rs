@@ -138,6 +138,10 @@ fn table(summary: &Summary) -> Vec<String> {
 
 fn hints(summary: &Summary) {
     let run = &summary.run;
+    if summary.tasks.is_empty() && summary.total_tasks > 0 {
+        // Its folder is cleaned.
+        return;
+    }
     match summary.outcome.as_str() {
         "interrupted" => ui::hint(format_args!("cx run --resume {run}   goes on with it")),
         "failed" | "stopped" | "timed-out" => {

@@ -33,6 +33,8 @@ pub(super) struct JobView<'a> {
     pub mode: Mode,
     /// Its role.
     pub agent: Option<&'a str>,
+    /// The alias by which the role was asked for; `agent` is its agent then.
+    pub alias: Option<&'a str>,
     /// `codex`, `sh`, ...
     pub backend: &'a str,
     /// The model that was asked for.
@@ -104,6 +106,8 @@ pub(super) struct JobView<'a> {
     pub resumes: Option<JobId>,
     /// The job that goes on from it.
     pub went_on: Option<JobId>,
+    /// The next attempt at its task, in the same run.
+    pub tried_again: Option<JobId>,
     /// Whether its prompt and outputs are gone.
     pub files_gone: bool,
     /// The ref that keeps what was discarded.
@@ -133,6 +137,7 @@ impl<'a> JobView<'a> {
             live: job.is_live(),
             mode: spec.mode,
             agent: spec.agent.as_deref(),
+            alias: spec.alias.as_deref(),
             backend: spec.backend.as_str(),
             model: spec.model.as_deref(),
             run: spec.run.as_deref(),
@@ -168,6 +173,7 @@ impl<'a> JobView<'a> {
             tree_gone: job.tree_gone,
             resumes: job.spec.resumes.as_ref().map(|resumes| resumes.job),
             went_on: job.went_on,
+            tried_again: job.tried_again,
             files_gone: job.files_gone,
             kept: job.kept.as_deref(),
             folder: files.dir().display().to_string(),

@@ -31,7 +31,8 @@ const FRAME: Duration = Duration::from_millis(250);
 /// Wait for jobs to end, and tell how they did
 ///
 /// Without JOB, all live and not yet collected jobs (of this `CX_RUN`, where
-/// that is set). The exit code is 0 only if every one succeeded; with one JOB it
+/// that is set), but for what failed and was tried again since. The exit code is 0
+/// only if every one succeeded; with one JOB it
 /// is that job's own. Ctrl-C stops the waiting, not the work. A worker has to name
 /// the jobs, and cannot wait for itself or what comes after it.
 #[derive(Debug, Args)]
@@ -73,8 +74,7 @@ pub fn run(args: &WaitArgs) -> Result<Exit, Failure> {
     }
     let mut jobs = if args.jobs.is_empty() {
         let state = session.state()?;
-        let wanted =
-            |job: &Job| (job.is_live() || !job.collected && !job.files_gone) && session.in_run(job);
+        let wanted = |job: &Job| (job.is_live() || job.is_to_collect()) && session.in_run(job);
         state.jobs.into_values().filter(wanted).collect()
     } else {
         session.jobs_or_groups(&args.jobs)?
@@ -109,13 +109,16 @@ pub fn run(args: &WaitArgs) -> Result<Exit, Failure> {
         out.finish()?;
         return Ok(Exit::Code(code(job)));
     }
+    if jobs.len() > 1 {
+        catch_up(&session, &mut jobs)?;
+    }
     // The last lines on a terminal have told already.
     if !ui::stderr_is_terminal() {
         jobs.iter().for_each(tell_failure);
     }
     match jobs.as_slice() {
         [one] if !args.jobs.is_empty() => Ok(Exit::Code(code(one))),
-        all if all.iter().all(Job::succeeded) => Ok(Exit::Success),
+        all if all.iter().all(is_well) => Ok(Exit::Success),
         _ => Ok(Exit::Failed),
     }
 }
@@ -162,6 +165,25 @@ fn refuse_own_end(session: &Session, args: &WaitArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether a job did well, or another does what it failed to do.
+fn is_well(job: &Job) -> bool {
+    job.succeeded() || job.superseded_by().is_some()
+}
+
+/// Those that have failed may have been tried again while the others were waited for.
+fn catch_up(session: &Session, jobs: &mut [Job]) -> Result<(), Failure> {
+    if jobs.iter().all(Job::succeeded) {
+        return Ok(());
+    }
+    let mut state = session.state()?;
+    for job in jobs {
+        if let Some(now) = state.jobs.remove(&job.job) {
+            *job = now;
+        }
+    }
+    Ok(())
+}
+
 /// Waits until nobody works through the run any more, and tells how it is.
 fn wait_for_run(session: &Session, timeout: Option<Duration>) -> Result<Exit, Failure> {
     let Some(id) = &session.run else { return Ok(Exit::Failed) };
@@ -199,7 +221,10 @@ pub fn tell_failure(job: &Job) {
     let Some(exited) = job.exited.as_ref().filter(|exited| !exited.outcome.is_success()) else {
         return;
     };
-    let status = view::status_with_code(job);
+    let mut status = view::status_with_code(job);
+    if let Some(next) = job.superseded_by() {
+        status = format!("{status}, tried again as {next}");
+    }
     match &exited.reason {
         Some(reason) => ui::note(format_args!("{} {status}: {}", label(job), ui::clean(reason))),
         None => ui::note(format_args!("{} {status}", label(job))),

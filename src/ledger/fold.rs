@@ -98,6 +98,9 @@ pub struct Job {
     /// The job that goes on from it, in its tree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub went_on: Option<JobId>,
+    /// The next attempt at its task, in the same run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tried_again: Option<JobId>,
 }
 
 impl Job {
@@ -128,6 +131,7 @@ impl Job {
             files_gone: false,
             kept: None,
             went_on: None,
+            tried_again: None,
         }
     }
 
@@ -155,6 +159,22 @@ impl Job {
     /// Whether it ended well.
     pub fn succeeded(&self) -> bool {
         self.outcome().is_some_and(Outcome::is_success)
+    }
+
+    /// The job that does what this one failed to do: how that ends is what counts.
+    pub fn superseded_by(&self) -> Option<JobId> {
+        let failed = self.outcome().is_some_and(|outcome| !outcome.is_success());
+        self.went_on.or(self.tried_again).filter(|_| failed)
+    }
+
+    /// Whether it is over and somebody has yet to see how.
+    pub fn is_to_collect(&self) -> bool {
+        !self.is_live() && !self.is_put_away() && self.superseded_by().is_none()
+    }
+
+    /// Whether its result was handed out, or is gone.
+    fn is_put_away(&self) -> bool {
+        self.collected || self.files_gone
     }
 
     /// Whether it is a writer whose branch holds commits that no merge took, and
@@ -255,7 +275,7 @@ impl Candidate for Job {
     }
 
     fn is_open(&self) -> bool {
-        self.is_live() || (!self.collected && !self.files_gone) || self.is_unmerged()
+        self.is_live() || self.is_to_collect() || self.is_unmerged()
     }
 }
 
@@ -287,6 +307,7 @@ impl State {
         match record.event {
             Event::Spawned(spec) => {
                 self.hand_over(record.job, &spec);
+                self.supersede(record.job, &spec);
                 self.jobs
                     .entry(record.job)
                     .or_insert_with(|| Job::new(record.job, record.at, *spec));
@@ -318,6 +339,23 @@ impl State {
         }
     }
 
+    /// What the attempts before at the same task of a run came to counts no more.
+    fn supersede(&mut self, by: JobId, spec: &Spawned) {
+        let Some(task) = spec.task.as_ref().filter(|task| task.attempt > 1) else { return };
+        let same = |job: &&mut Job| {
+            job.job != by
+                && job.spec.run == spec.run
+                && job
+                    .spec
+                    .task
+                    .as_ref()
+                    .is_some_and(|other| other.id == task.id && other.attempt < task.attempt)
+        };
+        for before in self.jobs.values_mut().filter(same) {
+            before.tried_again = Some(by);
+        }
+    }
+
     /// One that is over and never came to its worker gives back what it took over.
     fn hand_back(&mut self, from: JobId) {
         let Some(job) = self.jobs.get_mut(&from) else { return };
@@ -340,7 +378,8 @@ impl State {
         let closed: Vec<JobId> = self
             .jobs
             .values()
-            .filter(|job| !job.is_open() && !job.holds_name())
+            // A run that goes on looks at all attempts at its tasks.
+            .filter(|job| !job.is_open() && job.is_put_away() && !job.holds_name())
             .map(|job| job.job)
             .collect();
         for id in closed.iter().take(closed.len().saturating_sub(keep)) {

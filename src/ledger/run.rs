@@ -11,7 +11,7 @@ use crate::job::{JobId, ProcessRef};
 /// The number that stands on the lines of runs.
 pub const NO_JOB: JobId = JobId(0);
 
-/// [`Event::RunStarted`].
+/// [`Event::RunStarted`](super::Event::RunStarted).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunStarted {
     /// The run's id, unique in this ledger: `CX_RUN` of its jobs.
@@ -32,7 +32,7 @@ pub struct RunStarted {
     pub revision: u64,
 }
 
-/// [`Event::RunRunning`].
+/// [`Event::RunRunning`](super::Event::RunRunning).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRunning {
     /// The run.
@@ -44,7 +44,7 @@ pub struct RunRunning {
     pub resumed: bool,
 }
 
-/// [`Event::RunRevised`].
+/// [`Event::RunRevised`](super::Event::RunRevised).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRevised {
     /// The run.
@@ -57,7 +57,7 @@ pub struct RunRevised {
     pub why: String,
 }
 
-/// [`Event::TaskSkipped`].
+/// [`Event::TaskSkipped`](super::Event::TaskSkipped).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskSkipped {
     /// The run.
@@ -71,7 +71,7 @@ pub struct TaskSkipped {
     pub passed_over: bool,
 }
 
-/// [`Event::RunStopping`].
+/// [`Event::RunStopping`](super::Event::RunStopping).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunStopping {
     /// The run.
@@ -80,7 +80,7 @@ pub struct RunStopping {
     pub by: String,
 }
 
-/// [`Event::RunEnded`].
+/// [`Event::RunEnded`](super::Event::RunEnded).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunEnded {
     /// The run.

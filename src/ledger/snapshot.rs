@@ -26,7 +26,7 @@ use crate::job::JobId;
 
 /// 2: with runs. What an earlier cx makes of it is nothing, and the other way
 /// round.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// How many closed jobs stay at hand.
 const KEEP_CLOSED: usize = 100;

@@ -228,6 +228,10 @@ fn an_alias_lays_keys_over_its_agent() {
     let slow = sandbox.until(1, "spawned");
     assert_eq!((&slow["alias"], &slow["name"]), (&"slow".into(), &"slow".into()));
     assert_eq!((&slow["agent"], &slow["timeout_ms"]), (&"cx/scout".into(), &3_600_000.into()));
+    let shown = sandbox.cx(["show", "slow"]).ok().stdout();
+    assert!(shown.contains("\nagent   "), "{shown}");
+    assert!(shown.lines().any(|line| line.split_whitespace().eq(["alias", "slow"])), "{shown}");
+    assert_eq!(sandbox.job("slow")["alias"], "slow");
     let fast = sandbox.until(2, "spawned");
     assert_eq!((&fast["mode"], &fast["timeout_ms"]), (&"writer".into(), &90_000.into()));
     let shown = sandbox.cx(["agents", "show", "slow", "--json"]).ok().json();

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
+use serde_json::json;
+
+use crate::run::plan;
 use crate::support::Sandbox;
 
 fn tree(sandbox: &Sandbox, name: &str) -> PathBuf {
@@ -260,6 +263,62 @@ fn old_records_go_but_none_of_a_job_that_is_not_done_with() {
     sandbox.cx(["wait"]).ok();
 }
 
+#[test]
+fn a_run_goes_once_all_its_jobs_are_cleaned() {
+    let sandbox = Sandbox::new();
+    let tasks = json!([
+        { "id": "write", "prompt": "echo work > work", "write": true },
+        { "id": "read", "prompt": "echo answer", "needs": ["write"] },
+    ]);
+    let file = plan(&sandbox, "two", &tasks);
+    sandbox.cx(["run", "-f", &file]).ok();
+    let folder = sandbox.repo().join(".git/cx/runs/two");
+    // Neither merged nor collected; then only one of them.
+    sandbox.cx(["clean"]).ok();
+    sandbox.cx(["collect", "--run", "two"]).ok();
+    sandbox.cx(["clean"]).ok();
+    assert!(folder.exists());
+    sandbox.cx(["merge", "--run", "two"]).ok();
+    sandbox.cx(["clean", "--older-than", "1h"]).ok();
+    assert!(folder.exists());
+    let planned = sandbox.cx(["clean", "--dry-run"]).ok().stdout();
+    assert!(planned.contains("\nrun two would remove files\n"), "{planned}");
+    assert!(folder.exists());
+    let cleaned = sandbox.cx(["clean"]).ok().stdout();
+    assert_eq!(planned.replace("would remove", "removed"), cleaned);
+    assert!(!folder.exists());
+    // What the ledger has of it is still known.
+    let status = sandbox.cx(["status", "two", "--json"]).ok().json();
+    assert_eq!((&status["outcome"], &status["succeeded"]), (&json!("succeeded"), &json!(2)));
+    assert!(sandbox.cx(["runs"]).ok().stdout().contains("two  succeeded"));
+    sandbox.cx(["run", "--resume", "two"]).refused(2, "run two is over and cleaned");
+    // And its name is not given again.
+    sandbox.cx(["run", "-f", &file]).ok();
+    assert!(sandbox.repo().join(".git/cx/runs/two-2").exists());
+    assert_eq!(sandbox.cx(["clean", "--dry-run"]).ok().stdout().matches("run ").count(), 0);
+}
+
+#[test]
+fn a_run_that_is_not_over_stays_with_its_records() {
+    let sandbox = Sandbox::new();
+    let gate = sandbox.gate("gate");
+    let tasks = json!([
+        { "id": "first", "agent": "scout", "prompt": "echo first" },
+        { "id": "second", "agent": "scout", "prompt": gate.pass(), "needs": ["first"] },
+    ]);
+    let file = plan(&sandbox, "slow", &tasks);
+    let run = ["run", "-f", &file, "--compat", "codex-flow"];
+    let running = sandbox.start(sandbox.cx_command(run));
+    gate.arrived();
+    sandbox.cx(["collect", "first"]).ok();
+    let cleaned = sandbox.cx(["clean", "--runs-max-per-alias", "0"]).ok();
+    assert!(cleaned.stderr().contains("stays: run slow is not over"), "{cleaned}");
+    assert_eq!(fs::read_dir(sandbox.repo().join(".runs/scout")).unwrap().count(), 2);
+    assert!(sandbox.repo().join(".git/cx/runs/slow").exists());
+    gate.open();
+    running.finish().ok();
+}
+
 /// What `cx clean` says first, of a job whose merge was reset, rebased or deleted away.
 fn assert_stays(sandbox: &Sandbox, into: &str) {
     let why =
@@ -285,8 +344,9 @@ fn a_merge_that_was_reset_away_is_unmerged_again() {
         assert_stays(&sandbox, "main");
         sandbox.cx(["merge", "w"]).ok();
         sandbox.git(["reset", "-q", "--hard", "HEAD~1"]);
-        // A merge alone finds it as well.
-        let merged = sandbox.cx(["merge"]).ok();
+        // A merge alone finds it as well. What began from the merge that is gone waits.
+        let merged = sandbox.cx(["merge"]).code(1);
+        assert!(merged.stdout().contains("[2] later held back: it was started from"), "{merged}");
         assert!(merged.stderr().contains("was merged into main, which no longer has it"));
         assert_eq!(fs::read_to_string(sandbox.repo().join("p")).unwrap(), "precious\n");
         let cleaned = sandbox.cx(["clean", "w"]).ok().stdout();

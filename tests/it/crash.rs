@@ -100,8 +100,8 @@ pub(crate) const RUN: [(&str, bool); 7] = [
 const RUN_SELDOM: [&str; 4] =
     ["run-stopping", "run-detached", "run-revision-stored", "run-revised"];
 
-#[test]
-fn every_crash_point_is_in_a_table() {
+/// All of them.
+fn points() -> BTreeSet<&'static str> {
     let mut known: BTreeSet<&str> = BTreeSet::new();
     let pairs = SPAWN.iter().chain(&AFTER_WORKER).chain(&MERGE).chain(&RUN);
     known.extend(pairs.map(|(point, _)| *point));
@@ -122,6 +122,11 @@ fn every_crash_point_is_in_a_table() {
         ]
         .concat(),
     );
+    known
+}
+
+#[test]
+fn every_crash_point_is_in_a_table() {
     let mut found = BTreeSet::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
     while let Some(folder) = folders.pop() {
@@ -143,7 +148,20 @@ fn every_crash_point_is_in_a_table() {
         }
     }
     let found: BTreeSet<&str> = found.iter().map(String::as_str).collect();
-    assert_eq!(found, known);
+    assert_eq!(found, points());
+}
+
+#[test]
+fn every_crash_point_is_in_the_manual() {
+    let manual = include_str!("../../docs/architecture.md");
+    let (_, crashes) = manual.split_once("\n## A job's way, and what a crash leaves\n").unwrap();
+    let (crashes, _) = crashes.split_once("\n## ").unwrap();
+    let told: BTreeSet<&str> = crashes
+        .split('[')
+        .filter_map(|rest| Some(rest.split_once(']')?.0))
+        .flat_map(|inside| inside.split('`').skip(1).step_by(2))
+        .collect();
+    assert_eq!(told, points());
 }
 
 /// Runs `cx ...`, which is to die at this point, or to start what does.

@@ -283,3 +283,34 @@ fn what_was_merged_by_hand_is_not_taken_back() {
     assert!(refused.stderr().contains("git revert takes it back"), "{refused}");
     assert_eq!(state(&sandbox), before);
 }
+
+#[test]
+fn one_of_two_alike_lands_where_a_hook_refuses_the_other() {
+    for style in ["--no-ff", "--squash"] {
+        let sandbox = Sandbox::new();
+        sandbox.written("bigger", "echo same > good; echo x > bad");
+        sandbox.written("smaller", "echo same > good");
+        for name in ["pre-merge-commit", "pre-commit"] {
+            hook(&sandbox, name, "test ! -e bad");
+        }
+        let merged = sandbox.cx(["merge", style]).code(1);
+        assert!(merged.stdout().contains("bigger held back: the hook"), "{merged}");
+        assert!(merged.stdout().contains("smaller merged into main"), "{merged}");
+        assert_eq!(sandbox.read("good"), "same\n");
+    }
+}
+
+#[test]
+fn who_added_nothing_is_unmerged_again_with_what_it_added_nothing_to() {
+    let sandbox = Sandbox::new();
+    sandbox.written("one", "echo same > good");
+    sandbox.written("two", "echo same > good");
+    let merged = sandbox.cx(["merge"]).ok();
+    assert!(merged.stdout().contains("two adds nothing"), "{merged}");
+    let undone = sandbox.cx(["merge", "--undo"]).ok();
+    assert!(undone.stdout().contains("took back the merge of one, two"), "{undone}");
+    sandbox.cx(["clean"]);
+    let merged = sandbox.cx(["merge", "two"]).ok();
+    assert!(merged.stdout().contains("two merged into main"), "{merged}");
+    assert_eq!(sandbox.read("good"), "same\n");
+}

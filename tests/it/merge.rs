@@ -315,3 +315,70 @@ fn from_a_subfolder_and_after_the_worktree_has_gone() {
     sandbox.run(command).ok();
     assert_eq!(sandbox.read("sub/file"), "y\n");
 }
+
+/// A job that was spawned on `feature`, which has a commit that `main` has not.
+fn on_a_feature() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.git(["checkout", "-qb", "feature"]);
+    sandbox.write("foreign", "foreign\n");
+    sandbox.git(["add", "."]);
+    sandbox.git(["commit", "-qm", "half of a feature"]);
+    sandbox.written("w", "echo own > own");
+    sandbox.git(["checkout", "-q", "main"]);
+    sandbox
+}
+
+#[test]
+fn what_a_job_was_started_from_lands_only_when_told() {
+    let sandbox = on_a_feature();
+    let before = state(&sandbox);
+    for args in [&["merge", "--dry-run"][..], &["merge"], &["merge", "--no-ff", "w"]] {
+        let held = sandbox.cx(args.iter().copied()).code(1);
+        let sentence = "w held back: it was started from, and would bring along, 1 commit of \
+                        others, which feature has:\n      half of a feature\n";
+        assert!(held.stdout().contains(sentence), "{held}");
+        assert!(held.stderr().contains("merge feature first"), "{held}");
+        assert!(before == state(&sandbox), "{held}");
+    }
+    let report = sandbox.cx(["merge", "--json"]).code(1).json();
+    assert_eq!(report["jobs"][0]["result"], "foreign-base");
+    let base = serde_json::json!({
+        "commits": 1, "subjects": ["half of a feature"], "branches": ["feature"], "fate": "held-back"
+    });
+    assert_eq!(report["jobs"][0]["base"], base);
+    let brought = sandbox.cx(["merge", "--with-base"]).ok();
+    assert!(brought.stdout().contains("brings 1 commit of others"), "{brought}");
+    assert_eq!(sandbox.read("foreign") + &sandbox.read("own"), "foreign\nown\n");
+}
+
+#[test]
+fn a_squash_and_a_rebase_land_a_jobs_own_changes_alone() {
+    for moved in [false, true] {
+        for style in ["--squash", "--rebase"] {
+            let sandbox = on_a_feature();
+            if moved {
+                sandbox.write("meanwhile", "meanwhile\n");
+                sandbox.git(["add", "."]);
+                sandbox.git(["commit", "-qm", "meanwhile"]);
+            }
+            let merged = sandbox.cx(["merge", style]).ok();
+            assert!(
+                merged.stdout().contains("its own changes alone, without 1 commit"),
+                "{merged}"
+            );
+            assert_eq!(sandbox.git(["diff", "--name-only", "HEAD~", "HEAD"]), "own");
+            assert!(!sandbox.repo().join("foreign").exists());
+        }
+    }
+}
+
+#[test]
+fn a_job_merged_into_the_branch_that_it_was_started_from_brings_nothing_foreign() {
+    let sandbox = on_a_feature();
+    let merged = sandbox.cx(["merge", "--into", "feature"]).ok();
+    assert!(!merged.stdout().contains("others"), "{merged}");
+    let sandbox = on_a_feature();
+    sandbox.git(["merge", "-q", "feature"]);
+    let merged = sandbox.cx(["merge"]).ok();
+    assert!(!merged.stdout().contains("others"), "{merged}");
+}

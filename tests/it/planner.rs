@@ -8,6 +8,8 @@ use crate::support::Sandbox;
 /// it reads on stdin is kept in `asked-1`, `asked-2`, ...
 fn with_planner(script: &str) -> Sandbox {
     let sandbox = Sandbox::new();
+    // Whether it is there is asked; nothing of it runs.
+    sandbox.script_tool("codex", "exit 0");
     let keep = "n=1; while test -e ../asked-$n; do n=$((n+1)); done; cat > ../asked-$n";
     sandbox.script_tool("tiny-planner", &format!("{keep}\n{script}"));
     let config = sandbox.root().join("config/cx");
@@ -26,6 +28,8 @@ const PLAN: [&str; 4] = ["plan", "--decomposer", "tiny", "Add {{a}} cache"];
 #[test]
 fn what_the_heuristic_proposes_can_run() {
     let sandbox = Sandbox::new();
+    // Whether it is there is asked; nothing of it runs.
+    sandbox.script_tool("codex", "exit 0");
     let goal = "Design {{the}} API, then implement it and write the docs; finally fix \"it\".";
     let proposed = sandbox.cx(["plan", "-o", "plan.toml", goal]).ok();
     assert_eq!(

@@ -48,6 +48,8 @@ fn refused(sandbox: &Sandbox, args: &[&str], message: &[&str]) -> Output {
 #[test]
 fn a_task_map_runs_on_a_bundle_as_it_is() {
     let sandbox = Sandbox::new();
+    // Whether it is there is asked; nothing of it runs.
+    sandbox.script_tool("codex", "exit 0");
     let agent = |id: &str, limit: u32| {
         format!(
             "agent:\n  id: {id}\n  name: {id}\n  description: Looks\nruntime:\n  concurrency:\n    max_parallel_tasks: {limit}\n"
@@ -99,6 +101,8 @@ fn a_task_map_runs_on_a_bundle_as_it_is() {
 #[test]
 fn a_pipeline_is_told_its_goal() {
     let sandbox = Sandbox::new();
+    // Whether it is there is asked; nothing of it runs.
+    sandbox.script_tool("codex", "exit 0");
     sandbox.write(
         "pipe.yaml",
         "steps:
@@ -216,6 +220,8 @@ fn every_bad_plan_is_refused_with_its_lines_and_nothing_starts() {
 #[test]
 fn patterns_ask_for_what_they_need() {
     let sandbox = Sandbox::new();
+    // Whether it is there is asked; nothing of it runs.
+    sandbox.script_tool("codex", "exit 0");
     let review =
         plan(&sandbox, &["review", "src/auth", "--lenses", "security,Backward compatibility"]);
     assert_eq!(waves(&review), "look|list");
@@ -252,6 +258,8 @@ fn patterns_ask_for_what_they_need() {
 #[test]
 fn what_is_said_on_the_command_line_reaches_the_tasks() {
     let sandbox = Sandbox::new();
+    // Whether it is there is asked; nothing of it runs.
+    sandbox.script_tool("codex", "exit 0");
     sandbox.write(
         "plan.yaml",
         "fail-fast: true\ntasks:\n  a: {prompt: x, backend: codex}\n  b: {prompt: y, foreach: '{{these}}', needs: a}\n",

@@ -1,8 +1,8 @@
 //! Readers only read: `sh` readers are confined by the kernel.
 
-use std::fs;
+use std::{fs, path::Path};
 
-use crate::support::Sandbox;
+use crate::support::{Sandbox, until_gone};
 
 #[test]
 fn a_reader_cannot_change_the_checkout() {
@@ -50,7 +50,7 @@ fn a_reader_may_read_git_and_write_scraps() {
     assert_eq!(sandbox.cx(["logs", "r"]).ok().stdout(), "The first commit\na\nb\n");
     // Scraps go with the job.
     let folder = sandbox.job("r")["folder"].as_str().unwrap().to_owned();
-    assert!(!fs::exists(format!("{folder}/tmp")).unwrap());
+    until_gone(Path::new(&folder), "tmp");
 }
 
 #[test]

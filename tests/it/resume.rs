@@ -215,6 +215,40 @@ fn a_task_is_tried_again_in_its_files_or_afresh() {
 }
 
 #[test]
+fn a_retried_job_still_comes_after_what_it_came_after() {
+    let sandbox = Sandbox::new();
+    sandbox.reader("tests", "test -e ok");
+    sandbox.spawn_sh(["-n", "deploy", "--after", "tests", "echo DEPLOYED"]);
+    sandbox.cx(["wait", "deploy"]).code(1);
+    let jobs = || sandbox.cx(["jobs", "-a", "--json"]).ok().json().as_array().unwrap().len();
+    let refused = sandbox.cx(["retry", "deploy"]);
+    let refused = refused.refused(2, "[2] deploy comes after [1] tests, which is failed");
+    assert!(refused.stderr().contains("hint: cx retry %1 first"), "{refused}");
+    sandbox.cx(["retry", "--fresh", "deploy"]).refused(2, "[2] deploy comes after [1] tests");
+    assert_eq!(jobs(), 2);
+    // It is the last try of what it needs that counts.
+    sandbox.cx(["retry", "tests"]).ok();
+    sandbox.cx(["wait", "%3"]).code(1);
+    sandbox.cx(["retry", "deploy"]).refused(2, "[2] deploy comes after [3] tests");
+    sandbox.write("ok", "");
+    sandbox.cx(["retry", "tests"]).ok();
+    sandbox.cx(["retry", "deploy"]).ok();
+    sandbox.cx(["wait", "%5"]).ok();
+    let deploy = sandbox.job("%5");
+    assert_eq!(deploy["after"], serde_json::json!([4]), "{deploy}");
+    // A writer that never ran has no worktree to go on in, and needs what it needed.
+    sandbox.reader("gate", "test -e late");
+    sandbox.spawn_sh(["-w", "-n", "write", "--after", "gate", "echo x > x"]);
+    sandbox.cx(["wait", "write"]).code(1);
+    sandbox.cx(["retry", "write"]).refused(2, "write comes after [6] gate, which is failed");
+    sandbox.write("late", "");
+    sandbox.cx(["retry", "gate"]).ok();
+    sandbox.cx(["retry", "write", "-n", "second"]).ok();
+    sandbox.cx(["wait", "second"]).ok();
+    assert_eq!(sandbox.job("second")["after"], serde_json::json!([8]));
+}
+
+#[test]
 fn what_was_merged_is_not_counted_again() {
     let lab = Lab::new();
     lab.run(&[&SPAWN[..], &["one"]].concat(), 0);

@@ -5,6 +5,8 @@ use crate::support::Sandbox;
 /// A sandbox with a small bundle: two agents of one id, and one with a bad regex.
 fn with_bundle() -> Sandbox {
     let sandbox = Sandbox::new();
+    // Whether it is there is asked; nothing of it runs.
+    sandbox.script_tool("codex", "exit 0");
     let agent = |domain: &str, id: &str, triggers: &str| {
         let text = format!(
             "version: 1\nagent:\n  id: {id}\n  name: {id}\n  classification:\n    domain: {domain}\n  \

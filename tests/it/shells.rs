@@ -106,6 +106,8 @@ fn tab_completes_what_there_is_in_every_shell() {
             ("cx spawn -t rev", "cx spawn -t reviewer"),
             ("cx spawn --base fea", "cx spawn --base feature/x"),
             ("cx compl", "cx completions"),
+            ("cx run rese", "cx run research"),
+            ("cx run --show opt", "cx run --show options"),
         ] {
             terminal.send(typed);
             terminal.send("\t");

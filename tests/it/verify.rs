@@ -229,3 +229,37 @@ fn builds_are_warm_and_a_new_scratch_worktree_is_set_up() {
     sandbox.cx(["merge", "b"]).ok();
     assert_eq!(sandbox.read(".git/cx/verify/2/1.log"), "set up\nmore\nmore\nsecret\n");
 }
+
+#[test]
+fn who_adds_nothing_to_one_that_is_held_back_lands_itself() {
+    for style in [&[][..], &["--verify-each"], &["--squash"], &["--rebase"], &["--no-ff"]] {
+        let sandbox = Sandbox::new();
+        sandbox.written("bigger", "echo same > good; echo x > bad");
+        sandbox.written("smaller", "echo same > good");
+        let output = merge(&sandbox, "test ! -e bad", style).code(1);
+        let said = output.stdout();
+        assert!(said.contains("bigger held back: the check fails with it\n"), "{output}");
+        assert!(said.contains("smaller merged into main"), "{output}");
+        assert_eq!(sandbox.git(["show", "main:good"]), "same", "{style:?}");
+        sandbox.git(["diff", "--quiet", "main", "cx/smaller"]);
+        // Both are bad: neither is taken for landed.
+        let sandbox = Sandbox::new();
+        sandbox.written("one", "echo x > bad");
+        sandbox.written("two", "echo x > bad");
+        let output = merge(&sandbox, "test ! -e bad", style).code(1);
+        assert_eq!(output.stdout().matches("held back: the check fails").count(), 2, "{output}");
+        sandbox.cx(["clean"]);
+        sandbox.git(["show", "cx/two:bad"]);
+    }
+}
+
+#[test]
+fn a_branch_within_one_that_is_held_back_lands_itself() {
+    let sandbox = Sandbox::new();
+    sandbox.written("inner", "echo 1 > good");
+    sandbox.written("outer", "git merge -q cx/inner && echo x > bad");
+    let output = merge(&sandbox, "test ! -e bad", &["outer", "inner"]).code(1);
+    assert!(output.stdout().contains("inner merged into main"), "{output}");
+    assert_eq!(sandbox.read("good"), "1\n");
+    sandbox.git(["merge-base", "--is-ancestor", "cx/inner", "main"]);
+}

@@ -7,15 +7,21 @@
 mod sweep;
 mod trash;
 
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    time::Duration,
+};
 
 use clap::Args;
 use jiff::Timestamp;
 
-pub(super) use self::sweep::{abandoned_drafts, trash};
+pub(super) use self::sweep::{abandoned_drafts, is_abandoned, trash};
 use self::sweep::{clean_scratch, remove_folder, sweep};
 use super::{
     records::{self, RecordArgs},
+    runs,
     session::{Session, git, label, refuse_in_worker, store},
 };
 use crate::{
@@ -28,7 +34,7 @@ use crate::{
 };
 
 /// Remove what is done with: worktrees and branches of merged or empty jobs,
-/// and the files of collected ones
+/// the files of collected ones, and of runs whose jobs are all cleaned
 ///
 /// What is unmerged, uncommitted, untracked or uncollected stays and is named.
 /// Ignored files in a worktree go with it. With --discard it goes too, but a
@@ -79,6 +85,7 @@ pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
     let lost = lost(&session, &mut jobs, args.dry_run)?;
     let mut out = ui::out();
     let mut kept = false;
+    let mut gone = BTreeSet::new();
     for job in &jobs {
         let mut cleaned = Cleaned { tree: false, files: false, kept: None };
         let mut stays = Vec::new();
@@ -94,7 +101,7 @@ pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
                 }),
             }
         }
-        let collected = job.collected || args.discard;
+        let collected = job.collected || job.superseded_by().is_some() || args.discard;
         if collected && stays.is_empty() && !job.files_gone {
             cleaned.files = true;
         } else if !collected {
@@ -110,6 +117,7 @@ pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
             }
         }
         kept |= !stays.is_empty();
+        gone.extend(cleaned.files.then_some(job.job));
         out.line(sentence(job, &cleaned, &stays, args.dry_run))?;
         // A large worktree takes its time; each is told as it goes.
         out.flush()?;
@@ -125,9 +133,11 @@ pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
     if !args.dry_run {
         remove_folder(&session)?;
     }
+    let runs = args.jobs.is_empty()
+        && runs::clean(&session, &gone, args.older_than, args.dry_run, &mut out)?;
     let records = records::clean(&session, &args.records, args.dry_run, &mut out)?;
     out.finish()?;
-    if jobs.is_empty() && !scratch && !records {
+    if jobs.is_empty() && !scratch && !runs && !records {
         ui::note("nothing to clean");
     }
     // What was asked for by name and stays is a failure; a general sweep is not.

@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     commands::{
+        runs,
         session::{Session, git, store},
         settings::default_folder,
     },
@@ -26,7 +27,7 @@ const STALE_DRAFT: Duration = Duration::from_hours(1);
 /// Takes what crashes left: folders of jobs that never came to be or are
 /// cleaned, and trees that were renamed away and not deleted.
 pub(super) fn sweep(session: &Session) -> Result<(), Failure> {
-    for run in abandoned_runs(session)? {
+    for run in runs::abandoned(session)? {
         let _ = fs::remove_dir_all(run);
     }
     if !session.store.jobs_dir().is_dir() {
@@ -84,28 +85,13 @@ pub(in crate::commands) fn abandoned_drafts(session: &Session) -> Vec<PathBuf> {
 }
 
 /// Whether whoever made a folder with a `lock` in it is dead, or was long ago.
-fn is_abandoned(folder: &Path) -> bool {
+pub(in crate::commands) fn is_abandoned(folder: &Path) -> bool {
     let lock = folder.join("lock");
     if lock.exists() {
         return !lock::is_held(&lock).unwrap_or(true);
     }
     let age = fs::metadata(folder).and_then(|meta| meta.modified()).ok();
     age.is_some_and(|at| at.elapsed().is_ok_and(|age| age > STALE_DRAFT))
-}
-
-/// Folders of runs that never came to be. A run's lock is held from before it is in
-/// the ledger.
-fn abandoned_runs(session: &Session) -> Result<Vec<PathBuf>, Failure> {
-    let entries = fs::read_dir(session.store.run("").dir()).into_iter().flatten().flatten();
-    let found: Vec<PathBuf> =
-        entries.map(|entry| entry.path()).filter(|path| is_abandoned(path)).collect();
-    if found.is_empty() {
-        return Ok(found);
-    }
-    let runs = session.store.history().map_err(store)?.runs;
-    let is_run =
-        |path: &Path| path.file_name().is_some_and(|id| runs.contains_key(&*id.to_string_lossy()));
-    Ok(found.into_iter().filter(|path| !is_run(path)).collect())
 }
 
 /// Worktrees that were removed and not yet deleted.

@@ -28,7 +28,7 @@ pub(super) fn look(session: &Session, findings: &mut Findings) {
                     "make its lock readable",
                 ),
             }
-        } else if job.outcome() == Some(&Outcome::Lost) && !job.collected {
+        } else if job.outcome() == Some(&Outcome::Lost) && job.is_to_collect() {
             findings.note(
                 "jobs",
                 format!("{} was lost: its supervisor had vanished", label(job)),

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use crate::{
-    git::{Oid, merge::Candidate},
+    git::{
+        Oid,
+        merge::{Candidate, Foreign},
+    },
     ledger::Job,
 };
 
@@ -21,6 +24,8 @@ pub(super) struct Chosen {
     pub(super) ended_at: Option<Oid>,
     /// What it changed outside of its scope, once the gate has looked.
     pub(super) outside: Option<Found>,
+    /// What it was started from, where the target has not all of that.
+    pub(super) base: Option<Base>,
     /// Whose work it brings along.
     pub(super) along: Vec<Along>,
 }
@@ -37,6 +42,26 @@ impl Chosen {
         let dropped = self.outside.as_ref().filter(|found| found.fate == Outside::Drop);
         dropped.map(Found::names).unwrap_or_default()
     }
+}
+
+/// Commits of others that a job was started from and the target has not.
+#[derive(Clone, Debug)]
+pub(super) struct Base {
+    /// Which.
+    pub(super) foreign: Foreign,
+    /// What becomes of them.
+    pub(super) others: Others,
+}
+
+/// What becomes of commits of others that a job was started from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Others {
+    /// They land with it.
+    Brought,
+    /// It lands without them.
+    LeftOut,
+    /// It is held back for them.
+    HeldBack,
 }
 
 /// A job whose branch is part of another one's.

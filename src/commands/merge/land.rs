@@ -121,7 +121,6 @@ pub(super) fn events(
     let mut events: Vec<(JobId, Event)> = Vec::new();
     let came_with: BTreeSet<JobId> = came_along(plan, chosen).map(|along| along.job.job).collect();
     for (one, entry) in chosen.iter().zip(&plan.entries) {
-        let along = one.along.iter().filter(|along| came_with.contains(&along.job.job));
         let tip = &one.candidate.tip;
         let into = target.branch.clone();
         let merged = match &entry.verdict {
@@ -135,20 +134,25 @@ pub(super) fn events(
             // By hand, or by a merge that was killed before it could say so.
             Verdict::AlreadyContained if came_with.contains(&one.job.job) => continue,
             Verdict::AlreadyContained if one.job.is_unmerged() && is_in(repo, target, one)? => {
-                let tip = tip.to_string();
-                Merged { into, commit: tip.clone(), tip, dropped: Vec::new(), batch: None }
+                // By what lands now, where the target had it not: undone with that.
+                let by_now = !repo.is_ancestor(tip, &target.tip).map_err(git)?;
+                let (tip, batch) = (tip.to_string(), by_now.then(|| batch.clone()));
+                Merged { into, commit: tip.clone(), tip, dropped: Vec::new(), batch }
             }
-            // Somebody else's commits say the same already: nothing of it is missing.
+            // Somebody else's commits say the same already: nothing of it is missing,
+            // until those that land now are taken back.
             Verdict::NoChanges if one.job.is_unmerged() => Merged {
                 into,
                 commit: plan.result.to_string(),
                 tip: tip.to_string(),
                 dropped: Vec::new(),
-                batch: None,
+                batch: plan.lands_something().then(|| batch.clone()),
             },
             _ => continue,
         };
-        for along in along.filter(|_| merged.batch.is_some()) {
+        let landed = matches!(entry.verdict, Verdict::Landed { .. });
+        let along = one.along.iter().filter(|along| came_with.contains(&along.job.job));
+        for along in along.filter(|_| landed) {
             let tip = along.tip.to_string();
             let merged = Merged { tip, dropped: Vec::new(), ..merged.clone() };
             events.push((along.job.job, Event::Merged(merged)));

@@ -6,6 +6,7 @@
 //! Until it lands nothing but objects has changed.
 
 mod along;
+mod base;
 mod bisect;
 mod chosen;
 mod land;
@@ -154,6 +155,13 @@ pub struct MergeArgs {
     )]
     outside: Outside,
 
+    /// Bring along the commits of others that a job was started from and the branch has not
+    ///
+    /// Such a job is held back otherwise, since merging its branch would merge
+    /// them too; --squash and --rebase land its own changes alone.
+    #[arg(long)]
+    with_base: bool,
+
     /// Take the last merge back, if nothing has come since
     #[arg(long, conflicts_with_all = ["jobs", "style", "in_order", "message", "edit", "verify", "verify_each", "resolve"])]
     undo: bool,
@@ -231,6 +239,8 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
     let style = args.style(&wishes);
     wishes.style = Some(style);
     let chosen = select::chosen(&session, &repo, &target, args, style, jobs)?;
+    let how = (style, args.with_base);
+    let (chosen, mut based) = base::gate(&repo, &target, &session.history()?, how, chosen)?;
     let (chosen, mut held) = scope::gate(&repo, &target, args.outside, chosen)?;
     let (mut chosen, mut unsigned) = signed(place, &wishes, chosen)?;
     let candidates: Vec<Candidate> = chosen.iter().map(|one| one.candidate.clone()).collect();
@@ -290,6 +300,8 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
     if args.resolve {
         give_away(&session, &repo, &target, &plan, &chosen, args, &mut rows)?;
     }
+    rows.extend(based.iter().map(|one| report::held(one, "foreign-base")));
+    chosen.append(&mut based);
     rows.extend(held.iter().map(|one| report::held(one, "outside-scope")));
     chosen.append(&mut held);
     rows.extend(unsigned.iter().map(|one| report::held(one, "unsigned")));

@@ -4,14 +4,14 @@ use serde::Serialize;
 
 use super::{
     MergeArgs,
-    chosen::{Chosen, Found, Outside},
+    chosen::{Base, Chosen, Found, Others, Outside},
 };
 use crate::{
     commands::{check::Try, session::label, spawn::Launched, view},
     failure::Failure,
     git::{
         Oid,
-        merge::{Opponent, Target, Verdict},
+        merge::{Foreign, Opponent, Target, Verdict},
     },
     job::JobId,
     ledger::Job,
@@ -36,7 +36,7 @@ pub(super) struct Row {
     pub(super) name: String,
     /// `merged`, `merged-along`, `already-merged`, `no-changes`, `conflict`, `unrelated`,
     /// `rebase-loses`, `not-forward`, `refused`, `git-died`, `red`,
-    /// `red-together`, `red-on-top`, `outside-scope`, `unsigned`.
+    /// `red-together`, `red-on-top`, `outside-scope`, `foreign-base`, `unsigned`.
     pub(super) result: &'static str,
     pub(super) commit: Option<String>,
     pub(super) conflicts: Vec<ConflictRow>,
@@ -57,6 +57,9 @@ pub(super) struct Row {
     /// Jobs whose work its branch brings along, which they are not needed for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) along: Vec<String>,
+    /// Commits of others that it was started from and the branch has not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) base: Option<BaseRow>,
     /// Who resolves it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) resolver: Option<ResolverRow>,
@@ -70,6 +73,43 @@ impl Row {
 
     fn is_case_only(&self) -> bool {
         self.conflicts.iter().all(|conflict| conflict.kind == "case")
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct BaseRow {
+    /// How many.
+    commits: usize,
+    /// Their messages' first lines, the newest first; of five at most.
+    subjects: Vec<String>,
+    /// Branches that hold them all.
+    branches: Vec<String>,
+    /// `brought`, `left-out`, `held-back`.
+    fate: &'static str,
+}
+
+impl From<&Base> for BaseRow {
+    fn from(base: &Base) -> Self {
+        let Foreign { subjects, branches, .. } = &base.foreign;
+        Self {
+            commits: subjects.len(),
+            subjects: subjects.iter().take(5).cloned().collect(),
+            branches: branches.clone(),
+            fate: match base.others {
+                Others::Brought => "brought",
+                Others::LeftOut => "left-out",
+                Others::HeldBack => "held-back",
+            },
+        }
+    }
+}
+
+impl BaseRow {
+    /// `2 commits of others (feature)`.
+    fn shown(&self) -> String {
+        let count = ui::plural(self.commits as u64, "commit");
+        let of = self.branches.first().map(|branch| format!(", which {branch} has"));
+        format!("{count} of others{}", of.unwrap_or_default())
     }
 }
 
@@ -150,6 +190,7 @@ pub(super) fn row(one: &Chosen, verdict: &Verdict) -> Row {
         hook,
         with,
         along: Vec::new(),
+        base: one.base.as_ref().map(BaseRow::from),
         resolver: None,
     }
 }
@@ -211,6 +252,16 @@ pub(super) fn report(
                 out.line(format_args!("      {path}"))?;
             }
         }
+        if let Some(base) =
+            row.base.as_ref().filter(|_| matches!(row.result, "merged" | "foreign-base"))
+        {
+            for subject in &base.subjects {
+                out.line(format_args!("      {}", ui::cut(subject, 72)))?;
+            }
+            if base.commits > base.subjects.len() {
+                out.line(format_args!("      and {} more", base.commits - base.subjects.len()))?;
+            }
+        }
     }
     out.finish()?;
     for (one, row) in chosen.iter().zip(rows) {
@@ -239,7 +290,14 @@ fn sentence(job: &Job, row: &Row, target: &Target, dry_run: bool) -> String {
                 [] => String::new(),
                 names => format!(", and brings the work of {} along", names.join(", ")),
             };
-            format!("{verb} {into} ({commits}, {files}){along}{outside}")
+            let base = match &row.base {
+                Some(base) if base.fate == "left-out" => {
+                    format!(", its own changes alone, without {}", base.shown())
+                }
+                Some(base) => format!(", and brings {} along", base.shown()),
+                None => String::new(),
+            };
+            format!("{verb} {into} ({commits}, {files}){along}{base}{outside}")
         }
         "merged-along" => format!("came along with {}", row.with.join(", ")),
         "already-merged" => format!("is in {into} already"),
@@ -266,6 +324,10 @@ fn sentence(job: &Job, row: &Row, target: &Target, dry_run: bool) -> String {
         "outside-scope" => {
             let scope = job.spec.scope.join(" ");
             format!("held back: it changes what is outside of its scope ({scope}):")
+        }
+        "foreign-base" => {
+            let base = row.base.as_ref().map(BaseRow::shown).unwrap_or_default();
+            format!("held back: it was started from, and would bring along, {base}:")
         }
         "unsigned" => {
             "held back: its last commit has no good signature, which merge.verifySignatures wants"
@@ -328,6 +390,15 @@ fn next(one: &Chosen, row: &Row) -> Option<String> {
         "rebase-loses" => format!("to bring {name} in: cx merge {name}, without --rebase"),
         "not-forward" => {
             format!("to bring {name} in: cx merge --ff {name}, or --rebase for no merge commit")
+        }
+        "foreign-base" => {
+            let first = row.base.as_ref().and_then(|base| base.branches.first());
+            let first = first.map_or_else(String::new, |branch| {
+                format!("merge {branch} first, or cx merge --into {branch} {name}; or ")
+            });
+            format!(
+                "to bring {name} in: {first}cx merge --rebase {name} without them, --with-base {name} with them"
+            )
         }
         "unsigned" => format!(
             "to bring {name} in: git -C \"$(cx path {name})\" commit --amend --no-edit -S, then merge again"

@@ -100,7 +100,14 @@ pub(super) fn chosen(
         match branch_now(repo, &job)? {
             Ok(tip) => {
                 let candidate = candidate(&job, target, tip, args, style);
-                chosen.push(Chosen { job, candidate, ended_at, outside: None, along: Vec::new() });
+                chosen.push(Chosen {
+                    job,
+                    candidate,
+                    ended_at,
+                    outside: None,
+                    base: None,
+                    along: Vec::new(),
+                });
             }
             Err(why) if args.jobs.is_empty() => ui::warn(format_args!("left out {why}")),
             Err(why) => {
@@ -136,7 +143,7 @@ fn start(
             None => false,
         };
     }
-    Ok(Some(Start { base, is_in }))
+    Ok(Some(Start { base, is_in, alone: false }))
 }
 
 /// A job as something to merge.

@@ -66,9 +66,13 @@ impl<'a> Verifier<'a> {
 
     /// Finds out what of `plan` is green, and holds back the rest.
     pub(super) fn hold_back(&mut self, plan: &MergePlan) -> Result<MergePlan, Failure> {
-        let batch = &plan.landed;
-        let all: Vec<usize> = (0..batch.len()).collect();
-        self.plans.insert(all, plan.clone());
+        // Who adds nothing to one that is held back may add something to the rest,
+        // so they are asked about too; together with that one they cost no run.
+        let idle = plan.idle();
+        let batch = &[plan.landed.as_slice(), &idle].concat();
+        if idle.is_empty() {
+            self.plans.insert((0..batch.len()).collect(), plan.clone());
+        }
         let each = self.each;
         let mut oracle = |places: &[usize]| self.is_green(batch, places);
         let found = if each {
@@ -91,7 +95,7 @@ impl<'a> Verifier<'a> {
         for held in &found.held {
             self.hold(&mut verified, batch, held);
         }
-        if found.green.len() < batch.len() {
+        if found.green.len() < batch.len() || !idle.is_empty() {
             let green = self.plan(batch, &found.green)?;
             for (entry, place) in green.entries.iter().zip(&found.green) {
                 verified.entries[batch[*place]].verdict = entry.verdict.clone();
@@ -167,7 +171,7 @@ impl<'a> Verifier<'a> {
 
     fn is_green(&mut self, batch: &[usize], places: &[usize]) -> Result<bool, Failure> {
         let plan = self.plan(batch, places)?;
-        let jobs = places.iter().map(|place| self.candidates[batch[*place]].key.clone()).collect();
+        let jobs = plan.landed.iter().map(|at| plan.entries[*at].key.clone()).collect();
         self.run(&plan.result, jobs)
     }
 

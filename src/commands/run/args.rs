@@ -46,11 +46,11 @@ pub struct RunArgs {
     pub(super) dry_run: bool,
 
     /// Print the same before running
-    #[arg(long)]
+    #[arg(long, conflicts_with = "resume")]
     pub(super) plan: bool,
 
     /// Print the file of a pattern: copy it to change it, then `cx run -f`
-    #[arg(long, value_name = "PATTERN", exclusive = true)]
+    #[arg(long, value_name = "PATTERN", exclusive = true, add = crate::commands::candidates::pattern())]
     pub(super) show: Option<String>,
 
     /// JSON on stdout: the plan, the summary
@@ -68,27 +68,27 @@ pub struct RunArgs {
     pub(super) lenses: Option<String>,
 
     /// An alias for this run, with what is laid over its agent; may be repeated
-    #[arg(long = "alias", value_name = "NAME=AGENT[:KEY=VALUE,...]")]
+    #[arg(long = "alias", value_name = "NAME=AGENT[:KEY=VALUE,...]", conflicts_with = "resume")]
     pub(super) aliases: Vec<String>,
 
     /// A bundle of agents
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "resume")]
     pub(super) agents_dir: Option<PathBuf>,
 
     /// Run the agents' hooks: before each worker, and after it
-    #[arg(long)]
+    #[arg(long, conflicts_with = "resume")]
     pub(super) hooks: bool,
 
     /// Refuse a task that needs a tool that its agent may not use
-    #[arg(long)]
+    #[arg(long, conflicts_with = "resume")]
     pub(super) strict_tools: bool,
 
     /// The backend of tasks that do not say: codex, claude or sh
-    #[arg(short, long, value_name = "BACKEND", add = crate::commands::candidates::backend())]
+    #[arg(short, long, value_name = "BACKEND", conflicts_with = "resume", add = crate::commands::candidates::backend())]
     pub(super) backend: Option<String>,
 
     /// The model of tasks that do not say
-    #[arg(short, long, value_name = "MODEL")]
+    #[arg(short, long, value_name = "MODEL", conflicts_with = "resume")]
     pub(super) model: Option<String>,
 
     /// At most N jobs of this run at once; 8 if not given
@@ -161,12 +161,15 @@ pub struct RunArgs {
     /// Go on with a run that was interrupted, was stopped or has failed
     ///
     /// What has succeeded is not repeated, what still runs is waited for, and what
-    /// failed is tried once more.
+    /// failed is tried once more. -j, --max-jobs, --retries, --answer-bytes, --timeout,
+    /// --fail-fast, --keep-going and --merge given here count from here on; the time of
+    /// --timeout begins anew. The plan is the one that was begun, even if its file has
+    /// changed.
     #[arg(long, value_name = "RUN", add = crate::commands::candidates::open_run(), conflicts_with_all = ["file", "words", "vars", "lenses"])]
     pub(super) resume: Option<String>,
 
     /// A pattern and what it is about; with -f the goal of the plan
-    #[arg(value_name = "PATTERN|GOAL")]
+    #[arg(value_name = "PATTERN|GOAL", add = crate::commands::candidates::pattern())]
     pub(super) words: Vec<String>,
 }
 

@@ -42,6 +42,8 @@ pub(super) struct Prepared {
     pub(super) plan: Plan,
     /// Where it was read.
     pub(super) source: String,
+    /// The hash of that file, where there is one.
+    pub(super) digest: Option<String>,
     pub(super) options: Options,
     /// What its aliases stand for.
     pub(super) agents: BTreeMap<String, Resolved>,
@@ -62,11 +64,7 @@ pub(super) fn begin(
     manner: Manner,
 ) -> Result<Exit, Failure> {
     let items = dry_run::items(&prepared.plan, &prepared.agents);
-    let mut stored = Stored::new(prepared, session.cwd.clone());
-    if let Some(reviser) = stored.reviser() {
-        Who::reviser(reviser, settings)?;
-    }
-    check(session, settings, &mut stored)?;
+    let stored = rehearse_all(session, settings, prepared)?;
     settings.notes.iter().for_each(ui::warn);
     let records = stored.records();
     if let Some(records) = &records {
@@ -85,16 +83,31 @@ pub(super) fn begin(
     work_through(session, settings, (&id, stored), lock, manner.saying, false)
 }
 
+/// The run as it would be begun, with all of it checked. Makes nothing.
+pub(super) fn rehearse_all(
+    session: &Session,
+    settings: &Settings,
+    prepared: Prepared,
+) -> Result<Stored, Failure> {
+    let mut stored = Stored::new(prepared, session.cwd.clone());
+    if let Some(reviser) = stored.reviser() {
+        Who::reviser(reviser, settings)?;
+    }
+    check(session, settings, &mut stored)?;
+    Ok(stored)
+}
+
 /// Checks every task, and settles where writers start. Each task that cannot be run
 /// is named.
 fn check(session: &Session, settings: &Settings, stored: &mut Stored) -> Result<(), Failure> {
-    let (mut wrong, total) = wrong(session, settings, stored, None)?;
+    let Looked { mut wrong, total, notes } = look(session, settings, stored, None)?;
     if total < 2
         && let Some(one) = wrong.pop()
     {
         return Err(Failure { message: format!("{}; nothing was started", one.message), ..one });
     }
     if wrong.is_empty() {
+        notes.iter().for_each(ui::warn);
         return Ok(());
     }
     for failure in wrong.iter().take(20) {
@@ -102,18 +115,36 @@ fn check(session: &Session, settings: &Settings, stored: &mut Stored) -> Result<
         failure.hint.iter().for_each(ui::hint);
     }
     let tasks = ui::plural(total, "task");
-    Err(Failure::usage(format!("{tasks} cannot be run; nothing was started")))
+    let mut failure = Failure::usage(format!("{tasks} cannot be run; nothing was started"));
+    // Where one thing is wrong with all of them, that is what the code says.
+    if let Some(first) =
+        wrong.first().filter(|first| wrong.iter().all(|one| one.exit == first.exit))
+    {
+        failure.exit = first.exit;
+    }
+    Err(failure)
 }
 
-/// What is wrong with the tasks, as far as that can be told before their needs have
-/// ended, and how many of them cannot be run. Settles where writers start. Of a
-/// revision only that counts which is not as it was in the plan before.
-pub(super) fn wrong(
+/// What a look at all tasks has shown.
+#[derive(Debug)]
+pub(super) struct Looked {
+    /// What is wrong, each once.
+    pub(super) wrong: Vec<Failure>,
+    /// How many tasks cannot be run.
+    total: u64,
+    /// What of them is not honoured.
+    pub(super) notes: Vec<String>,
+}
+
+/// Looks at the tasks, as far as that is possible before their needs have ended.
+/// Settles where writers start. Of a revision only that counts which is not as it
+/// was in the plan before.
+pub(super) fn look(
     session: &Session,
     settings: &Settings,
     stored: &mut Stored,
     before: Option<&Plan>,
-) -> Result<(Vec<Failure>, u64), Failure> {
+) -> Result<Looked, Failure> {
     let schedule = Schedule::new(&stored.plan);
     let mut spawner = Spawner::new(session, settings, stored.roles()?, stored.base.clone());
     let known: HashMap<&str, &Task> = before
@@ -164,9 +195,10 @@ pub(super) fn wrong(
             n => format!("{first} and {} more: {failure}", n - 1),
         };
         let message = message.trim_end_matches("; nothing was started").to_owned();
-        Failure::usage(message).maybe_hint(failure.hint.clone())
+        Failure::new(failure.exit, message).maybe_hint(failure.hint.clone())
     };
-    Ok((wrong.iter().map(named).collect(), total as u64))
+    let wrong = wrong.iter().map(named).collect();
+    Ok(Looked { wrong, total: total as u64, notes: spawner.into_notes() })
 }
 
 fn rehearse(
@@ -178,6 +210,8 @@ fn rehearse(
 ) -> Result<BackendKind, Failure> {
     let task = schedule.task(at);
     let mut work = runner::work("", stored, task, 1);
+    // Whoever read the plan has said what becomes of these.
+    work.max_turns = None;
     // The prompt is looked at below, once it is known what is to read it.
     if !task.argv.is_empty() {
         work.argv.clone_from(&task.argv);

@@ -3,13 +3,13 @@
 //! It is made from the plan and the ledger alone, so that whoever goes on with a
 //! run, and whoever only looks at it, sees what the runner saw.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::stored::Stored;
 use crate::{
     job::{JobId, Outcome, Usage},
     ledger::{Job, State as LedgerState},
-    plan::{End, Schedule, State, Step, TaskIx},
+    plan::{End, Schedule, State, Step, TaskIx, When},
 };
 
 /// What a failed attempt means.
@@ -204,6 +204,33 @@ impl Book {
                 State::Failed(_) => counts.failed += 1,
                 State::Skipped(_) => counts.skipped += 1,
                 State::PassedOver(_) => counts.passed_over += 1,
+            }
+        }
+        counts
+    }
+
+    /// How many failed and how many were skipped for which that does not count: the
+    /// condition of a task that has succeeded names them.
+    pub(super) fn handled(&self) -> Counts {
+        let schedule = &self.schedule;
+        let succeeded = |at: &TaskIx| *schedule.state(*at) == State::Succeeded;
+        let conditions = schedule.tasks().chain(schedule.groups()).filter(succeeded);
+        let conditions: Vec<When> = conditions
+            .filter_map(|at| When::parse(schedule.task(at).when.as_deref()?).ok())
+            .collect();
+        let named: BTreeSet<&str> = conditions.iter().flat_map(When::needs).collect();
+        let mut counts = Counts::default();
+        for at in self.entries() {
+            let group = schedule.group(at).map(|group| schedule.task(group).id.as_str());
+            if !named.contains(schedule.task(at).id.as_str())
+                && !group.is_some_and(|group| named.contains(group))
+            {
+                continue;
+            }
+            match schedule.state(at) {
+                State::Failed(_) => counts.failed += 1,
+                State::Skipped(_) => counts.skipped += 1,
+                _ => {}
             }
         }
         counts

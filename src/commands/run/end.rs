@@ -38,7 +38,7 @@ pub(super) struct Over {
 pub(super) fn end(session: &Session, over: &Over, saying: Saying) -> Result<Exit, Failure> {
     let stored = &over.stored;
     let counts = over.book.counts();
-    let (mut outcome, mut reason) = verdict(counts, over.stop);
+    let (mut outcome, mut reason) = verdict(counts, over.book.handled(), over.stop);
     let source = Source { session, run: &over.run, stored, book: &over.book, state: &over.state };
     let mut summary = source.summary(over.elapsed);
     let mine = |job: &&Job| job.spec.run.as_deref() == Some(over.run.as_str());
@@ -81,9 +81,10 @@ pub(super) fn end(session: &Session, over: &Over, saying: Saying) -> Result<Exit
     })
 }
 
-fn verdict(counts: Counts, stop: Option<Stop>) -> (RunOutcome, Option<String>) {
+/// A failure that the plan itself has seen to is none of the run's.
+fn verdict(counts: Counts, handled: Counts, stop: Option<Stop>) -> (RunOutcome, Option<String>) {
     let Counts { succeeded, failed, skipped, .. } = counts;
-    if failed + skipped == 0 {
+    if (failed, skipped) == (handled.failed, handled.skipped) {
         return (RunOutcome::Succeeded, None);
     }
     let of = succeeded + failed + skipped;
@@ -145,18 +146,23 @@ fn tell(
         }
     }
     out.finish()?;
-    ui::note(format_args!("run {run} {}{reason}, in {took}", summary.outcome));
+    let well = summary.outcome == RunOutcome::Succeeded.as_str();
+    let handled = match summary.failed {
+        n if well && n > 0 => format!(" ({} failed and was seen to)", ui::plural(n, "task")),
+        _ => String::new(),
+    };
+    ui::note(format_args!("run {run} {}{handled}{reason}, in {took}", summary.outcome));
     // What was merged just now is not so in the state that the run has last seen.
     let state = session.store.history().map_err(store)?;
     let mine = |job: &&Job| job.spec.run.as_deref() == Some(run);
     let jobs: Vec<&Job> = state.jobs.values().filter(mine).collect();
-    if jobs.iter().any(|job| !job.collected && !job.files_gone) && !saying.json {
+    if jobs.iter().any(|job| job.is_to_collect()) && !saying.json {
         ui::hint(format_args!("cx collect --run {run}   prints the answers"));
     }
     if jobs.iter().any(|job| job.is_unmerged() && job.succeeded()) {
         ui::hint(format_args!("cx merge --run {run}   brings the writers' work in"));
     }
-    if summary.failed + summary.skipped > 0 {
+    if !well && summary.failed + summary.skipped > 0 {
         ui::hint(format_args!(
             "cx run --resume {run}   tries again what did not succeed; cx status {run} names it"
         ));

@@ -126,6 +126,17 @@ impl Front {
         }
     }
 
+    pub(super) fn asking(&self, phase: &str) {
+        if self.screen.is_some() || self.saying.verbose {
+            self.say(&format!("asking about the plan, {phase}"));
+        }
+    }
+
+    /// A failure that changes nothing.
+    pub(super) fn warn(&self, failure: &Failure) {
+        self.say(&format!("warning: {failure}"));
+    }
+
     pub(super) fn revised(&self, why: &str) {
         self.say(&format!("the plan is revised: {why}"));
     }

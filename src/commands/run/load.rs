@@ -9,15 +9,17 @@ use std::{
 };
 
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::{args::RunArgs, stored::Stored};
 use crate::{
     agent::{self, Alias, AliasError, Lookup, Resolved},
+    backend,
     commands::{roles, route, session::Session, settings::Settings},
     config,
     failure::Failure,
     job::BackendKind,
-    plan::{Graph, Kind, PATTERNS, Pattern, Plan, Problem, check, nearest},
+    plan::{Graph, Kind, PATTERNS, Pattern, Plan, Problem, Task, check, nearest},
 };
 
 /// The largest plan that is read, bytes: a task map of a thousand long tasks is a
@@ -25,6 +27,7 @@ use crate::{
 const MAX: u64 = 16 * 1024 * 1024;
 
 /// A plan that can run.
+#[derive(Clone, Debug)]
 pub(super) struct Loaded {
     /// With its values, and with what the command line says about all tasks.
     pub(super) plan: Plan,
@@ -32,12 +35,15 @@ pub(super) struct Loaded {
     pub(super) graph: Graph,
     /// The file as it was named, or the pattern.
     pub(super) source: String,
+    /// The hash of that file, where there is one.
+    pub(super) digest: Option<String>,
     /// What each alias of the plan stands for.
     pub(super) agents: BTreeMap<String, Resolved>,
 }
 
 /// Reads, binds and checks the plan that the command line names.
 pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure> {
+    let mut read_from = None;
     let is_routed = args.route.is_some() || !args.route_files.is_empty();
     let (mut plan, source, goal, usage) = match (&args.file, args.words.as_slice()) {
         _ if is_routed => {
@@ -46,6 +52,7 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
         }
         (Some(file), words) => {
             let (bytes, source) = read(file)?;
+            read_from = (source != "-").then(|| digest(&bytes));
             let plan = Plan::read(&bytes, &source)
                 .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
             let usage = format!("cx run -f {source} {}", plan.usage());
@@ -69,7 +76,8 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
     apply(&mut plan, args)?;
 
     let mut aliases = aliases(&mut plan, args, &source)?;
-    aliases.extend(configured(&Settings::load(session)?)?);
+    let settings = Settings::load(session)?;
+    aliases.extend(configured(&settings)?);
     let places = session.places(args.agents_dir.as_deref());
     let lookup = Lookup { places, aliases: &aliases, stock_aliases: true };
     let agents = RefCell::new(BTreeMap::new());
@@ -86,7 +94,38 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
         let goal = problems.iter().any(|problem| matches!(problem.kind, Kind::NoGoal(..)));
         if goal { failure.hint(format!("cx run -f {source} \"GOAL\"")) } else { failure }
     })?;
-    Ok(Loaded { plan, graph, source, agents: agents.into_inner() })
+    let agents = agents.into_inner();
+    let unlimited = without_turns(&plan, &agents, settings.config.backend);
+    plan.notes.extend(unlimited);
+    Ok(Loaded { plan, graph, source, digest: read_from, agents })
+}
+
+/// Says of tasks that limit their turns where nothing can do that.
+fn without_turns(
+    plan: &Plan,
+    agents: &BTreeMap<String, Resolved>,
+    default: BackendKind,
+) -> Option<String> {
+    let backend = |task: &Task| {
+        let agent = task.alias.as_ref().and_then(|alias| agents.get(alias));
+        task.backend.or(agent.and_then(|resolved| resolved.agent.backend)).unwrap_or(default)
+    };
+    let mut tasks = plan.tasks.iter().filter_map(|task| {
+        let (turns, backend) = (task.max_turns?, backend(task));
+        backend::max_turns(backend, turns).is_none().then_some((task, backend))
+    });
+    let (first, backend) = tasks.next()?;
+    let more = match tasks.count() {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    let (id, backend) = (&first.id, backend.as_str());
+    Some(format!("'max-turns' of task '{id}'{more} is not honoured: {backend} cannot limit turns"))
+}
+
+/// What tells one plan's file from another: SHA-256.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 /// The plan of `--route` and `--route-files`.

@@ -29,9 +29,13 @@ impl Look {
         let files = session.store.run(run.id());
         let started_at = run.started_at;
         if run.ended.is_some()
-            && let Some(summary) = Summary::read(&files)?
+            && let Some(mut summary) = Summary::read(&files)?
         {
+            summary.tell_of_retries(state);
             return Ok(Self { summary, started_at });
+        }
+        if let (Some(ended), false) = (&run.ended, files.dir().exists()) {
+            return Ok(Self { summary: Summary::cleaned(run, ended), started_at });
         }
         let stored = Stored::read(&files)?;
         let live = session.is_worked_through(run)?;

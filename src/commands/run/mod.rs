@@ -28,6 +28,7 @@ pub(super) use summary::Summary;
 use self::{
     begin::{Manner, Prepared},
     front::Saying,
+    load::Loaded,
     stored::Options,
 };
 use super::{
@@ -52,13 +53,16 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let manner = Manner { saying, detach: args.detach };
     if let Some(run) = &args.resume {
         refuse_in_worker("run plans")?;
-        return resume::resume(&session, run, manner);
+        return resume::resume(&session, run, manner, args);
     }
     let loaded = load::load(args, &session)?;
     for note in &loaded.plan.notes {
         ui::warn(format_args!("{}: {note}", loaded.source));
     }
     if args.dry_run {
+        // What the run would refuse is no plan to look at.
+        let prepared = prepared(args, &session, loaded.clone());
+        begin::rehearse_all(&session, &Settings::load(&session)?, prepared)?;
         dry_run::print(&loaded, args.json)?;
         return Ok(Exit::Success);
     }
@@ -67,11 +71,11 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
         dry_run::print(&loaded, args.json)?;
     }
     let settings = Settings::load(&session)?;
-    let prepared = Prepared {
-        options: Options::said(args, &session),
-        plan: loaded.plan,
-        source: loaded.source,
-        agents: loaded.agents,
-    };
+    let prepared = prepared(args, &session, loaded);
     begin::begin(&session, &settings, prepared, manner)
+}
+
+fn prepared(args: &RunArgs, session: &Session, loaded: Loaded) -> Prepared {
+    let Loaded { plan, source, digest, agents, .. } = loaded;
+    Prepared { options: Options::said(args, session), plan, source, digest, agents }
 }

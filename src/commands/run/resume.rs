@@ -2,7 +2,9 @@
 //! failed.
 
 use super::{
+    args::RunArgs,
     begin::{Manner, detach, work_through},
+    load,
     stored::Stored,
 };
 use crate::{
@@ -16,12 +18,22 @@ use crate::{
     ui,
 };
 
-/// Takes the run's lock and goes on with what has not succeeded.
-pub(super) fn resume(session: &Session, run: &str, manner: Manner) -> Result<Exit, Failure> {
+/// Takes the run's lock and goes on with what has not succeeded. What the command
+/// line says about the whole run holds from here on.
+pub(super) fn resume(
+    session: &Session,
+    run: &str,
+    manner: Manner,
+    args: &RunArgs,
+) -> Result<Exit, Failure> {
     let state = session.history()?;
     let found = Session::find_run(run, &state)?;
     let id = found.id().to_owned();
     let files = session.store.run(&id);
+    if found.ended.is_some() && !files.dir().exists() {
+        return Err(Failure::usage(format!("run {id} is over and cleaned; nothing was started"))
+            .hint(format!("`cx status {id}` shows what became of it")));
+    }
     let path = files.lock();
     let claimed = lock::claim(&path).map_err(|e| {
         Failure::internal(format!("cannot use the lock {}: {e}", path.display()))
@@ -32,8 +44,14 @@ pub(super) fn resume(session: &Session, run: &str, manner: Manner) -> Result<Exi
         return Err(Failure::usage(format!("run {id} is being worked through{pid} already"))
             .hint(format!("`cx status {id}` shows how far it is")));
     };
-    let stored = Stored::read(&files)?;
+    let mut stored = Stored::read(&files)?;
     refuse_finished(found)?;
+    if stored.say_again(args) {
+        stored.write(&files)?;
+    }
+    if let Some(digest) = &stored.digest {
+        tell_of_change(&stored, digest);
+    }
     for job in state.jobs.values() {
         if job.is_live() && job.spec.run.as_deref() == Some(id.as_str()) {
             ui::note(format_args!("{} goes on, and is waited for", label(job)));
@@ -57,6 +75,18 @@ pub(super) fn resume(session: &Session, run: &str, manner: Manner) -> Result<Exi
     }
     let settings = Settings::load(&there)?;
     work_through(&there, &settings, (&id, stored), lock, manner.saying, true)
+}
+
+/// What stands in the plan's file by now is of no matter to a run that was begun.
+fn tell_of_change(stored: &Stored, digest: &str) {
+    let source = &stored.source;
+    let file = stored.cwd.join(source);
+    // One that is gone or cannot be read is no other plan.
+    if std::fs::read(file).is_ok_and(|bytes| load::digest(&bytes) != digest) {
+        ui::warn(format_args!(
+            "{source} has changed since; the plan goes on as it was (cx run -f {source} starts a new run)"
+        ));
+    }
 }
 
 /// There is nothing to go on with where all is well.

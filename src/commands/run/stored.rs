@@ -112,6 +112,9 @@ pub(super) struct Stored {
     pub(super) cwd: PathBuf,
     /// Where the plan was read: a file, `-`, or a pattern's name.
     pub(super) source: String,
+    /// The hash of that file as it was, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) digest: Option<String>,
     /// The commit that all writers start from, where there are any: where HEAD was.
     /// What is committed meanwhile does not make one task differ from another.
     pub(super) base: Option<String>,
@@ -123,7 +126,7 @@ pub(super) struct Stored {
 
 impl Stored {
     pub(super) fn new(prepared: Prepared, cwd: PathBuf) -> Self {
-        let Prepared { plan, source, options, agents } = prepared;
+        let Prepared { plan, source, digest, options, agents } = prepared;
         let role = |(alias, resolved)| (alias, Role::of(resolved));
         let roles = agents.into_iter().map(role).collect();
         Self {
@@ -133,6 +136,7 @@ impl Stored {
             seen: BTreeSet::new(),
             cwd,
             source,
+            digest,
             base: None,
             roles,
             options,
@@ -152,6 +156,22 @@ impl Stored {
             return Err(failed(&"a later cx has written it"));
         }
         Ok(stored)
+    }
+
+    /// What `cx run --resume` says anew counts from here on. Whether it says anything.
+    pub(super) fn say_again(&mut self, args: &RunArgs) -> bool {
+        let before =
+            (self.options.clone(), self.plan.fail_fast, self.plan.timeout, self.plan.merge);
+        let Options { jobs, max_jobs, retries, answer_bytes, .. } = &mut self.options;
+        *jobs = args.jobs.or(*jobs);
+        *max_jobs = args.max_jobs.or(*max_jobs);
+        *retries = args.retries.or(*retries);
+        *answer_bytes = args.answer_bytes.or(*answer_bytes);
+        let plan = &mut self.plan;
+        plan.fail_fast = (plan.fail_fast || args.fail_fast) && !args.keep_going;
+        plan.timeout = args.timeout.or(plan.timeout);
+        plan.merge |= args.merge;
+        before != (self.options.clone(), self.plan.fail_fast, self.plan.timeout, self.plan.merge)
     }
 
     pub(super) fn write(&self, files: &RunFiles) -> Result<(), Failure> {

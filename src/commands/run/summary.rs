@@ -17,7 +17,7 @@ use crate::{
     commands::{session::Session, view},
     failure::Failure,
     job::{JobId, Usage},
-    ledger::{Job, State as LedgerState},
+    ledger::{Job, Run, RunEnded, State as LedgerState},
     plan::{State, TaskIx},
     ui::{self, Align, Table},
 };
@@ -246,6 +246,35 @@ impl Source<'_> {
 }
 
 impl Summary {
+    /// What the ledger has of a run whose folder is cleaned.
+    pub(super) fn cleaned(run: &Run, ended: &RunEnded) -> Self {
+        let elapsed = run.ended_at.unwrap_or(run.started_at).duration_since(run.started_at);
+        Self {
+            kind: "summary".to_owned(),
+            run: run.id().to_owned(),
+            name: run.spec.name.clone(),
+            outcome: ended.outcome.as_str().to_owned(),
+            reason: ended.reason.clone(),
+            total_tasks: run.spec.tasks,
+            succeeded: ended.succeeded,
+            failed: ended.failed,
+            skipped: ended.skipped,
+            passed_over: ended.passed_over,
+            elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or_default(),
+            ..Self::default()
+        }
+    }
+
+    /// What was tried again by hand since the run ended.
+    pub(super) fn tell_of_retries(&mut self, state: &LedgerState) {
+        for row in &mut self.tasks {
+            let job = row.job.and_then(|job| state.jobs.get(&job));
+            if let Some(next) = job.and_then(Job::superseded_by) {
+                row.reason = Some(format!("tried again as {next}"));
+            }
+        }
+    }
+
     fn count(&mut self, counts: Counts) {
         self.succeeded = counts.succeeded;
         self.failed = counts.failed;

@@ -16,7 +16,7 @@ use crate::{
         settings::Settings,
     },
     failure::Failure,
-    job::{BackendKind, JobName},
+    job::{BackendKind, JobId, JobName},
     ledger::{Job, Resumes, Spawned, Tree},
 };
 
@@ -82,6 +82,11 @@ impl Checked {
             ),
             None => (old.name.clone(), false),
         };
+        let after = match again.from {
+            _ if before.is_live() => vec![before.job],
+            From::Thread => Vec::new(),
+            From::Files | From::Base => needs(session, before)?,
+        };
         let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
         let resumes = match again.from {
             From::Thread => Some(Resumes { job: before.job, anew: false }),
@@ -109,7 +114,7 @@ impl Checked {
             group: None,
             tree,
             resumes,
-            after: if before.is_live() { vec![before.job] } else { Vec::new() },
+            after,
             timeout_ms: again.timeout.map(millis).or(old.timeout_ms),
             silence_ms: again.silence.map(millis).or(old.silence_ms),
             extra_args: settings.extra_args(old.backend)?,
@@ -143,6 +148,34 @@ impl Checked {
         }
         Ok(())
     }
+}
+
+/// What a job came after, and its task comes after again: where such a job has gone
+/// on or was tried again, the last that did.
+fn needs(session: &Session, before: &Job) -> Result<Vec<JobId>, Failure> {
+    if before.spec.after.is_empty() {
+        return Ok(Vec::new());
+    }
+    let history = session.history()?;
+    let mut needs = Vec::new();
+    for id in &before.spec.after {
+        let Some(mut need) = history.jobs.get(id) else { continue };
+        while let Some(next) = need.went_on.and_then(|next| history.jobs.get(&next)) {
+            need = next;
+        }
+        if let Some(outcome) = need.outcome().filter(|outcome| !outcome.is_success()) {
+            return Err(Failure::usage(format!(
+                "{} comes after {}, which is {outcome}; nothing was started",
+                label(before),
+                label(need)
+            ))
+            .hint(format!("cx retry {} first", need.job)));
+        }
+        if !needs.contains(&need.job) {
+            needs.push(need.job);
+        }
+    }
+    Ok(needs)
 }
 
 /// What is to be gone on in must be there, unless it is still to be made.

@@ -1,6 +1,6 @@
 //! Checking: from what was typed to a job that can be started. Nothing is made.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, num::NonZeroU32, path::Path, time::Duration};
 
 use super::{
     SpawnArgs,
@@ -278,6 +278,15 @@ impl Checked {
         self.spec.run = Some(run.to_owned());
         self.spec.task = Some(task);
         self.quiet = true;
+    }
+
+    /// Limits its turns, where the backend can.
+    pub(super) fn limit_turns(&mut self, turns: NonZeroU32) {
+        let (kind, notes) = (self.spec.backend, &mut self.notes);
+        match backend::max_turns(kind, turns) {
+            Some(arg) => self.spec.extra_args.push(arg),
+            None => notes.push(format!("'max-turns' is not honoured: {kind} cannot limit turns")),
+        }
     }
 
     /// What would stand in the ledger, but for what is settled when it starts.

@@ -4,7 +4,11 @@
 //! All tasks of a plan are checked before the first is started, and each once
 //! more when its turn has come: its prompt is known only then.
 
-use std::{num::NonZeroU64, path::PathBuf, time::Duration};
+use std::{
+    num::{NonZeroU32, NonZeroU64},
+    path::PathBuf,
+    time::Duration,
+};
 
 use super::{
     Launched, SpawnArgs,
@@ -47,6 +51,8 @@ pub(in crate::commands) struct Work<'a> {
     pub(in crate::commands) timeout: Option<Duration>,
     /// How long it may write nothing.
     pub(in crate::commands) silence: Option<Duration>,
+    /// The most turns, where the plan says so.
+    pub(in crate::commands) max_turns: Option<NonZeroU32>,
     /// What it is told: everything is filled in.
     pub(in crate::commands) prompt: String,
     /// For `sh`: what runs in place of the prompt.
@@ -94,6 +100,8 @@ pub(in crate::commands) struct Spawner<'a> {
     /// What is the same for all tasks.
     args: SpawnArgs,
     known: Known,
+    /// What a person should know of the tasks so far, each once.
+    notes: Vec<String>,
 }
 
 impl<'a> Spawner<'a> {
@@ -111,13 +119,18 @@ impl<'a> Spawner<'a> {
             strict_tools,
             ..SpawnArgs::default()
         };
-        Self { session, settings, args, known: Known::of_plan(aliases, head) }
+        Self { session, settings, args, known: Known::of_plan(aliases, head), notes: Vec::new() }
     }
 
     /// Whether a job could be started for this, as far as can be told before its
     /// needs have ended, and what it would be. Starts nothing.
     pub(in crate::commands) fn check(&mut self, work: &Work<'_>) -> Result<Spawned, Failure> {
         Ok(self.checked(work)?.into_spec())
+    }
+
+    /// What a person should know of the tasks that were checked.
+    pub(in crate::commands) fn into_notes(self) -> Vec<String> {
+        self.notes
     }
 
     /// Looks at the scopes of many tasks at once, before each is checked.
@@ -157,10 +170,18 @@ impl<'a> Spawner<'a> {
         };
         let mut checked =
             Checked::check(&self.args, &variant, self.session, self.settings, &mut self.known)?;
+        for note in &checked.notes {
+            if !self.notes.contains(note) && !self.settings.notes.contains(note) {
+                self.notes.push(note.clone());
+            }
+        }
         let id = &work.task.id;
         // `1` is a good id, but would be read as a job's number.
         let name = JobName::new(id).unwrap_or_else(|_| slug(&format!("task {id}")));
         checked.belong(name, work.run, work.task.clone());
+        if let Some(turns) = work.max_turns {
+            checked.limit_turns(turns);
+        }
         Ok(checked)
     }
 }

@@ -8,6 +8,7 @@
 
 mod ancestors;
 mod case;
+mod foreign;
 mod gather;
 mod hook;
 mod land;
@@ -23,6 +24,7 @@ mod wish;
 
 use std::path::PathBuf;
 
+pub use foreign::{Foreign, foreign};
 pub use gather::{Refusal, gather};
 pub use hook::post_merge;
 pub use land::{Landing, Step, Target, check, land};
@@ -87,6 +89,9 @@ pub struct Start {
     /// commits, as after a squash. Otherwise git is asked whether it would add
     /// anything.
     pub is_in: bool,
+    /// Only what came after the commit lands, whatever the target holds
+    /// ([`Style::Squash`] and [`Style::Rebase`] only).
+    pub alone: bool,
 }
 
 /// What would become of every candidate.
@@ -103,6 +108,15 @@ pub struct MergePlan {
 }
 
 impl MergePlan {
+    /// Those that would land nothing of their own, judged against everything
+    /// that lands: where some of that is held back after all, they are to be
+    /// judged anew. In the order given.
+    pub fn idle(&self) -> Vec<usize> {
+        let is_idle =
+            |entry: &Entry| matches!(entry.verdict, Verdict::AlreadyContained | Verdict::NoChanges);
+        (0..self.entries.len()).filter(|at| is_idle(&self.entries[*at])).collect()
+    }
+
     /// Whether anything would land.
     pub fn lands_something(&self) -> bool {
         !self.landed.is_empty()

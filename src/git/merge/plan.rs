@@ -45,12 +45,7 @@ pub(super) fn plan_with(
     let mut verdicts: Vec<Option<Verdict>> = vec![None; candidates.len()];
     let (mut result, mut landed) = (target.clone(), Vec::new());
     for &at in &known.sequence {
-        let candidate = &candidates[at];
-        let tried = if within(repo, candidates, &landed, candidate)? {
-            Tried::Verdict(Verdict::AlreadyContained)
-        } else {
-            chain.try_one(&result, candidate)?
-        };
+        let tried = chain.try_next(&result, candidates, &landed, at)?;
         let verdict = match tried {
             Tried::Verdict(verdict) => verdict,
             Tried::Conflicts(paths) => {
@@ -85,7 +80,8 @@ fn within(
     for at in landed {
         // Only what was started from others' work holds any.
         let other = &candidates[*at];
-        if other.start.is_some() && repo.is_ancestor(&candidate.tip, &other.tip)? {
+        let holds_others = other.start.as_ref().is_some_and(|start| !start.alone);
+        if holds_others && repo.is_ancestor(&candidate.tip, &other.tip)? {
             return Ok(true);
         }
     }
@@ -220,9 +216,23 @@ impl<'a> Chain<'a> {
         self.repo.place().git()
     }
 
+    /// Merges candidate `at` into `current`, which holds those that have landed.
+    pub(super) fn try_next(
+        &self,
+        current: &Oid,
+        candidates: &[Candidate],
+        landed: &[usize],
+        at: usize,
+    ) -> Result<Tried, GitError> {
+        if within(self.repo, candidates, landed, &candidates[at])? {
+            return Ok(Tried::Verdict(Verdict::AlreadyContained));
+        }
+        self.try_one(current, &candidates[at])
+    }
+
     /// Merges `candidate` into `current`. Fails where a commit is needed for that
     /// and git knows no identity.
-    pub(super) fn try_one(&self, current: &Oid, candidate: &Candidate) -> Result<Tried, GitError> {
+    fn try_one(&self, current: &Oid, candidate: &Candidate) -> Result<Tried, GitError> {
         self.attempt(current, candidate).map_err(|error| match has_identity(&|| self.git()) {
             Ok(Some(missing)) if matches!(error, GitError::Command { .. }) => {
                 GitError::NoIdentity(missing)
@@ -244,7 +254,8 @@ impl<'a> Chain<'a> {
         if self.style == Style::FfOnly && !forward {
             return verdict(Verdict::NotForward);
         }
-        if forward && matches!(self.style, Style::Merge | Style::Rebase | Style::FfOnly) {
+        let alone = candidate.start.as_ref().is_some_and(|start| start.alone);
+        if forward && !alone && matches!(self.style, Style::Merge | Style::Rebase | Style::FfOnly) {
             let clashes = self.clashes(current, tip)?;
             if !clashes.is_empty() {
                 return Ok(Tried::Conflicts(clashes));
@@ -287,7 +298,7 @@ impl<'a> Chain<'a> {
         current: &Oid,
         candidate: &'c Candidate,
     ) -> Result<Option<&'c Oid>, GitError> {
-        let Some(Start { base, is_in }) = &candidate.start else { return Ok(None) };
+        let Some(Start { base, is_in, .. }) = &candidate.start else { return Ok(None) };
         if self.repo.is_ancestor(base, current)? || !self.repo.is_ancestor(base, &candidate.tip)? {
             return Ok(None);
         }

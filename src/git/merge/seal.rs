@@ -61,7 +61,8 @@ pub struct Seal<'a> {
 /// from, perhaps with other messages, in the same order.
 ///
 /// A candidate whose commit a hook refuses is held back, and so is one that
-/// conflicts with what a hook changed; the others go on. Where nothing has a
+/// conflicts with what a hook changed; the others go on, and whoever added
+/// nothing to what is held back is tried anew. Where nothing has a
 /// say the plan comes back as it is. No ref and no checkout changes.
 pub fn seal(
     repo: &Repo,
@@ -168,8 +169,14 @@ impl Sealer<'_> {
             entries: plan.entries.clone(),
             landed: Vec::new(),
         };
-        for &at in &plan.landed {
-            let verdict = match chain.try_one(&sealed.result, &candidates[at])? {
+        // Who adds nothing to one that is refused may add something to the rest.
+        let idle = plan.idle();
+        for &at in plan.landed.iter().chain(&idle) {
+            if sealed.landed.len() == plan.landed.len() {
+                break;
+            }
+            let tried = chain.try_next(&sealed.result, candidates, &sealed.landed, at)?;
+            let verdict = match tried {
                 Tried::Verdict(verdict) => verdict,
                 Tried::Conflicts(paths) => {
                     let keys = sealed.landed.iter().map(|at| candidates[*at].key.clone());

@@ -4,6 +4,7 @@
 mod answers;
 mod endings;
 mod failures;
+mod patterns;
 mod plans;
 mod prompts;
 mod resolving;

@@ -68,7 +68,7 @@ fn the_answers_of_needs_are_appended_and_cut() {
         { "id": "next", "prompt": "Go on", "needs": ["named"], "backend": "codex" },
     ]);
     let file = plan_with(&sandbox, "sum", json!({ "tasks": tasks }));
-    let output = sandbox.cx(["run", "-f", &file, "--answer-bytes", "100", "--json"]).code(1);
+    let output = sandbox.cx(["run", "-f", &file, "--answer-bytes", "100", "--json"]).ok();
     let prompt = |name: &str| fs::read_to_string(seen.join(name)).unwrap();
     let all = prompt("all");
     assert!(all.contains("Sum it up\n\nRESULT OF long\n0123456789\n"), "{all}");

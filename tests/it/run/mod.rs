@@ -7,6 +7,7 @@ mod resume;
 mod revise;
 mod shapes;
 mod stops;
+mod verdict;
 
 use serde_json::{Value, json};
 
@@ -164,8 +165,9 @@ fn a_task_whose_condition_does_not_hold_is_passed_over() {
         task("last", "echo last", &["praise"]),
     ]);
     let file = plan(&sandbox, "cond", &tasks);
-    let output = sandbox.cx(["run", "-f", &file, "--json"]).code(1);
+    let output = sandbox.cx(["run", "-f", &file, "--json"]).ok();
     let summary = output.json();
+    assert_eq!(task_of(&summary, "tests")["status"], "failed");
     assert_eq!(task_of(&summary, "mend")["status"], "succeeded");
     assert_eq!(task_of(&summary, "praise")["status"], "passed-over");
     assert_eq!(task_of(&summary, "last")["status"], "succeeded");
@@ -197,7 +199,7 @@ fn nothing_starts_where_one_task_cannot() {
     // One alone is the error itself.
     let tasks = json!([{ "id": "what", "argv": ["no-such-program"] }]);
     let file = plan(&sandbox, "wrong", &tasks);
-    let output = sandbox.cx(["run", "-f", &file]).code(2);
+    let output = sandbox.cx(["run", "-f", &file]).code(127);
     assert!(output.stderr().starts_with("cx: error: task 'what' (line 1): "), "{output}");
 }
 
@@ -266,4 +268,60 @@ fn two_writers_of_one_scope_do_not_meet() {
         events.iter().position(|event| event["ev"] == ev && event["job"] == job).unwrap()
     };
     assert!(at("spawned", 2) > at("exited", 1));
+}
+
+#[test]
+fn an_attempt_that_was_tried_again_counts_no_more() {
+    let sandbox = Sandbox::new();
+    let mark = sandbox.root().join("mark");
+    // The first attempt fails; the second finds the job of the first.
+    let script =
+        format!("test $(ls -d {}/*/ | wc -l) -gt 1", sandbox.repo().join(".git/cx/jobs").display());
+    let tasks = json!([{ "id": "shaky", "prompt": script, "retries": 1 }]);
+    let file = plan(&sandbox, "r", &tasks);
+    sandbox.cx(["run", "-f", &file]).ok();
+    let jobs = sandbox.cx(["jobs", "-a"]).ok().stdout();
+    assert!(jobs.contains("tried again as %2"), "{jobs}");
+    assert_eq!(sandbox.job("%1")["tried_again"], 2);
+    sandbox.cx(["wait"]).ok();
+    sandbox.cx(["collect", "--run", "r"]).ok();
+    sandbox.cx(["collect", "--run", "r", "--all"]).ok();
+    // Who asks for it gets it.
+    sandbox.cx(["wait", "%1"]).code(1);
+    sandbox.cx(["collect", "%1"]).code(1);
+
+    // The same where a person tries again, in the run and by hand.
+    let tasks = json!([{ "id": "mend", "prompt": format!("test -e {}", mark.display()) }]);
+    let file = plan(&sandbox, "m", &tasks);
+    sandbox.cx(["run", "-f", &file]).code(1);
+    sandbox.cx(["wait"]).code(1);
+    sandbox.cx(["retry", "%3"]).ok();
+    sandbox.cx(["wait", "%4"]).code(1);
+    let status = sandbox.cx(["status", "m"]).ok().stdout();
+    assert!(status.contains("tried again as %4"), "{status}");
+    std::fs::write(&mark, "").unwrap();
+    sandbox.cx(["retry", "%4"]).ok();
+    sandbox.cx(["wait"]).ok();
+    sandbox.cx(["run", "--resume", "m"]).ok();
+    sandbox.cx(["collect"]).ok();
+    sandbox.cx(["wait"]).ok();
+    sandbox.cx(["clean"]).ok();
+    assert_eq!(sandbox.lines(["jobs"]).len(), 0);
+}
+
+#[test]
+fn a_dry_run_refuses_what_a_run_refuses() {
+    let sandbox = Sandbox::new();
+    let answers = json!([task("a", "true", &[]), task("b", "echo {{results.a}}", &["a"])]);
+    let file = plan(&sandbox, "answers", &answers);
+    let absent = json!([{ "id": "x", "agent": "scout", "backend": "codex", "prompt": "Look" }]);
+    let absent = plan(&sandbox, "absent", &absent);
+    // There is no codex in a sandbox.
+    for (file, code) in [(&file, 2), (&absent, 127)] {
+        let dry = sandbox.cx(["run", "-f", file, "--dry-run"]).code(code);
+        let real = sandbox.cx(["run", "-f", file]).code(code);
+        assert_eq!((dry.stdout(), dry.stderr()), (String::new(), real.stderr()));
+        sandbox.assert_nothing_started(&real);
+    }
+    sandbox.cx(["spawn", "-b", "codex", "x"]).code(127);
 }

@@ -167,3 +167,33 @@ fn a_runner_may_die_while_it_stops_and_a_starter_once_it_has_handed_over() {
     sandbox.cx(["wait", "--run", "stop-2"]).ok();
     assert_eq!(successes(&sandbox, "stop-2", &["bad", "next"]), [1, 1]);
 }
+
+#[test]
+fn what_is_said_when_a_run_is_taken_up_counts() {
+    let sandbox = Sandbox::new();
+    let mark = sandbox.root().join("mark");
+    let gate = sandbox.gate("gate");
+    let wait = format!("test -e '{}' || exit 3; {}", mark.display(), gate.pass());
+    let tasks =
+        json!([task("slow", &wait, &[]), task("b", "exit 1", &[]), task("c", "exit 1", &[])]);
+    let file = plan(&sandbox, "again", &tasks);
+    sandbox.cx(["run", "-f", &file, "--retries", "0"]).code(1);
+    for words in [&["-b", "sh"][..], &["--model", "x"], &["--alias", "a=coder"], &["--hooks"]] {
+        let refused = sandbox.cx(["run", "--resume", "again"].iter().chain(words));
+        refused.code(2);
+    }
+    std::fs::write(&mark, "").unwrap();
+    // Its file is another plan by now.
+    plan(&sandbox, "again", &json!([task("other", "true", &[])]));
+    let args = ["run", "--resume", "again", "--timeout", "1s", "--retries", "1", "-j", "1"];
+    let resumed = sandbox.cx(args).code(124);
+    let warned = format!("{file} has changed since; the plan goes on as it was");
+    assert!(resumed.stderr().contains(&warned), "{resumed}");
+    let status = sandbox.cx(["status", "again", "--json"]).ok().json();
+    assert_eq!(status["outcome"], "timed-out");
+    assert_eq!(status["totalTasks"], 3);
+    // And it counts the next time too.
+    gate.open();
+    sandbox.cx(["run", "--resume", "again", "--timeout", "1h"]).code(1);
+    assert!(jobs_of(&sandbox, "again", "b").len() >= 3, "one attempt, then two");
+}

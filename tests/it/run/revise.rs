@@ -126,7 +126,7 @@ fn what_has_begun_and_what_a_shell_runs_cannot_be_changed() {
             "{output}"
         );
         let twice = format!("gave no valid answer twice: {why}; the plan stays as it was");
-        assert!(said.contains(&twice), "{output}");
+        assert!(said.contains(&twice) && said.contains("cx: warning: the planner"), "{output}");
         assert_eq!(asked(&sandbox, 2).unwrap()["problem"], why);
         assert_eq!(ids(&asked(&sandbox, 3).unwrap()["remaining"]), ["c"]);
         let notes = events(&sandbox, "note");

@@ -1,8 +1,21 @@
 //! What nearly every test of a verb does.
 
+use std::path::Path;
+
+use rustix::fs::inotify::WatchFlags;
 use serde_json::Value;
 
-use super::{Output, Sandbox};
+use super::{DEADLINE, Output, Sandbox, watch::Watch};
+
+/// Waits until `name` is gone from `folder`: a supervisor tidies up after it has
+/// let go of its job.
+#[track_caller]
+pub(crate) fn until_gone(folder: &Path, name: &str) {
+    let watch = Watch::on(folder, WatchFlags::DELETE).expect("the folder is there");
+    while folder.join(name).exists() {
+        assert!(watch.wait(DEADLINE), "{name} is still in {}", folder.display());
+    }
+}
 
 impl Sandbox {
     /// `cx spawn -b sh ARGS...`, which must succeed, and gives what it printed

@@ -20,7 +20,7 @@ use crate::{
         route::Directory,
         run::{
             answer::{answer, text},
-            begin::wrong,
+            begin::look,
             load::resolve,
             prompt::{FULL_ANSWERS, Filling},
             stored::{Role, Stored},
@@ -36,6 +36,7 @@ use crate::{
         revise::{self, Done},
     },
     process::crash,
+    ui,
 };
 
 /// How many tasks a reviser may add to those that remain.
@@ -97,6 +98,10 @@ impl Runner<'_> {
     pub(super) fn cross_border(&mut self) -> Result<(), Failure> {
         let Some(who) = self.reviser.clone() else { return Ok(()) };
         let begun = self.begun();
+        self.front.draw(self.session, &self.book, self.followed.state());
+        let counts = self.book.counts();
+        let done = counts.total() - counts.waiting;
+        self.front.asking(&format!("{done} of {} tasks done", counts.total()));
         let answered = self.ask(who, &begun);
         // A Ctrl-C while somebody was asked is meant for the run.
         let roused = self.vigil.wait(Some(Instant::now())).map_err(|e| failed(&e))?;
@@ -112,7 +117,7 @@ impl Runner<'_> {
             Ok(None) => self.pass(begun)?,
             Err(failure) => {
                 let text = format!("run {}: {failure}", self.id);
-                self.front.complain(&failure);
+                self.front.warn(&failure);
                 self.session.store.append(NO_JOB, &Event::Note(Note { text })).map_err(store)?;
                 self.pass(begun)?;
             }
@@ -214,12 +219,12 @@ impl Runner<'_> {
                 stored.roles.insert(alias, Role::of(resolved.map_err(told)?));
             }
         }
-        let (wrong, _) =
-            wrong(self.session, self.settings, &mut stored, Some(old)).map_err(told)?;
-        if wrong.is_empty() {
+        let looked = look(self.session, self.settings, &mut stored, Some(old)).map_err(told)?;
+        if looked.wrong.is_empty() {
+            looked.notes.iter().for_each(ui::warn);
             return Ok(Some(stored));
         }
-        Err(wrong.into_iter().map(|failure| failure.message).collect())
+        Err(looked.wrong.into_iter().map(|failure| failure.message).collect())
     }
 
     /// All agents that can be given a task in words, and the aliases of the plan.
@@ -273,6 +278,8 @@ impl Runner<'_> {
         self.tell_revision()?;
         crash::point("run-revised");
         let session = self.session;
+        // What was skipped on the way here has been told, and is not told again.
+        session.look(&mut self.followed)?;
         self.book.revise(&self.stored, self.followed.state(), &|job| text(session, job));
         let roles = self.stored.roles()?;
         self.spawner = Spawner::new(session, self.settings, roles, self.stored.base.clone());

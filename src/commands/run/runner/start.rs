@@ -194,6 +194,7 @@ pub(in crate::commands::run) fn work<'t>(
         base: task.base.as_deref(),
         timeout: task.timeout,
         silence: task.silence,
+        max_turns: task.max_turns,
         prompt: String::from("-"),
         argv: Vec::new(),
         after: Vec::new(),
