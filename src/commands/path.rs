@@ -30,8 +30,12 @@ pub fn run(args: &PathArgs) -> Result<Exit, Failure> {
         );
         return Err(if job.is_live() {
             failure.hint("it is still being made")
-        } else {
+        } else if job.tree_gone {
             failure.hint(format!("it was cleaned; `cx show {}` says what is left", job.spec.name))
+        } else if let (Some((_, branch)), false) = (job.spec.branch(), job.went_on.is_some()) {
+            failure.hint(format!("somebody removed it; what was committed is on {branch}"))
+        } else {
+            failure.hint(format!("`cx show {}` says what is left", job.spec.name))
         });
     }
     let mut out = ui::out();

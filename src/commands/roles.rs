@@ -104,7 +104,7 @@ impl<'a> Roles<'a> {
         Err(Failure::usage(format!(
             "agent '{name}' of this repository {runs}, and is not trusted; nothing was started"
         ))
-        .hint(format!("`cx trust{}` shows what the repository would run", dir.unwrap_or_default())))
+        .hint(format!("`cx trust --show{}` shows what the repository would run; without --show it is trusted at once", dir.unwrap_or_default())))
     }
 }
 

@@ -1,6 +1,10 @@
 //! `cx wait`
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    env,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 
@@ -29,7 +33,8 @@ const FRAME: Duration = Duration::from_millis(250);
 /// Without JOB, all live and not yet collected jobs (of this `CX_RUN`, where
 /// that is set), but for what failed and was tried again since. The exit code is 0
 /// only if every one succeeded; with one JOB it
-/// is that job's own. Ctrl-C stops the waiting, not the work.
+/// is that job's own. Ctrl-C stops the waiting, not the work. A worker has to name
+/// the jobs, and cannot wait for itself or what comes after it.
 #[derive(Debug, Args)]
 pub struct WaitArgs {
     /// The jobs
@@ -63,6 +68,7 @@ enum Ended {
 /// Runs the verb.
 pub fn run(args: &WaitArgs) -> Result<Exit, Failure> {
     let session = Session::open()?.narrowed(args.run.as_deref())?;
+    refuse_own_end(&session, args)?;
     if args.run.is_some() {
         return wait_for_run(&session, args.timeout);
     }
@@ -115,6 +121,48 @@ pub fn run(args: &WaitArgs) -> Result<Exit, Failure> {
         all if all.iter().all(is_well) => Ok(Exit::Success),
         _ => Ok(Exit::Failed),
     }
+}
+
+/// A worker that waits for its own end, or for what begins after it, waits for ever.
+fn refuse_own_end(session: &Session, args: &WaitArgs) -> Result<(), Failure> {
+    let Some(own) = env::var("CX_JOB").ok().and_then(|id| id.parse().ok()).map(JobId) else {
+        return Ok(());
+    };
+    let name = env::var("CX_NAME").unwrap_or_default();
+    let refused = |what: &str| {
+        Err(Failure::usage(format!(
+            "the worker of job {own} {name} cannot wait for {what}: it would wait for its own end"
+        ))
+        .hint("name jobs that do not depend on this one: cx wait JOB"))
+    };
+    if let Some(run) = &args.run {
+        let is_own = session.run.is_some() && env::var("CX_RUN").ok() == session.run;
+        return if is_own { refused(&format!("run {run}, which it is part of")) } else { Ok(()) };
+    }
+    if args.jobs.is_empty() {
+        return refused("all jobs");
+    }
+    let state = session.state()?;
+    // In another repository the number is another job's.
+    if state.jobs.get(&own).is_none_or(|job| job.spec.name.as_str() != name) {
+        return Ok(());
+    }
+    // A job comes after older ones only: by number each is met after what it waits for.
+    let mut later = BTreeSet::from([own]);
+    for job in state.jobs.values() {
+        if job.spec.after.iter().any(|id| later.contains(id)) {
+            later.insert(job.job);
+        }
+    }
+    for job in session.jobs_or_groups(&args.jobs)? {
+        if job.job == own {
+            return refused("itself");
+        }
+        if job.is_live() && later.contains(&job.job) {
+            return refused(&format!("{}, which comes after it", label(&job)));
+        }
+    }
+    Ok(())
 }
 
 /// Whether a job did well, or another does what it failed to do.

@@ -1,6 +1,6 @@
 //! Durations as people type them: `90`, `90s`, `10m`, `1h30m`, `1.5h`.
 
-use std::time::Duration;
+use std::{num::NonZeroU64, time::Duration};
 
 /// Why a word is no duration. Reads as the end of a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,9 +20,41 @@ pub fn parse_duration(word: &str) -> Result<Duration, DurationError> {
     Duration::try_from_secs_f64(seconds).map_err(|_| DurationError)
 }
 
+/// A word that is no count.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CountError {
+    /// The largest one matters to nobody.
+    #[error("is not a whole number of 1 or more")]
+    Any,
+    /// Neither less than 1 nor more than this.
+    #[error("is not a whole number from 1 to {0}")]
+    UpTo(u64),
+}
+
+/// Reads a count: a whole number from 1 to the largest of `N`, one of `NonZeroU8` to `NonZeroU64`.
+pub fn parse_count<N: TryFrom<NonZeroU64>>(word: &str) -> Result<N, CountError> {
+    let error = || match u64::BITS.checked_sub(8 * u32::try_from(size_of::<N>()).unwrap_or(8)) {
+        Some(spare @ 1..) => CountError::UpTo(u64::MAX >> spare),
+        _ => CountError::Any,
+    };
+    let number = word.parse::<NonZeroU64>().map_err(|_| error())?;
+    N::try_from(number).map_err(|_| error())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::num::{NonZeroU8, NonZeroU32};
+
+    #[test]
+    fn counts_say_how_far_they_go() {
+        assert_eq!(parse_count::<NonZeroU8>("255").map(NonZeroU8::get), Ok(255));
+        for bad in ["0", "256", "-1", "two", "99999999999999999999"] {
+            assert_eq!(parse_count::<NonZeroU8>(bad), Err(CountError::UpTo(255)), "{bad}");
+        }
+        assert_eq!(parse_count::<NonZeroU32>("0"), Err(CountError::UpTo(u64::from(u32::MAX))));
+        assert_eq!(parse_count::<NonZeroU64>("0"), Err(CountError::Any));
+    }
 
     #[test]
     fn durations_as_people_type_them() {

@@ -12,7 +12,7 @@ mod spec;
 mod template;
 
 pub use cost::Usd;
-pub use limit::{DurationError, parse_duration};
+pub use limit::{CountError, DurationError, parse_count, parse_duration};
 pub use name::{JobName, NameError, slug};
 pub use outcome::{Outcome, Usage, WorkerExit};
 pub use spec::{Candidate, Spec, SpecError, resolve};

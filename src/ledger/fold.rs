@@ -139,6 +139,11 @@ impl Job {
         }
     }
 
+    /// Whether it is over without a worktree ever having been made for it.
+    pub fn never_started(&self) -> bool {
+        !self.is_live() && self.running_at.is_none() && self.worktree.is_none()
+    }
+
     /// Whether its worktree and branch are not its own any more: they are gone, or
     /// another job goes on in them.
     pub fn is_without_tree(&self) -> bool {

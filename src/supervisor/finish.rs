@@ -168,7 +168,7 @@ impl Finisher<'_> {
         let mut notes = std::mem::take(&mut verdict.notes);
         self.write_answer(&verdict.answer)?;
         crash::point("answered");
-        notes.extend(self.refused_hint(&verdict));
+        notes.extend(self.refused_hint(&verdict, ended.exit));
         let mut kept = Work::default();
         if let (Some((tree, branch)), true) = (self.spec.branch(), ended.started) {
             match self.keep_work(tree, branch, &verdict) {
@@ -217,8 +217,15 @@ impl Finisher<'_> {
     }
 
     /// A reader that was refused a write is told how to get one.
-    fn refused_hint(&self, verdict: &Verdict) -> Option<String> {
+    fn refused_hint(&self, verdict: &Verdict, exit: Option<WorkerExit>) -> Option<String> {
         if self.spec.mode != crate::job::Mode::Reader || verdict.outcome != Outcome::Failed {
+            return None;
+        }
+        // A program that may not be run is another matter, and outside of a repository
+        // nobody gets a worktree.
+        if exit == Some(WorkerExit::Code(126))
+            || !matches!(Place::discover(Path::new(&self.spec.cwd)), Ok(Some(_)))
+        {
             return None;
         }
         let stderr = fs::read(self.files.stderr()).ok()?;

@@ -40,7 +40,7 @@ impl Supervisor {
         let end = timeout.and_then(|timeout| begun.checked_add(timeout));
         let mut look_again = silence.and_then(|silence| begun.checked_add(silence));
         let mut left;
-        let stop = loop {
+        let mut stop = loop {
             left = ending::reap(Some(&mut worker))?;
             if worker.exit().is_some() {
                 break None;
@@ -93,6 +93,12 @@ impl Supervisor {
             let signals = &mut self.signals;
             stragglers =
                 ending::end_descendants(Some(&mut worker), signals, first, grace, &mut hurry)?;
+        }
+        if let Some(Stop { outcome: Outcome::Killed, reason }) = &mut stop
+            && first != KILL
+            && worker.exit() == Some(WorkerExit::Signal(KILL))
+        {
+            reason.push_str(", then by KILL");
         }
         Ok(Watched {
             exit: worker.exit(),

@@ -31,7 +31,8 @@ fn what_is_in_the_branch_already_counts_as_merged() {
     assert!(said.contains("adds nothing: what it changed is in main already"), "{said}");
     sandbox.cx(["collect"]).ok();
     let cleaned = sandbox.cx(["clean"]).ok().stdout();
-    assert!(!cleaned.contains("kept"), "{cleaned}");
+    // Nothing stays; the commit that only its branch had is kept under a ref.
+    assert!(!cleaned.contains("kept:"), "{cleaned}");
     assert_eq!(sandbox.cx(["jobs"]).ok().stdout(), "");
 }
 
@@ -72,4 +73,25 @@ fn a_wait_that_gives_up_names_what_has_failed_meanwhile() {
     assert!(waited.stderr().contains("still running"), "{waited}");
     gate.open();
     sandbox.cx(["wait"]).code(1);
+}
+
+#[test]
+fn a_hint_is_about_what_happened() {
+    let sandbox = Sandbox::new();
+    // A program that may not be run has nothing to do with --write.
+    sandbox.write("tool", "#!/bin/sh\n");
+    sandbox.reader("r", "./tool");
+    sandbox.cx(["wait", "r"]).code(126);
+    assert!(!sandbox.job("r").to_string().contains("--write"));
+    // A job that comes after a failed one never starts.
+    sandbox.spawn_sh(["-w", "-n", "never", "--after", "r", "true"]);
+    sandbox.cx(["wait"]).code(1);
+    sandbox.cx(["merge", "never"]).refused(2, "[2] never never started and has no branch");
+    sandbox.cx(["conflicts", "never"]).refused(2, "[2] never never started and has no branch");
+    sandbox.written("w", "echo x > f");
+    std::fs::remove_dir_all(sandbox.root().join("repo.cx/w")).unwrap();
+    let path = sandbox.cx(["path", "w"]).code(1);
+    assert!(path.stderr().contains("hint: somebody removed it; what was committed is on cx/w"));
+    let many = sandbox.cx(["spawn", "-w", "-N", "256", "true"]).code(2);
+    assert!(many.stderr().contains("is not a whole number from 1 to 255"), "{many}");
 }

@@ -121,6 +121,9 @@ fn kill_after_term_ends_the_grace_time() {
     first.finish().ok();
     assert!(begun.elapsed() < Duration::from_mins(1));
     assert_eq!(sandbox.job("deaf")["status"], "killed");
+    // What ended it is said, and not only what was tried first.
+    let reason = sandbox.job("deaf")["reason"].to_string();
+    assert!(reason.contains("KILL"), "{reason}");
 }
 
 #[test]

@@ -233,3 +233,32 @@ fn a_wait_begun_before_the_end_and_one_after_it_agree() {
         sandbox.cx(["collect"]).code(1);
     }
 }
+
+#[test]
+fn a_worker_does_not_wait_for_its_own_end() {
+    let sandbox = Sandbox::new();
+    let gate = sandbox.gate("gate");
+    sandbox.reader("before", "true");
+    sandbox.reader("own", &gate.pass());
+    sandbox.spawn_sh(["-n", "later", "--after", "own", "true"]);
+    sandbox.spawn_sh(["-n", "last", "--after", "later", "true"]);
+    let inside = |words: &[&str]| {
+        let mut command = sandbox.command(env!("CARGO_BIN_EXE_cx"));
+        command.arg("wait").args(words).env("CX_JOB", "2").env("CX_NAME", "own");
+        sandbox.run(command)
+    };
+    for (words, what) in [
+        (&[][..], "all jobs"),
+        (&["own"], "itself"),
+        (&["before", "own"], "itself"),
+        (&["last"], "[4] last, which comes after it"),
+    ] {
+        let why = format!(
+            "the worker of job %2 own cannot wait for {what}: it would wait for its own end"
+        );
+        inside(words).refused(2, &why);
+    }
+    inside(&["before"]).ok();
+    gate.open();
+    sandbox.cx(["wait"]).ok();
+}

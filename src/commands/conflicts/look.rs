@@ -137,6 +137,10 @@ impl<'a> Looker<'a> {
                 let label = label(job);
                 return Err(Failure::usage(format!("{label} is a reader and changes nothing")));
             }
+            if job.never_started() {
+                let label = label(job);
+                return Err(Failure::usage(format!("{label} never started and has no branch")));
+            }
             if job.is_without_tree() {
                 let label = label(job);
                 return Err(Failure::usage(format!("{label} was cleaned, and its branch with it")));

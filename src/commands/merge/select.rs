@@ -64,6 +64,12 @@ pub(super) fn wanted(session: &Session, args: &MergeArgs) -> Result<Vec<Job>, Fa
             ))
             .hint(format!("cx merge {next}")));
         }
+        if job.never_started() {
+            let label = label(job);
+            return Err(Failure::usage(format!(
+                "{label} never started and has no branch; nothing was merged"
+            )));
+        }
         if job.tree_gone {
             return Err(Failure::usage(format!(
                 "{} was cleaned, and its branch with it; nothing was merged",

@@ -92,15 +92,15 @@ pub struct RunArgs {
     pub(super) model: Option<String>,
 
     /// At most N jobs of this run at once; 8 if not given
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = crate::job::parse_count::<NonZeroU64>)]
     pub(super) jobs: Option<NonZeroU64>,
 
     /// Start a job only while fewer than N of this repository run
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = crate::job::parse_count::<NonZeroU64>)]
     pub(super) max_jobs: Option<NonZeroU64>,
 
     /// How much of an answer the tasks that need it get to see; 32768 if not given
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = crate::job::parse_count::<NonZeroU32>)]
     pub(super) answer_bytes: Option<NonZeroU32>,
 
     /// Start nothing more once a task has failed

@@ -119,8 +119,8 @@ pub struct SpawnArgs {
     #[arg(long)]
     allow_overlap: bool,
 
-    /// Start N writers on the same task: NAME-1 to NAME-N; `cx pick` merges one of them
-    #[arg(short = 'N', long, value_name = "N", conflicts_with = "read")]
+    /// Start N writers, at most 255, on the same task: NAME-1 to NAME-N; `cx pick` merges one of them
+    #[arg(short = 'N', long, value_name = "N", value_parser = crate::job::parse_count::<std::num::NonZeroU8>, conflicts_with = "read")]
     count: Option<std::num::NonZeroU8>,
 
     /// A writer on the same task for each of these: a backend or an agent, with `:MODEL` if need be
@@ -145,7 +145,7 @@ pub struct SpawnArgs {
     after: Vec<String>,
 
     /// Wait for a turn while N jobs of this repository run
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = crate::job::parse_count::<std::num::NonZeroU64>)]
     max_jobs: Option<std::num::NonZeroU64>,
 
     /// Do not start without the repository's setup command, trusted or not
