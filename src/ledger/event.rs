@@ -404,16 +404,11 @@ impl Event {
     }
 }
 
+type Encoded = Result<Vec<u8>, jsonl::WriteError>;
+
 /// Encodes one event as a line with its newline.
-pub(super) fn encode(
-    at: Timestamp,
-    job: JobId,
-    event: &Event,
-) -> Result<Vec<u8>, jsonl::WriteError> {
-    fn line<T: Serialize>(
-        (at, job, ev): (Timestamp, JobId, &str),
-        body: &T,
-    ) -> Result<Vec<u8>, jsonl::WriteError> {
+pub(super) fn encode(at: Timestamp, job: JobId, event: &Event) -> Encoded {
+    fn line<T: Serialize>((at, job, ev): (Timestamp, JobId, &str), body: &T) -> Encoded {
         // jsonl writes the newline separately; into a buffer, so that the file
         // sees one write.
         let mut buffer = Vec::with_capacity(256);

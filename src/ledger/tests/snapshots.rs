@@ -69,7 +69,7 @@ fn what_is_odd_about_a_snapshot_means_from_the_start() {
         }),
         ("other version", |bytes| {
             let text = String::from_utf8(bytes).expect("UTF-8");
-            text.replacen("\"snapshot\":2", "\"snapshot\":3", 1).into_bytes()
+            text.replacen("\"snapshot\":", "\"snapshot\":9", 1).into_bytes()
         }),
         ("a job that is not understood", |bytes| {
             let text = String::from_utf8(bytes).expect("UTF-8");
