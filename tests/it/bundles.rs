@@ -262,7 +262,7 @@ fn hooks_run_where_they_are_asked_for_and_trusted() {
     };
     let refused = spawn("early", "true")
         .refused(2, "agent 'hooky' of this repository has hooks, and is not trusted");
-    assert!(refused.stderr().contains("`cx trust`"), "{refused}");
+    assert!(refused.stderr().contains("`cx trust --show`"), "{refused}");
     let shown = sandbox.cx(["trust"]).ok();
     assert!(
         shown.stdout().contains("hooks.pre_task = [\"echo $CX_HOOK $TASK > before\"]"),
