@@ -48,11 +48,7 @@ pub(in crate::agent) fn parse(
     source: Source,
 ) -> Result<Agent, AgentError> {
     let agent = Agent::empty(id, qualified.to_owned(), source.clone());
-    read(agent, bytes).map_err(|(line, problem)| AgentError::Invalid {
-        place: source,
-        line,
-        problem,
-    })
+    read(agent, bytes).map_err(super::invalid(source))
 }
 
 fn read(mut agent: Agent, bytes: &[u8]) -> Result<Agent, Problem> {

@@ -21,11 +21,7 @@ pub(in crate::agent) fn parse(
     bytes: &[u8],
     source: Source,
 ) -> Result<Agent, AgentError> {
-    read(stem, bytes, &source).map_err(|(line, problem)| AgentError::Invalid {
-        place: source,
-        line,
-        problem,
-    })
+    read(stem, bytes, &source).map_err(super::invalid(source))
 }
 
 fn read(stem: &str, bytes: &[u8], source: &Source) -> Result<Agent, Problem> {

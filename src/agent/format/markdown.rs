@@ -23,11 +23,7 @@ pub(in crate::agent) fn parse(
     source: Source,
 ) -> Result<Agent, AgentError> {
     let agent = Agent::empty(name, format!("cx/{name}"), source.clone());
-    read(agent, bytes).map_err(|(line, problem)| AgentError::Invalid {
-        place: source,
-        line,
-        problem,
-    })
+    read(agent, bytes).map_err(super::invalid(source))
 }
 
 fn read(mut agent: Agent, bytes: &[u8]) -> Result<Agent, Problem> {

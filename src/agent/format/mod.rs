@@ -9,8 +9,13 @@ pub(super) mod codex;
 pub(super) mod markdown;
 pub(super) mod write;
 
-use super::Agent;
+use super::{Agent, AgentError, Source, definition::Problem};
 use crate::job::Mode;
+
+/// What is wrong with a definition, and where it stands.
+fn invalid(place: Source) -> impl FnOnce(Problem) -> AgentError {
+    |(line, problem)| AgentError::Invalid { place, line, problem }
+}
 
 /// Tools that write files, of those that agents of other tools name.
 const WRITING: [&str; 4] = ["Write", "Edit", "MultiEdit", "NotebookEdit"];
