@@ -285,10 +285,7 @@ impl JobFiles {
 
     /// Removes the job's folder with all that is in it.
     pub fn remove(&self) -> Result<(), StoreError> {
-        match fs::remove_dir_all(&self.dir) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(at("remove", &self.dir)(e)),
-            _ => Ok(()),
-        }
+        remove(&self.dir)
     }
 }
 
@@ -326,10 +323,14 @@ impl RunFiles {
 
     /// Removes the folder with all that is in it.
     pub fn remove(&self) -> Result<(), StoreError> {
-        match fs::remove_dir_all(&self.dir) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(at("remove", &self.dir)(e)),
-            _ => Ok(()),
-        }
+        remove(&self.dir)
+    }
+}
+
+fn remove(dir: &Path) -> Result<(), StoreError> {
+    match fs::remove_dir_all(dir) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(at("remove", dir)(e)),
+        _ => Ok(()),
     }
 }
 
