@@ -4,12 +4,12 @@
 //! is asked whether what landed of it is still there (`merge::lost`), and a tip that
 //! nothing else holds goes under a ref.
 
+mod left;
 mod sweep;
 mod trash;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     path::Path,
     time::Duration,
 };
@@ -18,7 +18,10 @@ use clap::Args;
 use jiff::Timestamp;
 
 pub(super) use self::sweep::{abandoned_drafts, is_abandoned, trash};
-use self::sweep::{clean_scratch, remove_folder, sweep};
+use self::{
+    left::Left,
+    sweep::{clean_scratch, remove_folder, sweep},
+};
 use super::{
     records::{self, RecordArgs},
     runs,
@@ -26,7 +29,7 @@ use super::{
 };
 use crate::{
     failure::{Exit, Failure},
-    git::{CommitMessage, GitError, Head, Oid, Place, Repo, commit, diff, refs, worktree},
+    git::{GitError, Repo, refs, worktree},
     job::{JobId, parse_duration},
     ledger::{Cleaned, Event, Job, Tree},
     process::crash,
@@ -200,26 +203,28 @@ fn clean_tree(
 ) -> Result<Result<Option<String>, Stays>, Failure> {
     let place = session.repository("clean")?;
     let repo = Repo::open(place);
-    let path = Path::new(&tree.path);
-    let is_there = fs::symlink_metadata(path).is_ok();
-    let tip = branch_tip(&repo, tree)?;
+    let left = Left::look(&repo, job, tree)?;
     let mut trash = None;
-    if let Some(why) = unsaved(&repo, job, tree, path, is_there, tip.as_ref())? {
-        let settled = is_settled(job, tree, tip.as_ref());
-        let is_only_that =
-            settled && unsaved_files(&repo, job, tree, path, is_there, tip.as_ref())?.is_none();
-        if !args.discard && !is_only_that {
+    let files = left.unsaved_files()?;
+    let only_commits = files.is_none();
+    let unsaved = match files {
+        Some(why) => Some(why),
+        None => left.unsaved_commits()?,
+    };
+    if let Some(why) = unsaved {
+        let may_go = args.discard || (only_commits && left.is_settled());
+        if !may_go {
             return Ok(Err(Stays(why)));
         }
         if !args.dry_run {
-            trash = keep(place, job, tree, path, is_there, tip)?;
+            trash = left.keep()?;
             crash::point("clean-kept");
         }
     }
     if args.dry_run {
         return Ok(Ok(trash));
     }
-    match worktree::remove(place, path, &session.store.worktree_lock()) {
+    match worktree::remove(place, Path::new(&tree.path), &session.store.worktree_lock()) {
         Ok(Some(renamed)) => {
             crash::point("clean-renamed");
             worktree::delete(&renamed).map_err(git)?;
@@ -230,163 +235,16 @@ fn clean_tree(
     }
     crash::point("clean-worktree");
     // Looked up again: committing what was left may have moved it.
-    if let (Some(branch), Some(tip)) = (&tree.branch, branch_tip(&repo, tree)?) {
+    if let (Some(branch), Some(tip)) = (&tree.branch, left::branch_tip(&repo, tree)?) {
         if trash.is_none()
             && tip.as_str() != tree.base
             && !refs::is_elsewhere(place, branch, &tip).map_err(git)?
         {
-            trash = Some(refs::keep(place, &kept_as(job), &tip).map_err(git)?);
+            trash = Some(refs::keep(place, &left::kept_as(job), &tip).map_err(git)?);
         }
         refs::delete_branch(place, branch, &tip).map_err(git)?;
     }
     Ok(Ok(trash))
-}
-
-/// The tip of a job's branch, if it has one.
-fn branch_tip(repo: &Repo, tree: &Tree) -> Result<Option<Oid>, Failure> {
-    match &tree.branch {
-        Some(branch) => repo.branch_tip(branch).map_err(git),
-        None => Ok(None),
-    }
-}
-
-/// Whether what is not merged of a job's branch is not going to be: another of
-/// its group was picked, or it is what lay outside of its scope. It is kept under
-/// a ref all the same. What came after the job's end is somebody else's.
-fn is_settled(job: &Job, tree: &Tree, tip: Option<&Oid>) -> bool {
-    let dropped = job.merged.as_ref().is_some_and(|merged| !merged.dropped.is_empty());
-    let end = job.exited.as_ref().and_then(|exited| exited.tip.as_ref()).unwrap_or(&tree.base);
-    (dropped || job.not_picked.is_some()) && tip.is_some_and(|tip| tip.as_str() == end)
-}
-
-/// What of a job's work is nowhere else.
-fn unsaved(
-    repo: &Repo,
-    job: &Job,
-    tree: &Tree,
-    path: &Path,
-    is_there: bool,
-    tip: Option<&Oid>,
-) -> Result<Option<String>, Failure> {
-    if let Some(why) = unsaved_files(repo, job, tree, path, is_there, tip)? {
-        return Ok(Some(why));
-    }
-    let Some(tip) = tip else { return Ok(None) };
-    if is_saved(repo, job, tree, tip)? {
-        return Ok(None);
-    }
-    let base = Oid::new(&tree.base).map_err(|e| Failure::internal(e.to_string()))?;
-    let commits = repo.commits_between(&base, tip).map_err(git)? as u64;
-    Ok(Some(format!("{} on {} not merged", ui::plural(commits, "commit"), branch_name(tree))))
-}
-
-/// What lies in a job's worktree that its branch has not.
-fn unsaved_files(
-    repo: &Repo,
-    job: &Job,
-    tree: &Tree,
-    path: &Path,
-    is_there: bool,
-    tip: Option<&Oid>,
-) -> Result<Option<String>, Failure> {
-    if is_there {
-        let state = worktree::state(repo.place(), path, None).map_err(git)?;
-        let (uncommitted, untracked) =
-            (state.uncommitted.len() as u64, state.untracked.len() as u64);
-        if uncommitted > 0 {
-            return Ok(Some(format!(
-                "{} not committed in {}",
-                ui::plural(uncommitted, "change"),
-                tree.path
-            )));
-        }
-        if untracked > 0 {
-            return Ok(Some(format!(
-                "{} not tracked in {}",
-                ui::plural(untracked, "file"),
-                tree.path
-            )));
-        }
-        let source = repo.place().checkout.as_deref();
-        if let Some(submodule) = worktree::only_here(source, path).map_err(git)?.first() {
-            return Ok(Some(format!(
-                "commits of submodule {} that are only in {}",
-                submodule.display(),
-                tree.path
-            )));
-        }
-        // Somebody works there on something else.
-        if let Some(head) = state.head.oid()
-            && tip != Some(head)
-            && !is_saved(repo, job, tree, head)?
-        {
-            return Ok(Some(format!("commits outside of {} in {}", branch_name(tree), tree.path)));
-        }
-    }
-    Ok(None)
-}
-
-/// Whether a commit is the base itself, was merged by cx, or is in the history
-/// of the branch that is checked out here.
-fn is_saved(repo: &Repo, job: &Job, tree: &Tree, oid: &Oid) -> Result<bool, Failure> {
-    if oid.as_str() == tree.base
-        || job.merged.as_ref().is_some_and(|merged| merged.tip == oid.as_str())
-    {
-        return Ok(true);
-    }
-    let head = match repo.head().map_err(git)? {
-        Head::Branch { oid, .. } | Head::Detached(oid) => oid,
-        Head::Unborn(_) => return Ok(false),
-    };
-    repo.is_ancestor(oid, &head).map_err(git)
-}
-
-/// Commits what lies in the worktree, and keeps the branch's tip under a ref.
-fn keep(
-    place: &Place,
-    job: &Job,
-    tree: &Tree,
-    path: &Path,
-    is_there: bool,
-    tip: Option<Oid>,
-) -> Result<Option<String>, Failure> {
-    let mut tip = tip;
-    let Some(branch) = &tree.branch else {
-        // A reader's: what lies there is on no branch, and comes from nobody who may write.
-        let tip = diff::snapshot_commit(place, path).map_err(git)?;
-        return refs::keep(place, &kept_as(job), &tip).map(Some).map_err(git);
-    };
-    if is_there {
-        let message = CommitMessage {
-            subject: format!("[discarded] {}", job.spec.title),
-            body: String::new(),
-            trailers: vec![("Cx-Job".to_owned(), format!("{} {}", job.job.0, job.spec.name))],
-        };
-        let kept = commit::leftovers(&commit::Leftovers {
-            place,
-            worktree: path,
-            branch,
-            merges: None,
-            name: job.spec.name.as_str(),
-            message: &message,
-        })
-        .map_err(git)?;
-        for note in &kept.notes {
-            ui::warn(format_args!("{}: {note}", label(job)));
-        }
-        tip = kept.tip;
-    }
-    let Some(tip) = tip else { return Ok(None) };
-    refs::keep(place, &kept_as(job), &tip).map(Some).map_err(git)
-}
-
-/// What is discarded of a job is kept under this name.
-fn kept_as(job: &Job) -> String {
-    format!("{}-{}", job.spec.name, job.job.0)
-}
-
-fn branch_name(tree: &Tree) -> &str {
-    tree.branch.as_deref().unwrap_or("no branch")
 }
 
 fn sentence(job: &Job, cleaned: &Cleaned, stays: &[String], dry_run: bool) -> String {
