@@ -17,6 +17,7 @@ mod event;
 mod fold;
 mod hooks;
 mod landing;
+mod line;
 mod log;
 mod promise;
 mod run;
@@ -28,11 +29,12 @@ mod turn;
 
 pub use event::{
     Based, Event, Exited, KillRequested, Note, Pool, Record, Resolves, Resumes, Running, Spawned,
-    Started, TaskOf, Tree, VERSION, Waiting, Worktree, decode, glance,
+    Started, TaskOf, Tree, VERSION, Waiting, Worktree,
 };
 pub use fold::{Job, Phase, State};
 pub use hooks::Hooks;
 pub use landing::{Batch, Cleaned, Held, Merged, NotPicked, Unmerged};
+pub use line::{decode, glance};
 pub use log::{Appender, FollowedState, Follower};
 pub use promise::Promise;
 pub use run::{

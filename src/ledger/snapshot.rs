@@ -17,8 +17,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    event::{decode, glance},
     fold::{Job, State},
+    line::{decode, glance},
     runs::Run,
     store::{Store, StoreError, at},
 };
