@@ -314,6 +314,22 @@ pub fn counts_whole_thread(kind: BackendKind) -> bool {
     }
 }
 
+/// Whether a model does the work, which uses tokens.
+pub fn has_model(kind: BackendKind) -> bool {
+    match kind {
+        BackendKind::Codex | BackendKind::Claude => true,
+        BackendKind::Sh => false,
+    }
+}
+
+/// Whether its program tells what it costs.
+pub fn tells_cost(kind: BackendKind) -> bool {
+    match kind {
+        BackendKind::Claude => true,
+        BackendKind::Codex | BackendKind::Sh => false,
+    }
+}
+
 /// Variables that its worker must not inherit.
 pub fn env_remove(kind: BackendKind) -> &'static [&'static str] {
     match kind {

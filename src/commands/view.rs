@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::{
     backend,
     job::{JobId, Mode, ProcessRef, Usage, WorkerExit},
-    ledger::{Job, JobFiles, Phase, Store, Wait},
+    ledger::{Job, JobFiles, OnHold, Phase, Store, Wait},
     ui,
 };
 
@@ -186,7 +186,7 @@ pub(super) fn status(job: &Job) -> &str {
     match (job.phase, job.outcome()) {
         (_, Some(outcome)) => outcome.as_str(),
         (Phase::Starting, None) => "starting",
-        (Phase::Waiting, None) => "waiting",
+        (Phase::Waiting | Phase::OnHold, None) => "waiting",
         (Phase::Queued, None) => "queued",
         (Phase::Lost, None) => "lost",
         (Phase::Running | Phase::Ended, None) => "running",
@@ -255,6 +255,7 @@ pub(super) fn activity(job: &Job, files: &JobFiles) -> Option<String> {
             Some(format!("after {}", after.join(", ")))
         }
         Phase::Queued => Some("waits for its turn".to_owned()),
+        Phase::OnHold => job.hold.as_ref().map(|(_, hold)| on_hold(hold)),
         Phase::Starting if job.spec.tree.is_some() && job.worktree.is_none() => {
             Some("making its worktree".to_owned())
         }
@@ -266,6 +267,11 @@ pub(super) fn activity(job: &Job, files: &JobFiles) -> Option<String> {
             backend::activity(job.spec.backend, &tail, root.map(Path::new))
         }
     }
+}
+
+/// Why a job is on hold and until when: `rate limit, until 14:05`.
+fn on_hold(hold: &OnHold) -> String {
+    format!("rate limit, until {}: {}", ui::clock_to_the_minute(hold.until), hold.reason)
 }
 
 /// `+` for the current job, `-` for the one before, among `open` jobs in order.

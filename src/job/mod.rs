@@ -4,17 +4,21 @@
 //! Nothing here does I/O and nothing here knows another module of the crate,
 //! so every rule in this folder is tested by calling it.
 
+mod budget;
 mod cost;
 mod limit;
 mod name;
 mod outcome;
+mod price;
 mod spec;
 mod template;
 
-pub use cost::Usd;
+pub use budget::{Budget, BudgetOf, Spent};
+pub use cost::{Usd, UsdError};
 pub use limit::{CountError, DurationError, parse_count, parse_duration};
 pub use name::{JobName, NameError, slug};
 pub use outcome::{Outcome, Usage, WorkerExit};
+pub use price::Price;
 pub use spec::{Candidate, Spec, SpecError, resolve};
 pub use template::{Template, Unset, is_template_name};
 

@@ -9,9 +9,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Hooks;
+use super::hold::{HoldLimits, OnHold};
 use super::landing::{Cleaned, Held, Merged, NotPicked, Unmerged};
 use super::run::{RunEnded, RunRevised, RunRunning, RunStarted, RunStopping, TaskSkipped};
-use crate::job::{BackendKind, JobId, JobName, Mode, Outcome, ProcessRef, Usage, WorkerExit};
+use super::usage::Used;
+use crate::job::{
+    BackendKind, Budget, JobId, JobName, Mode, Outcome, Price, ProcessRef, Usage, WorkerExit,
+};
 
 /// The version that this cx writes. Readers take every version up to it, and
 /// of later ones what they know.
@@ -52,6 +56,12 @@ pub enum Event {
     Note(Note),
     /// The worker's process was started.
     Running(Running),
+    /// What it has used so far.
+    Used(Used),
+    /// The model's service has refused; it is asked again later.
+    OnHold(OnHold),
+    /// The service answers again, or somebody says so.
+    HoldOver,
     /// Somebody asked for a signal to be sent.
     KillRequested(KillRequested),
     /// The job is over. Nothing of it runs any more.
@@ -152,6 +162,15 @@ pub struct Spawned {
     /// How long it may write nothing, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silence_ms: Option<u64>,
+    /// What it may use, and what its run and its day may.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<Budget>,
+    /// What its model costs, where that is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+    /// How long it waits where the model's service refuses; not at all without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<HoldLimits>,
     /// From TERM to KILL, milliseconds.
     pub grace_ms: u64,
     /// The most jobs of this repository that may run at once, itself included.
@@ -354,6 +373,9 @@ impl Event {
             Self::Worktree(_) => "worktree",
             Self::Note(_) => "note",
             Self::Running(_) => "running",
+            Self::Used(_) => "used",
+            Self::OnHold(_) => "on-hold",
+            Self::HoldOver => "hold-over",
             Self::KillRequested(_) => "kill-requested",
             Self::Exited(_) => "exited",
             Self::Lost => "lost",

@@ -56,6 +56,8 @@ pub(super) fn encode(at: Timestamp, job: JobId, event: &Event) -> Encoded {
         Event::Worktree(body) => line(head, body),
         Event::Note(body) => line(head, body),
         Event::Running(body) => line(head, body),
+        Event::Used(body) => line(head, body),
+        Event::OnHold(body) => line(head, body),
         Event::KillRequested(body) => line(head, body),
         Event::Exited(body) => line(head, body),
         Event::Merged(body) => line(head, body),
@@ -69,9 +71,12 @@ pub(super) fn encode(at: Timestamp, job: JobId, event: &Event) -> Encoded {
         Event::TaskSkipped(body) => line(head, body),
         Event::RunStopping(body) => line(head, body),
         Event::RunEnded(body) => line(head, body),
-        Event::Queued | Event::Admitted | Event::Lost | Event::Collected | Event::Unknown => {
-            line(head, &Nothing {})
-        }
+        Event::Queued
+        | Event::Admitted
+        | Event::HoldOver
+        | Event::Lost
+        | Event::Collected
+        | Event::Unknown => line(head, &Nothing {}),
     }
 }
 
@@ -95,6 +100,9 @@ pub fn decode(line: &[u8]) -> Option<Record> {
         "worktree" => body(line, Event::Worktree),
         "note" => body(line, Event::Note),
         "running" => body(line, Event::Running),
+        "used" => body(line, Event::Used),
+        "on-hold" => body(line, Event::OnHold),
+        "hold-over" => Event::HoldOver,
         "kill-requested" => body(line, Event::KillRequested),
         "exited" => body(line, |b| Event::Exited(Box::new(b))),
         "lost" => Event::Lost,

@@ -15,6 +15,7 @@
 mod check;
 mod event;
 mod fold;
+mod hold;
 mod hooks;
 mod landing;
 mod line;
@@ -26,12 +27,14 @@ mod segment;
 mod snapshot;
 mod store;
 mod turn;
+mod usage;
 
 pub use event::{
     Based, Event, Exited, KillRequested, Note, Pool, Record, Resolves, Resumes, Running, Spawned,
     Started, TaskOf, Tree, VERSION, Waiting, Worktree,
 };
 pub use fold::{Job, Phase, State};
+pub use hold::{Clock, HoldLimits, OnHold};
 pub use hooks::Hooks;
 pub use landing::{Batch, Cleaned, Held, Merged, NotPicked, Unmerged};
 pub use line::{decode, glance};
@@ -44,6 +47,7 @@ pub use runs::Run;
 pub use snapshot::Head;
 pub use store::{JobFiles, RunFiles, Store, StoreError};
 pub use turn::{Turn, Wait};
+pub use usage::{Book, JobUse, Page, Tally, Used, day_of};
 
 #[cfg(test)]
 mod tests;

@@ -198,7 +198,9 @@ impl Finisher<'_> {
             exit: ended.exit,
             reason: verdict.reason,
             ran_ms: u64::try_from(ended.ran.as_millis()).unwrap_or(u64::MAX),
-            usage: self.own_usage(verdict.usage)?,
+            usage: self
+                .own_usage(verdict.usage)?
+                .map(|usage| usage.priced(self.spec.price.as_ref())),
             thread: verdict.thread_id,
             tip: kept.tip,
             commits: kept.commits,

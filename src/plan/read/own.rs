@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// What a plan can say.
-pub(super) const KEYS: [&str; 15] = [
+pub(super) const KEYS: [&str; 17] = [
     "name",
     "description",
     "goal",
@@ -33,6 +33,8 @@ pub(super) const KEYS: [&str; 15] = [
     "aliases",
     "max-jobs",
     "timeout",
+    "max-tokens",
+    "max-budget-usd",
     "fail-fast",
     "retries",
     "backend",
@@ -43,7 +45,7 @@ pub(super) const KEYS: [&str; 15] = [
 ];
 
 /// What a task can say.
-pub(super) const TASK: [&str; 21] = [
+pub(super) const TASK: [&str; 23] = [
     "id",
     "agent",
     "prompt",
@@ -65,6 +67,8 @@ pub(super) const TASK: [&str; 21] = [
     "timeout",
     "silence",
     "max-turns",
+    "max-tokens",
+    "max-budget-usd",
 ];
 
 /// What an argument can say.
@@ -96,6 +100,8 @@ pub(super) fn read(tree: &Node) -> Result<Plan, Problem> {
             }
             "max-jobs" => plan.max_jobs = Some(value::some_jobs(key, node)?),
             "timeout" => plan.timeout = Some(value::duration(key, node)?),
+            "max-tokens" => plan.max_tokens = Some(value::tokens(key, node)?),
+            "max-budget-usd" => plan.max_budget_usd = Some(value::dollars(key, node)?),
             "fail-fast" => plan.fail_fast = value::flag(key, node)?,
             "retries" => retries = Some(value::count(key, node)?),
             "backend" => backend = Some(value::backend(key, node)?),
@@ -230,6 +236,8 @@ fn task(id: Option<&Key>, said: &Node) -> Result<Task, Problem> {
             "timeout" => task.timeout = Some(value::duration(key, node)?),
             "silence" => task.silence = Some(value::duration(key, node)?),
             "max-turns" => task.max_turns = Some(value::some(key, node)?),
+            "max-tokens" => task.max_tokens = Some(value::tokens(key, node)?),
+            "max-budget-usd" => task.max_budget_usd = Some(value::dollars(key, node)?),
             _ => return Err(value::unknown(key, "a task", &TASK)),
         }
     }
