@@ -60,6 +60,7 @@ pub(super) fn input(kind: BackendKind, mode: Mode, root: Option<&Path>) -> Launc
         extra_args: &[],
         resume: None,
         commands_confined: kind == BackendKind::Claude,
+        usd: None,
     }
 }
 

@@ -49,6 +49,8 @@ pub(super) struct JobView<'a> {
     pub activity: Option<String>,
     /// What `cx wait JOB` gives; none while it is live.
     pub exit_code: Option<u8>,
+    /// Until when it is on hold, and why.
+    pub hold: Option<HoldView<'a>>,
     /// How the worker's process ended.
     pub exit: Option<WorkerExit>,
     /// Why it did not succeed.
@@ -116,6 +118,22 @@ pub(super) struct JobView<'a> {
     pub folder: String,
 }
 
+/// A job's hold: the model's service has refused.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct HoldView<'a> {
+    /// When the service is asked again at the earliest.
+    until: Timestamp,
+    /// What it refused with.
+    reason: &'a str,
+    /// How often the job was refused by now.
+    refused: u64,
+}
+
+/// Its hold, where it is on one now.
+fn hold_of(job: &Job) -> Option<&OnHold> {
+    job.hold.as_ref().map(|(_, hold)| hold).filter(|_| job.phase == Phase::OnHold)
+}
+
 impl<'a> JobView<'a> {
     /// The same with what it waits for, where it is queued.
     pub(super) fn queued(mut self, job: &Job, waits: &BTreeMap<JobId, Wait>) -> Self {
@@ -145,6 +163,11 @@ impl<'a> JobView<'a> {
             title: &spec.title,
             activity: activity(job, &files),
             exit_code: exited.map(|e| e.code),
+            hold: hold_of(job).map(|hold| HoldView {
+                until: hold.until,
+                reason: &hold.reason,
+                refused: hold.refused,
+            }),
             exit: exited.and_then(|e| e.exit),
             reason: exited.and_then(|e| e.reason.as_deref()),
             spawned_at: job.spawned_at,
@@ -201,6 +224,12 @@ pub(super) fn status_with_code(job: &Job) -> String {
     }
 }
 
+/// The same, and of a job on hold until when: `waiting: rate limit, until 14:05`.
+pub(super) fn status_in_full(job: &Job) -> String {
+    let status = status_with_code(job);
+    hold_of(job).map_or_else(|| status.clone(), |hold| format!("{status}: {}", on_hold(hold)))
+}
+
 /// The colour of a job's status.
 pub(super) fn colour(job: &Job) -> anstyle::Style {
     match (job.is_live(), job.succeeded()) {
@@ -255,7 +284,7 @@ pub(super) fn activity(job: &Job, files: &JobFiles) -> Option<String> {
             Some(format!("after {}", after.join(", ")))
         }
         Phase::Queued => Some("waits for its turn".to_owned()),
-        Phase::OnHold => job.hold.as_ref().map(|(_, hold)| on_hold(hold)),
+        Phase::OnHold => hold_of(job).map(|hold| format!("{}: {}", on_hold(hold), hold.reason)),
         Phase::Starting if job.spec.tree.is_some() && job.worktree.is_none() => {
             Some("making its worktree".to_owned())
         }
@@ -271,7 +300,7 @@ pub(super) fn activity(job: &Job, files: &JobFiles) -> Option<String> {
 
 /// Why a job is on hold and until when: `rate limit, until 14:05`.
 fn on_hold(hold: &OnHold) -> String {
-    format!("rate limit, until {}: {}", ui::clock_to_the_minute(hold.until), hold.reason)
+    format!("rate limit, until {}", ui::clock_to_the_minute(hold.until))
 }
 
 /// `+` for the current job, `-` for the one before, among `open` jobs in order.

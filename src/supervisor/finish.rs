@@ -28,6 +28,8 @@ pub(super) struct Ended {
     thread: Option<String>,
     /// An unconfined reader changed the checkout.
     wrote: bool,
+    /// What it means, once that was looked at.
+    pub(super) verdict: Option<Verdict>,
 }
 
 impl Ended {
@@ -42,6 +44,7 @@ impl Ended {
             answer_file: None,
             thread: None,
             wrote: false,
+            verdict: None,
         }
     }
 
@@ -61,7 +64,25 @@ impl Ended {
             answer_file,
             thread,
             wrote,
+            verdict: None,
         }
+    }
+
+    /// How long the job's workers ran, up to this end.
+    pub(super) fn ran_so_far(&self) -> Duration {
+        self.ran
+    }
+
+    /// Whether it was we who ended it, or it never ran.
+    pub(super) fn was_stopped(&self) -> bool {
+        self.stop.is_some()
+    }
+
+    /// The job ends on hold, some time after its worker.
+    pub(super) fn stop_on_hold(&mut self, stop: Stop) {
+        self.stop = Some(stop);
+        self.exit = None;
+        self.verdict = None;
     }
 
     /// Where it was we who ended it, that is how it ended, whatever it said.
@@ -94,10 +115,14 @@ pub(super) struct Finisher<'a> {
 impl Supervisor {
     /// Judges, writes the answer down and commits; the result is what `exited`
     /// says.
-    pub(super) fn finish(&mut self, ended: &Ended) -> Result<Exited, SupervisorError> {
-        let mut verdict =
-            Finisher { store: &self.store, id: self.id, spec: &self.spec, files: &self.files }
-                .judge(ended)?;
+    pub(super) fn finish(&mut self, ended: Ended) -> Result<Exited, SupervisorError> {
+        let mut ended = ended;
+        let finisher =
+            Finisher { store: &self.store, id: self.id, spec: &self.spec, files: &self.files };
+        let mut verdict = match ended.verdict.take() {
+            Some(verdict) => verdict,
+            None => finisher.judge(&ended)?,
+        };
         if verdict.sandbox_unproven {
             self.prove_sandbox(&mut verdict)?;
         }
@@ -109,7 +134,7 @@ impl Supervisor {
         }
         let finisher =
             Finisher { store: &self.store, id: self.id, spec: &self.spec, files: &self.files };
-        finisher.finish(ended, verdict)
+        finisher.finish(&ended, verdict)
     }
 
     /// A success without a sign of a working sandbox is proved by starting one.
