@@ -11,7 +11,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    session::{Session, label, refuse_in_worker, store},
+    session::{Session, label, refuse_in_worker, shown_backend, store},
     view::{self, JobView},
 };
 use crate::{
@@ -277,7 +277,7 @@ fn wanted(session: &Session, args: &CollectArgs) -> Result<Vec<Job>, Failure> {
 /// Where a job's final message lies, if it had one.
 pub(super) fn message_file(session: &Session, job: &Job) -> PathBuf {
     let files = session.store.job(job.job);
-    let has_events = backend::has_events(job.spec.backend);
+    let has_events = backend::has_events(&shown_backend(&files, job));
     if has_events { files.last_message() } else { files.stdout() }
 }
 

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::session::shown_backend;
 use crate::{
     backend,
     job::{JobId, Mode, ProcessRef, Usage, WorkerExit},
@@ -267,7 +268,7 @@ pub(super) fn activity(job: &Job, files: &JobFiles) -> Option<String> {
         Phase::Running => {
             let tail = backend::tail(&files.stdout(), TAIL).ok()?;
             let root = job.spec.tree.as_ref().map(|tree| &tree.path).or(job.spec.checkout.as_ref());
-            backend::activity(job.spec.backend, &tail, root.map(Path::new))
+            backend::activity(&shown_backend(files, job), &tail, root.map(Path::new))
         }
     }
 }

@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::{
     runs,
-    session::{Recoveries, Session, label, store},
+    session::{Recoveries, Session, label, shown_backend, store},
     view,
 };
 use crate::{
@@ -91,7 +91,7 @@ pub fn run(args: &WaitArgs) -> Result<Exit, Failure> {
             let live = names(&jobs);
             let limit = ui::short(args.timeout.unwrap_or_default());
             if !ui::stderr_is_terminal() {
-                jobs.iter().for_each(tell_failure);
+                tell_failures(&session, &jobs);
             }
             ui::note(format_args!("still running after {limit}: {live}"));
             return Ok(Exit::TimedOut);
@@ -104,7 +104,7 @@ pub fn run(args: &WaitArgs) -> Result<Exit, Failure> {
     if args.any {
         let first = jobs.iter().filter(|job| !job.is_live()).min_by_key(|job| job.ended_at);
         let Some(job) = first else { return Ok(Exit::Failed) };
-        tell_failure(job);
+        tell_failure(&session, job);
         let mut out = ui::out();
         out.line(label(job))?;
         out.finish()?;
@@ -115,7 +115,7 @@ pub fn run(args: &WaitArgs) -> Result<Exit, Failure> {
     }
     // The last lines on a terminal have told already.
     if !ui::stderr_is_terminal() {
-        jobs.iter().for_each(tell_failure);
+        tell_failures(&session, &jobs);
     }
     let earlier = |job: &&Job| !is_well(job) && !began_live.contains(&job.job);
     let earlier: Vec<_> = jobs.iter().filter(earlier).map(label).collect();
@@ -226,8 +226,14 @@ fn names(jobs: &[Job]) -> String {
     jobs.iter().filter(|job| job.is_live()).map(label).collect::<Vec<_>>().join(", ")
 }
 
+fn tell_failures(session: &Session, jobs: &[Job]) {
+    for job in jobs {
+        tell_failure(session, job);
+    }
+}
+
 /// Names a job that did not succeed, and why.
-pub fn tell_failure(job: &Job) {
+pub(super) fn tell_failure(session: &Session, job: &Job) {
     let Some(exited) = job.exited.as_ref().filter(|exited| !exited.outcome.is_success()) else {
         return;
     };
@@ -240,7 +246,8 @@ pub fn tell_failure(job: &Job) {
         None => ui::note(format_args!("{} {status}", label(job))),
     }
     let reason = exited.reason.as_deref().unwrap_or_default();
-    if let Some(hint) = backend::hint(job.spec.backend, &exited.outcome, reason) {
+    let backend = shown_backend(&session.store.job(job.job), job);
+    if let Some(hint) = backend::hint(&backend, &exited.outcome, reason) {
         ui::hint(hint);
     }
 }
