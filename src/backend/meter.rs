@@ -7,8 +7,8 @@ use std::{
     path::Path,
 };
 
-use super::{claude, codex};
-use crate::job::{BackendKind, Usage};
+use super::{Backend, Family, claude, codex};
+use crate::job::Usage;
 
 /// Counts as its worker runs.
 #[derive(Debug)]
@@ -26,11 +26,11 @@ enum Counter {
 
 impl Meter {
     /// From the beginning of the stream.
-    pub fn new(kind: BackendKind) -> Self {
-        let counter = match kind {
-            BackendKind::Codex => Counter::Codex(codex::Counter::default()),
-            BackendKind::Claude => Counter::Claude(claude::Counter::default()),
-            BackendKind::Sh => Counter::None,
+    pub fn new(backend: &Backend) -> Self {
+        let counter = match &backend.family {
+            Family::Codex => Counter::Codex(codex::Counter::default()),
+            Family::Claude => Counter::Claude(claude::Counter::default()),
+            Family::Sh => Counter::None,
         };
         Self { counter, offset: 0 }
     }

@@ -14,7 +14,7 @@ use super::landing::{Cleaned, Held, Merged, NotPicked, Unmerged};
 use super::run::{RunEnded, RunRevised, RunRunning, RunStarted, RunStopping, TaskSkipped};
 use super::usage::Used;
 use crate::job::{
-    BackendKind, Budget, JobId, JobName, Mode, Outcome, Price, ProcessRef, Usage, WorkerExit,
+    BackendName, Budget, JobId, JobName, Mode, Outcome, Price, ProcessRef, Usage, WorkerExit,
 };
 
 /// The version that this cx writes. Readers take every version up to it, and
@@ -106,7 +106,7 @@ pub struct Spawned {
     /// Reader or writer.
     pub mode: Mode,
     /// What does the work.
-    pub backend: BackendKind,
+    pub backend: BackendName,
     /// The worker's program, absolute.
     pub program: String,
     /// For `sh`: the argv that runs as it is, where several words were given.

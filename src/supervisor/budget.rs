@@ -8,10 +8,10 @@
 
 use jiff::Timestamp;
 
-use super::{Stop, Supervisor, SupervisorError, finish::Finisher};
+use super::{Stop, Supervisor, SupervisorError};
 use crate::{
-    backend::Meter,
-    job::{BackendKind, BudgetOf, Outcome, Spent, Usage, Usd},
+    backend::{Backend, Meter},
+    job::{BudgetOf, Outcome, Spent, Usage, Usd},
     ledger::{Event, State, Used},
     process::watch::Watch,
 };
@@ -27,8 +27,8 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) fn new(kind: BackendKind) -> Self {
-        Self { meter: Meter::new(kind), told: Usage::default(), is_worker: false }
+    pub(super) fn new(backend: &Backend) -> Self {
+        Self { meter: Meter::new(backend), told: Usage::default(), is_worker: false }
     }
 
     /// A worker goes on whose model has been refused.
@@ -76,9 +76,9 @@ impl Supervisor {
         if self.spec.budgets.is_empty() {
             return Ok(None);
         }
-        let finisher =
-            Finisher { store: &self.store, id: self.id, spec: &self.spec, files: &self.files };
-        let Some(own) = finisher.own_usage(self.usage.meter.usage())? else { return Ok(None) };
+        let Some(own) = self.finisher().own_usage(self.usage.meter.usage())? else {
+            return Ok(None);
+        };
         let own = own.priced(self.spec.price.as_ref());
         let more = own.since(self.usage.told);
         if self.spec.budgets.iter().any(|budget| budget.is_a_step(&more)) {

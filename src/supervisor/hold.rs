@@ -19,10 +19,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp, Zoned};
 
-use super::{
-    Stop, Supervisor, SupervisorError,
-    finish::{Ended, Finisher},
-};
+use super::{Stop, Supervisor, SupervisorError, finish::Ended};
 use crate::{
     backend::{Refusal, Verdict},
     job::{JobId, Outcome},
@@ -109,9 +106,7 @@ impl Supervisor {
         if self.spec.hold.is_none() || ended.was_stopped() {
             return Ok(Next::Ended(Box::new(ended)));
         }
-        let finisher =
-            Finisher { store: &self.store, id: self.id, spec: &self.spec, files: &self.files };
-        let mut verdict = finisher.judge(&ended)?;
+        let mut verdict = self.finisher().judge(&ended)?;
         if verdict.outcome == Outcome::RateLimited {
             match self.refusal(&mut verdict)? {
                 Some(hold) => {

@@ -51,6 +51,7 @@ use std::{
 };
 
 use crate::{
+    backend::{Backend, KeptError},
     git::{GitError, Oid, merge::Undecided},
     job::{JobId, Outcome, WorkerExit},
     ledger::{
@@ -65,6 +66,7 @@ struct Supervisor {
     store: Store,
     id: JobId,
     spec: Spawned,
+    backend: Backend,
     files: JobFiles,
     lock: OwnedFd,
     signals: Signals,
@@ -105,6 +107,8 @@ enum SupervisorError {
     Store(#[from] StoreError),
     #[error("{0}")]
     Io(#[from] io::Error),
+    #[error("{0}")]
+    Backend(#[from] KeptError),
     #[error("the ledger has no such job")]
     NoJob,
 }
@@ -179,9 +183,12 @@ fn run(call: Call) -> Result<(), SupervisorError> {
     let Some(Event::Spawned(spec)) = store.record_at(offset)?.map(|record| record.event) else {
         return Err(SupervisorError::NoJob);
     };
-    let usage = budget::Running::new(spec.backend);
+    let files = store.job(id);
+    let backend = Backend::of_job(spec.backend, &files.backend())?;
     let supervisor = Supervisor {
-        files: store.job(id),
+        usage: budget::Running::new(&backend),
+        backend,
+        files,
         requests: Follower::new(&store, offset),
         store,
         id,
@@ -193,7 +200,6 @@ fn run(call: Call) -> Result<(), SupervisorError> {
         kill: None,
         go_on: false,
         tries: hold::Tries::default(),
-        usage,
         asked_base: None,
         undecided: Vec::new(),
     };

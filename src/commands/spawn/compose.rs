@@ -5,15 +5,15 @@ use std::fs;
 use super::{SpawnArgs, task::Task};
 use crate::{
     agent::{Agent, ContextPack, PromptParts},
+    backend::Backend,
     failure::Failure,
-    job::BackendKind,
 };
 
 /// What the worker reads. A script is never dressed up.
 pub(super) fn compose(
     args: &SpawnArgs,
     agent: Option<&Agent>,
-    backend: BackendKind,
+    backend: &Backend,
     scope: &[String],
     task: &Task,
 ) -> Result<Vec<u8>, Failure> {
@@ -32,7 +32,7 @@ pub(super) fn compose(
         })?;
         context.add_file(&path.display().to_string(), bytes);
     }
-    if backend == BackendKind::Sh {
+    if backend.runs_commands() {
         if !context.is_empty() {
             return Err(Failure::usage("a shell command cannot be given context")
                 .hint("leave out --goal, --context and their like, or choose another backend"));

@@ -6,11 +6,11 @@ use std::num::NonZeroU64;
 use clap::Args;
 
 use crate::{
-    backend,
+    backend::{self, Backend},
     commands::session::{Session, store},
     config::Config,
     failure::Failure,
-    job::{BackendKind, Budget, BudgetOf, Price, Usage, Usd},
+    job::{Budget, BudgetOf, Price, Usage, Usd},
     ledger::{HoldLimits, Spawned},
 };
 
@@ -65,18 +65,19 @@ impl Limits {
         args: &UseArgs,
         config: &Config,
         run: Option<Budget>,
-        (backend, model): (BackendKind, Option<&str>),
+        (backend, model): (&Backend, Option<&str>),
     ) -> Result<Self, Failure> {
         let day = Budget::new(BudgetOf::Day, config.budget.tokens, config.budget.usd);
         let own = args.budget(BudgetOf::Job);
         let price = model.and_then(|model| config.prices.get(model)).copied();
         let millis = |d: std::time::Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
-        let hold = (config.hold.enabled && !args.no_hold && backend::has_model(backend))
+        let hold = (config.hold.enabled && !args.no_hold && !backend.runs_commands())
             .then(|| HoldLimits { max_ms: millis(config.hold.longest), times: config.hold.times });
-        if !backend::has_model(backend) {
+        if backend.runs_commands() {
             return match own {
                 Some(_) => Err(Failure::usage(format!(
-                    "a job of {backend} uses no tokens that could be counted; nothing was started"
+                    "a job of {} uses no tokens that could be counted; nothing was started",
+                    backend.name
                 ))
                 .hint("leave out --max-tokens and --max-budget-usd")),
                 None => Ok(Self { budgets: Vec::new(), price, hold }),
@@ -94,7 +95,8 @@ impl Limits {
 }
 
 /// A budget in dollars of which nobody could say how far it is used up.
-fn no_price(budget: Budget, backend: BackendKind, model: Option<&str>) -> Failure {
+fn no_price(budget: Budget, backend: &Backend, model: Option<&str>) -> Failure {
+    let backend = backend.name;
     let whose = match budget.of {
         BudgetOf::Job => "--max-budget-usd",
         BudgetOf::Run => "the run's budget in dollars",

@@ -23,7 +23,7 @@ use crate::{
     agent::Alias,
     commands::{roles::AgentsDir, session::Session, settings::Settings},
     failure::Failure,
-    job::{BackendKind, Budget, JobId, JobName, Mode, slug},
+    job::{BackendName, Budget, JobId, JobName, Mode, slug},
     ledger::{Job, Spawned, TaskOf},
 };
 
@@ -37,7 +37,7 @@ pub(in crate::commands) struct Work<'a> {
     /// The role to give it.
     pub(in crate::commands) agent: Option<&'a str>,
     /// What does the work, where the plan says so.
-    pub(in crate::commands) backend: Option<BackendKind>,
+    pub(in crate::commands) backend: Option<BackendName>,
     /// The model, where the plan says so.
     pub(in crate::commands) model: Option<&'a str>,
     /// Reader or writer, where the plan says so.
@@ -175,7 +175,7 @@ impl<'a> Spawner<'a> {
         args.uses = UseArgs::of_task(work.budget, args.uses.is_not_held());
         let variant = Variant {
             agent: work.agent.map(str::to_owned),
-            backend: work.backend.map(|kind| kind.as_str().to_owned()),
+            backend: work.backend.map(|name| name.to_string()),
             model: work.model.map(str::to_owned),
         };
         let mut checked =

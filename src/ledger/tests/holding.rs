@@ -12,7 +12,7 @@ fn on_hold(until: i64) -> Event {
 }
 
 fn begun(n: u64) -> (u64, Event) {
-    let codex = BackendKind::Codex;
+    let codex = BackendName::CODEX;
     let spec = Spawned { backend: codex, ..spec(&format!("job-{n}"), Mode::Reader) };
     (n, Event::Spawned(Box::new(spec)))
 }
@@ -95,7 +95,7 @@ fn new_jobs_wait_with_those_on_hold() {
 fn a_job_on_hold_gives_its_place_back() {
     let limited = |n: u64| {
         let spec = Spawned {
-            backend: BackendKind::Codex,
+            backend: BackendName::CODEX,
             max_jobs: Some(1),
             ..spec(&format!("job-{n}"), Mode::Reader)
         };

@@ -17,7 +17,7 @@ fn over(usage: Option<Usage>) -> Event {
 }
 
 fn of_codex(name: &str) -> Spawned {
-    Spawned { backend: BackendKind::Codex, ..spec(name, Mode::Reader) }
+    Spawned { backend: BackendName::CODEX, ..spec(name, Mode::Reader) }
 }
 
 fn running() -> Event {
