@@ -21,7 +21,7 @@ use crate::{
     },
     failure::Failure,
     job::{Budget, BudgetOf},
-    ledger::{Event, Job, NO_JOB, Note, TaskOf, TaskSkipped},
+    ledger::{Event, Job, NO_JOB, Note, Phase, TaskOf, TaskSkipped},
     plan::{Task, TaskIx},
     process::crash,
 };
@@ -65,9 +65,14 @@ impl Runner<'_> {
             return false;
         }
         let Some(limit) = self.stored.max_jobs() else { return true };
+        // One on hold has given its place back.
+        let on_hold = |job: &&Job| job.phase == Phase::OnHold;
         let live = self.followed.state().jobs.values().filter(|job| job.is_live());
-        let others = live.filter(|job| !self.live.contains_key(&job.job)).count();
-        ((others + self.live.len()) as u64) < limit.get()
+        let others = live.filter(|job| !self.live.contains_key(&job.job) && !on_hold(job));
+        let mine = self.live.keys().filter_map(|id| self.followed.state().jobs.get(id));
+        let held = mine.filter(on_hold).count();
+        let count = others.count() + self.live.len() - held;
+        (count as u64) < limit.get()
     }
 
     /// Whether as many jobs of the task's pool live as may.
