@@ -7,6 +7,10 @@
 //! [`Note`]s. After a crash at any step the files are still in the worktree, and
 //! the same call does the rest.
 
+mod pen;
+
+pub(super) use pen::Pen;
+
 use std::fmt::{self, Write as _};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -23,7 +23,9 @@ pub mod push;
 pub mod refs;
 pub mod repo;
 pub mod scope;
+mod settings;
 pub mod stage;
+mod trees;
 pub mod worktree;
 
 #[cfg(test)]
@@ -35,3 +37,4 @@ pub use error::GitError;
 pub use oid::Oid;
 pub use place::Place;
 pub use repo::{Head, Repo};
+pub use settings::Settings;
