@@ -97,12 +97,12 @@ pub fn snapshot(place: &Place, worktree: &Path) -> Result<Oid, GitError> {
     }
     // A file that vanishes under git's hands ends the whole `git add`; its worker
     // is alive, so the next attempt sees what is there then.
-    let mut staged = stage::all(&git);
+    let mut staged = stage::all(&there, &git);
     for _ in 0..2 {
         if staged.is_ok() {
             break;
         }
-        staged = stage::all(&git);
+        staged = stage::all(&there, &git);
     }
     staged?;
     git().arg("write-tree").run()?.oid()

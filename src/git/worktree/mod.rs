@@ -6,10 +6,13 @@
 //! [`remove`] takes away; a half-removed one lies in the trash folder beside
 //! it, with or without its entry, and [`remove`] can simply be called again.
 
+mod given;
 mod scratch;
 mod state;
 mod submodules;
 
+pub(super) use given::Given;
+pub use given::note_given;
 pub use scratch::{check_out, is_scratch};
 pub(super) use state::changed;
 pub use state::{WorktreeState, fingerprint, state};
