@@ -235,6 +235,33 @@ impl Repo {
         Ok(names)
     }
 
+    /// The branches, local and remote, by their full names, and where they are.
+    pub(super) fn all_branches(&self) -> Result<Vec<(String, Oid)>, GitError> {
+        if let Some(lib) = &self.lib {
+            let mut found = Vec::new();
+            for glob in ["refs/heads/*", "refs/remotes/*"] {
+                for reference in lib.references_glob(glob).map_err(|e| lib_error(&e))? {
+                    // One that points nowhere holds nothing.
+                    let named = reference.ok().and_then(|one| {
+                        Some((one.name().ok()?.to_owned(), one.resolve().ok()?.target()?))
+                    });
+                    if let Some((name, oid)) = named {
+                        found.push((name, oid_of(oid)?));
+                    }
+                }
+            }
+            return Ok(found);
+        }
+        let format = "--format=%(objectname) %(refname)";
+        let refs =
+            self.git().args(["for-each-ref", format, "refs/heads", "refs/remotes"]).read()?;
+        let branch = |line: &str| {
+            let (oid, name) = line.split_once(' ')?;
+            Some((name.to_owned(), Oid::new(oid).ok()?))
+        };
+        Ok(String::from_utf8_lossy(&refs.stdout).lines().filter_map(branch).collect())
+    }
+
     /// The checkout that has branch `name` checked out, if one has.
     pub fn worktree_holding(&self, name: &str) -> Result<Option<PathBuf>, GitError> {
         if self.lib.is_some()
@@ -273,14 +300,17 @@ impl Repo {
         output.text().parse().map_err(|_| GitError::Answer("git rev-list --count".to_owned()))
     }
 
-    /// The commits that `tips` have and `trunk` has not: `COMMIT PARENT...` in lines.
-    pub(super) fn beyond(&self, trunk: &Oid, tips: &[&Oid]) -> Result<String, GitError> {
+    /// The commits that `tips` have and none of `known` has: `COMMIT PARENT...` in lines.
+    pub(super) fn beyond(&self, known: &[&Oid], tips: &[&Oid]) -> Result<String, GitError> {
         if let Some(lib) = &self.lib
-            && let Ok(listed) = beyond(lib, trunk, tips)
+            && let Ok(listed) = beyond(lib, known, tips)
         {
             return Ok(listed);
         }
-        let mut input = format!("^{trunk}\n");
+        let mut input = String::new();
+        for known in known {
+            input.extend(["^", known.as_str(), "\n"]);
+        }
         for tip in tips {
             input.extend([tip.as_str(), "\n"]);
         }
@@ -365,9 +395,11 @@ impl Repo {
     }
 }
 
-fn beyond(lib: &git2::Repository, trunk: &Oid, tips: &[&Oid]) -> Result<String, GitError> {
+fn beyond(lib: &git2::Repository, known: &[&Oid], tips: &[&Oid]) -> Result<String, GitError> {
     let mut walk = lib.revwalk().map_err(|e| lib_error(&e))?;
-    walk.hide(lib_oid(trunk)?).map_err(|e| lib_error(&e))?;
+    for known in known {
+        walk.hide(lib_oid(known)?).map_err(|e| lib_error(&e))?;
+    }
     for tip in tips {
         walk.push(lib_oid(tip)?).map_err(|e| lib_error(&e))?;
     }

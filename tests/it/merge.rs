@@ -192,6 +192,50 @@ fn what_is_in_the_way_of_one_job_holds_back_that_job_alone() {
 }
 
 #[test]
+fn a_batch_costs_few_gits_however_many_its_jobs_are() {
+    let sandbox = Sandbox::new();
+    for n in 0..6 {
+        sandbox.write(format!("d{n}/f"), "1\n");
+    }
+    sandbox.git(["add", "."]);
+    sandbox.git(["commit", "-qm", "files"]);
+    for n in 0..6 {
+        sandbox.written(&format!("w{n}"), &format!("echo {n} > d{n}/f; echo {n} > new{n}"));
+    }
+    let (real, log) = (which::which("git").unwrap(), sandbox.root().join("gits"));
+    fs::remove_file(sandbox.root().join("bin/git")).unwrap();
+    let real = real.display();
+    sandbox.script_tool("git", &format!("echo \"$@\" >> {}\nexec {real} \"$@\"", log.display()));
+    let gits = |args: &[&str]| {
+        let _ = fs::remove_file(&log);
+        sandbox.cx(args).ok();
+        let said = fs::read_to_string(&log).unwrap();
+        let verb = |line: &str| {
+            let mut words = line.split(' ');
+            while let Some(word) = words.next() {
+                match word {
+                    "-c" => drop(words.next()),
+                    verb => return verb.to_owned(),
+                }
+            }
+            line.to_owned()
+        };
+        said.lines().map(verb).collect::<Vec<_>>()
+    };
+    let few = ["config", "merge-tree", "update-ref", "read-tree"];
+    assert_eq!(gits(&["merge", "w0", "w1", "w2"]), few);
+    assert_eq!(gits(&["merge", "w3", "w4", "w5"]), few);
+    sandbox.cx(["merge", "--undo"]).ok();
+    sandbox.cx(["merge", "--undo"]).ok();
+    assert_eq!(gits(&["merge", "--squash"]), few);
+    for n in 0..6 {
+        assert_eq!(sandbox.read(format!("d{n}/f")), format!("{n}\n"));
+    }
+    assert_eq!(sandbox.git(["status", "--porcelain"]), "");
+    assert_eq!(sandbox.git(["fsck", "--strict"]), "");
+}
+
+#[test]
 fn who_is_freed_by_a_job_that_is_held_back_lands() {
     let sandbox = Sandbox::new();
     sandbox.written("first", "echo first > shared; echo first > mine");

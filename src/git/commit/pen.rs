@@ -67,10 +67,8 @@ fn people(
         return Ok(None);
     }
     let person = |role: &str| {
-        // A date of one's own has many forms, which git reads.
-        if env::var_os(format!("GIT_{role}_DATE")).is_some() {
-            return None;
-        }
+        // Git takes an empty one for none.
+        let date = env::var_os(format!("GIT_{role}_DATE")).filter(|date| !date.is_empty());
         let said = |what: &str| {
             let section = role.to_ascii_lowercase();
             let key = what.to_ascii_lowercase();
@@ -84,9 +82,24 @@ fn people(
         if !(is_plain(&name) && is_plain(&email)) {
             return None;
         }
-        git2::Signature::now(&name, &email).ok()
+        match date {
+            None => git2::Signature::now(&name, &email).ok(),
+            Some(date) => git2::Signature::new(&name, &email, &raw_date(date.to_str()?)?).ok(),
+        }
     };
     Ok(person("AUTHOR").zip(person("COMMITTER")))
+}
+
+/// `@SECONDS +HHMM`. The other forms of a date are many, and git's to read.
+fn raw_date(text: &str) -> Option<git2::Time> {
+    let (seconds, zone) = text.strip_prefix('@')?.split_once(' ')?;
+    let digits = zone.strip_prefix(['+', '-'])?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !is_number(seconds) || !is_number(digits) || digits.len() != 4 {
+        return None;
+    }
+    let zone: i32 = zone.parse().ok()?;
+    Some(git2::Time::new(seconds.parse().ok()?, zone / 100 * 60 + zone % 100))
 }
 
 /// Whether git would take a name or an address as it stands.
@@ -129,6 +142,18 @@ mod tests {
     fn offset(who: &git2::Signature<'_>) -> i32 {
         let minutes = who.when().offset_minutes();
         minutes / 60 * 100 + minutes % 60
+    }
+
+    #[test]
+    fn dates_are_read_in_one_form() {
+        let read = |text| raw_date(text).map(|time| (time.seconds(), time.offset_minutes()));
+        assert_eq!(read("@1767323045 +0000"), Some((1_767_323_045, 0)));
+        assert_eq!(read("@5 -0130"), Some((5, -90)));
+        for other in
+            ["", "@5", "5 +0000", "@-5 +0000", "@5 +00:00", "@5 +000", "2026-01-02T03:04:05Z"]
+        {
+            assert_eq!(read(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) struct Branch {
 impl Branch {
     /// One for each of `tips`, with one walk for all.
     pub(super) fn all(repo: &Repo, trunk: &Oid, tips: &[&Oid]) -> Result<Vec<Self>, GitError> {
-        let text = repo.beyond(trunk, tips)?;
+        let text = repo.beyond(&[trunk], tips)?;
         let mut parents: HashMap<&str, (usize, Vec<&str>)> = HashMap::new();
         for line in text.lines() {
             let mut ids = line.split(' ');

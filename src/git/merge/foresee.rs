@@ -114,3 +114,116 @@ impl<'a> Foresight<'a> {
         Ok(asked)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::git::CommitMessage;
+    use crate::git::commit::Pen;
+    use crate::git::merge::plan::Drafts;
+    use crate::git::merge::{Order, plan};
+    use crate::git::testing::{Fixture, commit, write};
+
+    fn candidate(fixture: &Fixture, name: &str, edit: impl Fn(&std::path::Path)) -> Candidate {
+        let tree = fixture.worktree(name);
+        edit(&tree);
+        let message = CommitMessage { subject: name.to_owned(), ..CommitMessage::default() };
+        Candidate { key: name.to_owned(), tip: commit(&tree, name), start: None, message }
+    }
+
+    fn looked_ahead(fixture: &Fixture, candidates: &[Candidate], style: Style) -> usize {
+        let repo = fixture.repo();
+        let drafts = Drafts { pen: Pen::new(&repo).unwrap() };
+        let foresight = Foresight::new(&repo, style);
+        foresight.look_ahead(&drafts, &fixture.oid("main"), candidates.iter()).unwrap();
+        let known = foresight.known.borrow().len();
+        // What is known is not asked again.
+        foresight.look_ahead(&drafts, &fixture.oid("main"), candidates.iter()).unwrap();
+        assert_eq!(foresight.known.borrow().len(), known);
+        known
+    }
+
+    /// That a plan is what merging one by one in a checkout gives.
+    fn assert_as_git(fixture: &Fixture, candidates: &[Candidate]) {
+        let (repo, main) = (fixture.repo(), fixture.oid("main"));
+        let made = plan(&repo, &main, candidates, Style::NoFf, Order::AsGiven).unwrap();
+        assert_eq!(made.landed.len(), candidates.len(), "{made:?}");
+        fixture.git(&["checkout", "-q", "--detach", "main"]);
+        for candidate in candidates {
+            fixture.git(&["merge", "-q", "--no-ff", "--no-edit", candidate.tip.as_str()]);
+        }
+        assert_eq!(repo.tree_of(&made.result).unwrap(), fixture.oid("HEAD^{tree}"));
+        fixture.git(&["checkout", "-q", "main"]);
+    }
+
+    #[test]
+    fn what_lies_apart_is_asked_in_one_go_and_only_that() {
+        let fixture = Fixture::new();
+        fixture.write("shared", "1\n2\n3\n4\n5\n6\n7\n8\n");
+        fixture.commit("shared");
+        let all: Vec<Candidate> = ["a", "b", "c", "d"]
+            .map(|name| candidate(&fixture, name, |tree| write(tree, name, name)))
+            .into();
+        assert_eq!(looked_ahead(&fixture, &all, Style::NoFf), 4);
+        assert_eq!(looked_ahead(&fixture, &all, Style::Squash), 4);
+        // The first moves the target forward, and is no merge.
+        assert_eq!(looked_ahead(&fixture, &all, Style::Merge), 3);
+        assert_eq!(looked_ahead(&fixture, &all[..1], Style::NoFf), 0);
+        assert_eq!(looked_ahead(&fixture, &all, Style::Rebase), 0);
+        assert_as_git(&fixture, &all);
+
+        // Both change one file: what comes of that is not foreseen, nor what comes after it.
+        let line = |name: &'static str, from: &'static str| {
+            candidate(&fixture, name, move |tree| {
+                let text = fs::read_to_string(tree.join("shared")).unwrap();
+                write(tree, "shared", &text.replace(from, name));
+            })
+        };
+        let [one, two] = [line("one", "1"), line("two", "8")];
+        let mixed = [&all[..1], &[one, two], &all[1..]].concat();
+        assert_eq!(looked_ahead(&fixture, &mixed, Style::NoFf), 3);
+        assert_as_git(&fixture, &mixed);
+    }
+
+    #[test]
+    fn where_it_was_foreseen_wrongly_git_has_the_last_word() {
+        let fixture = Fixture::new();
+        fixture.git(&["config", "merge.directoryRenames", "true"]);
+        for n in 0..4 {
+            let text = format!("{n}\n").repeat(20);
+            fixture.write(&format!("old/{n}"), &text);
+        }
+        fixture.commit("files");
+        let moves = candidate(&fixture, "moves", |tree| {
+            fs::rename(tree.join("old"), tree.join("new")).unwrap();
+        });
+        // Git takes it along into the renamed folder, which no comparison of paths tells.
+        let adds = candidate(&fixture, "adds", |tree| write(tree, "old/more", "more\n"));
+        let apart = candidate(&fixture, "apart", |tree| write(tree, "apart", "1\n"));
+        let all = [moves, adds, apart];
+        assert_eq!(looked_ahead(&fixture, &all, Style::NoFf), 3);
+        assert_as_git(&fixture, &all);
+        let made =
+            plan(&fixture.repo(), &fixture.oid("main"), &all, Style::NoFf, Order::Most).unwrap();
+        let files = fixture.git(&["ls-tree", "-r", "--name-only", made.result.as_str()]);
+        assert!(files.contains("new/more") && !files.contains("old/more"), "{files}");
+    }
+
+    #[test]
+    fn attributes_that_a_job_brings_count_for_those_after_it() {
+        let fixture = Fixture::new();
+        fixture.write("list", "1\n");
+        fixture.commit("list");
+        let attributes = candidate(&fixture, "attributes", |tree| {
+            write(tree, ".gitattributes", "list merge=union\n");
+        });
+        let add = |name: &'static str| {
+            candidate(&fixture, name, move |tree| write(tree, "list", &format!("1\n{name}\n")))
+        };
+        let all = [attributes, add("two"), add("three")];
+        assert!(looked_ahead(&fixture, &all, Style::NoFf) < 2);
+        assert_as_git(&fixture, &all);
+    }
+}

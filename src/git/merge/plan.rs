@@ -184,8 +184,8 @@ pub(super) trait Commits {
 }
 
 /// Commits as they come: unsigned, no hooks.
-struct Drafts<'a> {
-    pen: Pen<'a>,
+pub(super) struct Drafts<'a> {
+    pub(super) pen: Pen<'a>,
 }
 
 impl Commits for Drafts<'_> {
