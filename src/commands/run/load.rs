@@ -26,6 +26,9 @@ use crate::{
 /// tenth of it.
 const MAX: u64 = 16 * 1024 * 1024;
 
+/// How many things that are wrong with a plan are told at once.
+const MOST: usize = 50;
+
 /// A plan that can run.
 #[derive(Clone, Debug)]
 pub(super) struct Loaded {
@@ -53,14 +56,14 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
         (Some(file), words) => {
             let (bytes, source) = read(file)?;
             read_from = (source != "-").then(|| digest(&bytes));
-            let plan = Plan::read(&bytes, &source)
-                .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
+            let plan =
+                Plan::read(&bytes, &source).map_err(|problems| refusal(&source, &problems))?;
             let usage = format!("cx run -f {source} {}", plan.usage());
             (plan, source, words, usage)
         }
         (None, [name, words @ ..]) => {
             let pattern = pattern(name)?;
-            let plan = pattern.plan().map_err(|e| Failure::internal(e.to_string()))?;
+            let plan = pattern.plan().map_err(|problems| refusal(pattern.name, &problems))?;
             let usage = format!("cx run {name} {}", plan.usage());
             (plan, pattern.name.to_owned(), words, usage)
         }
@@ -236,12 +239,15 @@ fn apply(plan: &mut Plan, args: &RunArgs) -> Result<(), Failure> {
 
 /// All that is wrong, as one failure: a sentence for each, with its line.
 fn refusal(source: &str, problems: &[Problem]) -> Failure {
-    let mut lines = problems.iter().map(|problem| match problem.line {
+    let line = |problem: &Problem| match problem.line {
         0 => format!("{source}: {}", problem.kind),
         line => format!("{source}:{line}: {}", problem.kind),
-    });
-    let first = lines.next().unwrap_or_default();
-    let message = lines.fold(first, |all, line| all + "\n           " + &line);
+    };
+    let mut lines: Vec<String> = problems.iter().take(MOST).map(line).collect();
+    if problems.len() > MOST {
+        lines.push(format!("{source}: and {} more", problems.len() - MOST));
+    }
+    let message = lines.join("\n           ");
     let mut hints: Vec<String> = problems.iter().filter_map(|p| p.kind.hint()).collect();
     hints.dedup();
     let hint = hints.into_iter().next();

@@ -168,6 +168,8 @@ impl<'a> Runner<'a> {
         let mine = jobs.filter(|job| job.is_live() && job.spec.run.as_deref() == Some(id));
         runner.live =
             mine.filter_map(|job| Some((job.job, job.spec.task.as_ref()?.id.clone()))).collect();
+        let groups: Vec<TaskIx> = runner.book.schedule.groups().collect();
+        runner.tell_of_groups(&groups);
         let skipped: Vec<TaskIx> = runner.book.entries();
         runner.skip(skipped)?;
         runner.ready = runner.book.schedule.ready();
@@ -303,10 +305,21 @@ impl<'a> Runner<'a> {
             Failed::Afresh,
             &|job| text(session, job),
         );
+        self.tell_of_groups(&step.ended);
         let all: Vec<TaskIx> = step.skipped.into_iter().chain(skipped).collect();
         self.skip(all)?;
         self.ready = self.book.schedule.ready();
         Ok(())
+    }
+
+    /// Says why a group has failed that has no members to say it.
+    fn tell_of_groups(&self, groups: &[TaskIx]) {
+        let schedule = &self.book.schedule;
+        for at in groups.iter().filter(|at| schedule.members(**at).is_empty()) {
+            if let State::Failed(Some(why)) = schedule.state(*at) {
+                self.front.failed(&schedule.task(*at).id, why);
+            }
+        }
     }
 
     /// Writes down and says what will not run, of these.
