@@ -189,12 +189,12 @@ impl<'a> Runner<'a> {
                 self.end_all()?;
             }
             self.start_what_fits()?;
-            if self.live.is_empty() && self.again.is_empty() && self.book.schedule.is_done() {
-                return self.session.look(&mut self.followed);
-            }
             if self.is_at_border() {
                 self.cross_border()?;
                 continue;
+            }
+            if self.live.is_empty() && self.again.is_empty() && self.book.schedule.is_done() {
+                return self.session.look(&mut self.followed);
             }
             self.watch()?;
             let frame = self.front.draw(self.session, &self.book, self.followed.state());

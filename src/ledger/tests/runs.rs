@@ -47,7 +47,14 @@ fn a_run_begins_anew_when_it_is_taken_up_again() {
     let state = folded(ended.clone().map(|event| (0, event)));
     assert!(!state.runs["r"].is_open() && state.runs["r"].skipped.is_empty());
 
-    let revised = RunRevised { run: "r".to_owned(), revision: 2, tasks: 4, why: String::new() };
+    let revised = RunRevised {
+        run: "r".to_owned(),
+        revision: 2,
+        tasks: 4,
+        why: String::new(),
+        changed: Vec::new(),
+        left_out: Vec::new(),
+    };
     let again = ended.chain([running("r", true), Event::RunRevised(revised)]);
     let run = folded(again.map(|event| (0, event))).runs.remove("r").expect("the run");
     assert!(run.is_open() && run.stopping.is_none() && run.ended_at.is_none());
