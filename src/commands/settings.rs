@@ -149,3 +149,11 @@ fn main_folder(place: &Place) -> PathBuf {
         _ => place.common_dir.clone(),
     }
 }
+
+/// The backend that somebody names.
+pub(super) fn backend(word: &str) -> Result<BackendKind, Failure> {
+    word.parse().map_err(|()| {
+        let known = BackendKind::ALL.map(BackendKind::as_str).join(", ");
+        Failure::usage(format!("there is no backend '{word}'")).hint(format!("one of: {known}"))
+    })
+}

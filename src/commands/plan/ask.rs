@@ -70,6 +70,20 @@ impl Who {
         }
     }
 
+    /// Has `llm` ask this backend in place of the default one.
+    pub(super) fn on(&mut self, name: &str, kind: BackendKind) -> Result<(), Failure> {
+        if let (Self::Planner(_, Planner::Model { backend, .. }), "llm") = (self, name) {
+            if kind == BackendKind::Sh {
+                return Err(Failure::usage(
+                    "the backend sh runs commands, and cannot plan; nothing was started",
+                )
+                .hint("-b codex or -b claude"));
+            }
+            *backend = Some(kind);
+        }
+        Ok(())
+    }
+
     /// Who revises a plan that runs: a planner by its name, or else a shell command.
     pub(in crate::commands) fn reviser(word: &str, settings: &Settings) -> Result<Self, Failure> {
         let is_planner = matches!(word, "llm" | "heuristic")

@@ -15,7 +15,11 @@ use super::{args::RunArgs, stored::Stored};
 use crate::{
     agent::{self, Alias, AliasError, Lookup, Resolved},
     backend,
-    commands::{roles, route, session::Session, settings::Settings},
+    commands::{
+        roles, route,
+        session::Session,
+        settings::{self, Settings},
+    },
     config,
     failure::Failure,
     job::BackendKind,
@@ -219,14 +223,7 @@ fn read(file: &Path) -> Result<(Vec<u8>, String), Failure> {
 
 /// What the command line says about every task that does not say it itself.
 fn apply(plan: &mut Plan, args: &RunArgs) -> Result<(), Failure> {
-    let backend: Option<BackendKind> = match &args.backend {
-        Some(word) => Some(word.parse().map_err(|()| {
-            let known = BackendKind::ALL.map(BackendKind::as_str).join(", ");
-            Failure::usage(format!("there is no backend '{word}'"))
-                .hint(format!("there are {known}"))
-        })?),
-        None => None,
-    };
+    let backend = args.backend.as_deref().map(settings::backend).transpose()?;
     for task in &mut plan.tasks {
         task.backend = task.backend.or(backend);
         task.model = task.model.take().or_else(|| args.model.clone());

@@ -16,7 +16,7 @@ use crate::{
     backend,
     commands::{
         session::{Session, git, label, store},
-        settings::Settings,
+        settings::{self, Settings},
     },
     failure::Failure,
     git::{
@@ -417,10 +417,7 @@ fn choose_backend(
     let Some(word) = word else {
         return Ok(agent.and_then(|agent| agent.backend).unwrap_or(configured));
     };
-    word.parse().map_err(|()| {
-        let known = BackendKind::ALL.map(BackendKind::as_str).join(", ");
-        Failure::usage(format!("there is no backend '{word}'")).hint(format!("one of: {known}"))
-    })
+    settings::backend(word)
 }
 
 /// What stands where a writer of this name would have its branch and worktree.
