@@ -114,7 +114,6 @@ pub(super) struct Runner<'a> {
     recoveries: HashMap<JobId, Recoveries>,
     stop: Option<Stop>,
     killed: bool,
-    begun: Instant,
     deadline: Option<Instant>,
 }
 
@@ -161,7 +160,6 @@ impl<'a> Runner<'a> {
             recoveries: HashMap::new(),
             stop: None,
             killed: false,
-            begun: Instant::now(),
             deadline,
         };
         let jobs = runner.followed.state().jobs.values();
@@ -209,14 +207,11 @@ impl<'a> Runner<'a> {
 
     /// What came of it.
     pub(super) fn over(self) -> Over {
-        Over {
-            run: self.id.to_owned(),
-            stored: self.stored,
-            book: self.book,
-            state: self.followed.into_state(),
-            stop: self.stop,
-            elapsed: self.begun.elapsed(),
-        }
+        let state = self.followed.into_state();
+        let run = state.runs.get(self.id);
+        let elapsed = run.map(|run| run.worked(Some(jiff::Timestamp::now()))).unwrap_or_default();
+        let Self { stored, book, stop, .. } = self;
+        Over { run: self.id.to_owned(), stored, book, state, stop, elapsed }
     }
 
     /// Takes in what has ended since the last look.
