@@ -10,11 +10,12 @@ use std::{
 
 use crate::{
     agent::Places,
+    backend::{Backend, KeptError},
     config::Roots,
     failure::{Exit, Failure},
     git::{GitError, Place},
     job::{Candidate, JobId, SpecError, resolve},
-    ledger::{FollowedState, Job, Run, State, Store, StoreError},
+    ledger::{FollowedState, Job, JobFiles, Run, State, Store, StoreError},
     process::lock,
     supervisor::recover_lost,
 };
@@ -310,6 +311,17 @@ pub(super) fn refuse_in_worker(verb: &str) -> Result<(), Failure> {
 /// `[3] auth`.
 pub(super) fn label(job: &Job) -> String {
     format!("[{}] {}", job.id().0, job.spec.name)
+}
+
+/// What does a job's work, as it was when the job was spawned.
+pub(super) fn backend_of(files: &JobFiles, job: &Job) -> Result<Backend, KeptError> {
+    Backend::of_job(job.spec.backend, &files.backend())
+}
+
+/// The same for showing what the job puts out: where it is not known any more, that
+/// is shown as it is.
+pub(super) fn shown_backend(files: &JobFiles, job: &Job) -> Backend {
+    backend_of(files, job).unwrap_or_else(|_| Backend::unknown(job.spec.backend))
 }
 
 /// A failure of the state.

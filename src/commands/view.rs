@@ -6,10 +6,12 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::session::shown_backend;
 use crate::{
     backend,
     job::{JobId, Mode, ProcessRef, Usage, WorkerExit},
     ledger::{Job, JobFiles, Phase, Store, Wait},
+    process::tree,
     ui,
 };
 
@@ -262,10 +264,13 @@ pub(super) fn activity(job: &Job, files: &JobFiles) -> Option<String> {
         }
         Phase::Starting | Phase::Ended => None,
         Phase::Lost => Some("its supervisor vanished; keeping what it left".to_owned()),
+        Phase::Running if job.worker.is_some_and(tree::is_stopped) => {
+            Some(format!("stopped; `cx kill -s CONT {}` lets it go on", job.job.0))
+        }
         Phase::Running => {
             let tail = backend::tail(&files.stdout(), TAIL).ok()?;
             let root = job.spec.tree.as_ref().map(|tree| &tree.path).or(job.spec.checkout.as_ref());
-            backend::activity(job.spec.backend, &tail, root.map(Path::new))
+            backend::activity(&shown_backend(files, job), &tail, root.map(Path::new))
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Hooks;
 use super::landing::{Cleaned, Held, Merged, NotPicked, Unmerged};
 use super::run::{RunEnded, RunRevised, RunRunning, RunStarted, RunStopping, TaskSkipped};
-use crate::job::{BackendKind, JobId, JobName, Mode, Outcome, ProcessRef, Usage, WorkerExit};
+use crate::job::{BackendName, JobId, JobName, Mode, Outcome, ProcessRef, Usage, WorkerExit};
 
 /// The version that this cx writes. Readers take every version up to it, and
 /// of later ones what they know.
@@ -96,7 +96,7 @@ pub struct Spawned {
     /// Reader or writer.
     pub mode: Mode,
     /// What does the work.
-    pub backend: BackendKind,
+    pub backend: BackendName,
     /// The worker's program, absolute.
     pub program: String,
     /// For `sh`: the argv that runs as it is, where several words were given.

@@ -49,6 +49,7 @@ use std::{
 };
 
 use crate::{
+    backend::{Backend, KeptError},
     git::{GitError, Oid, merge::Undecided},
     job::{JobId, Outcome, WorkerExit},
     ledger::{
@@ -63,6 +64,7 @@ struct Supervisor {
     store: Store,
     id: JobId,
     spec: Spawned,
+    backend: Backend,
     files: JobFiles,
     lock: OwnedFd,
     signals: Signals,
@@ -97,6 +99,8 @@ enum SupervisorError {
     Store(#[from] StoreError),
     #[error("{0}")]
     Io(#[from] io::Error),
+    #[error("{0}")]
+    Backend(#[from] KeptError),
     #[error("the ledger has no such job")]
     NoJob,
 }
@@ -171,8 +175,10 @@ fn run(call: Call) -> Result<(), SupervisorError> {
     let Some(Event::Spawned(spec)) = store.record_at(offset)?.map(|record| record.event) else {
         return Err(SupervisorError::NoJob);
     };
+    let files = store.job(id);
     let supervisor = Supervisor {
-        files: store.job(id),
+        backend: Backend::of_job(spec.backend, &files.backend())?,
+        files,
         requests: Follower::new(&store, offset),
         store,
         id,

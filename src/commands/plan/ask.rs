@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    backend::{Backend, Family},
     commands::{
         collect::message_file,
         kill,
@@ -20,7 +21,7 @@ use crate::{
     },
     config::{Command, Commanded, Limit, Origin, Planner},
     failure::{Exit, Failure},
-    job::{BackendKind, Mode, WorkerExit},
+    job::{BackendName, Mode, WorkerExit},
     ledger::{Event, Job},
     plan::propose::{Ask, Request},
     process::{
@@ -71,15 +72,15 @@ impl Who {
     }
 
     /// Has `llm` ask this backend in place of the default one.
-    pub(super) fn on(&mut self, name: &str, kind: BackendKind) -> Result<(), Failure> {
+    pub(super) fn on(&mut self, name: &str, to: &Backend) -> Result<(), Failure> {
         if let (Self::Planner(_, Planner::Model { backend, .. }), "llm") = (self, name) {
-            if kind == BackendKind::Sh {
+            if to.family == Family::Sh {
                 return Err(Failure::usage(
                     "the backend sh runs commands, and cannot plan; nothing was started",
                 )
                 .hint("-b codex or -b claude"));
             }
-            *backend = Some(kind);
+            *backend = Some(to.name);
         }
         Ok(())
     }
@@ -106,7 +107,7 @@ impl Who {
             }
             // A shell would run what is written for a model.
             Self::Planner(_, Planner::Model { backend: None, .. })
-                if settings.config.backend == BackendKind::Sh =>
+                if settings.config.backend == BackendName::SH =>
             {
                 Err(Failure::usage(
                     "the backend sh runs commands, and cannot revise a plan; nothing was started",
@@ -131,7 +132,8 @@ impl Who {
             Self::Heuristic => Ok(()),
             Self::Planner(_, Planner::Model { backend, .. }) => {
                 let backend = backend.unwrap_or(settings.config.backend);
-                settings.program(backend, None, Mode::Reader, folder(session)).map(drop)
+                let backend = settings.backend(backend)?;
+                settings.program(&backend, None, Mode::Reader, folder(session)).map(drop)
             }
             Self::Planner(name, Planner::Command { command, .. }) => {
                 words(&command.value, session, settings)?;
@@ -223,7 +225,7 @@ fn words(
     settings: &Settings,
 ) -> Result<(PathBuf, Vec<OsString>), Failure> {
     let here = folder(session);
-    let program = |word| settings.program(BackendKind::Sh, word, Mode::Reader, here);
+    let program = |word| settings.program(&Backend::SH, word, Mode::Reader, here);
     Ok(match command {
         Command::Shell(line) => (program(None)?, vec!["-c".into(), line.into()]),
         Command::Argv(words) => {
@@ -246,7 +248,7 @@ fn require_word(
         *) command -v -- \"$1\" > /dev/null || exit 127;;
         esac";
     let question = Question {
-        program: &settings.program(BackendKind::Sh, None, Mode::Reader, here)?,
+        program: &settings.program(&Backend::SH, None, Mode::Reader, here)?,
         args: ["-c", ask, "sh", word].map(OsString::from).to_vec(),
         dir: here.to_owned(),
         env_remove: &["CX_CRASH_AT"],
@@ -304,7 +306,7 @@ fn run(
     words.extend(args.iter().cloned());
     let here = folder(session);
     let leashed = Leashed {
-        program: settings.program(BackendKind::Sh, None, Mode::Reader, here)?,
+        program: settings.program(&Backend::SH, None, Mode::Reader, here)?,
         args: words,
         dir: here.to_owned(),
         env: Vec::new(),
@@ -347,7 +349,7 @@ const REDIRECT: &str = "exec < \"$1\" > \"$2\"; shift 2; exec \"$@\"";
 fn job(
     session: &Session,
     settings: &Settings,
-    (backend, model, timeout): (Option<BackendKind>, Option<&str>, Option<Duration>),
+    (backend, model, timeout): (Option<BackendName>, Option<&str>, Option<Duration>),
     request: &Request<'_>,
 ) -> Result<String, Failure> {
     refuse_in_worker("ask another for a plan")?;

@@ -19,12 +19,12 @@ use super::{
     roles,
     route::{Directory, reason},
     session::Session,
-    settings::{self, Settings},
+    settings::Settings,
 };
 use crate::{
     agent::Agent,
     failure::{Exit, Failure},
-    job::BackendKind,
+    job::BackendName,
     plan::propose::{self, Ask, Member, Proposal, ROLES, Request},
     ui,
 };
@@ -94,9 +94,9 @@ pub fn run(args: &PlanArgs) -> Result<Exit, Failure> {
             )
             .hint("add --decomposer llm, or --selector llm"));
         }
-        let backend = settings::backend(word)?;
+        let backend = settings.backend_of(word)?;
         for (who, name) in [&mut selector, &mut decomposer].into_iter().zip(names) {
-            who.on(name, backend)?;
+            who.on(name, &backend)?;
         }
     }
     for note in &settings.notes {
@@ -146,7 +146,7 @@ struct Planning<'a> {
 /// would run it.
 pub(super) fn member(name: &str, agent: &Agent, settings: &Settings) -> Option<Member> {
     let backend = agent.backend.unwrap_or(settings.config.backend);
-    (backend != BackendKind::Sh).then(|| Member {
+    (backend != BackendName::SH).then(|| Member {
         id: name.to_owned(),
         description: agent.description.clone(),
         mode: agent.mode,

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use super::value::{self, Wrong};
 use crate::{
     document::{Key, Node, Problem, Value},
-    job::{BackendKind, Mode, is_template_name},
+    job::{BackendName, Mode, is_template_name},
     plan::{Argument, Choice, Foreach, Plan, Task},
 };
 
@@ -230,7 +230,7 @@ fn task(id: Option<&Key>, said: &Node, wrong: &mut Wrong) -> Task {
     }
     task.answers = answers.unwrap_or_else(|| task.needs.clone());
     if !task.argv.is_empty() && task.backend.is_none() {
-        task.backend = Some(BackendKind::Sh);
+        task.backend = Some(BackendName::SH);
     }
     task
 }

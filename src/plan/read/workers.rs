@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::value::{self, Wrong};
 use crate::{
     document::{Key, Node},
-    job::Mode,
+    job::{BackendName, Mode},
     plan::{Plan, Task},
 };
 
@@ -77,9 +77,9 @@ fn platform(task: &mut Task, key: &Key, node: &Node, notes: &mut Vec<String>, wr
         Ok(word) => word,
         Err((line, what)) => return wrong.say(line, what),
     };
-    match word.parse() {
-        Ok(backend) => task.backend = Some(backend),
-        Err(()) => notes.push(format!(
+    match BackendName::BUILT_IN.into_iter().find(|name| name.as_str() == word) {
+        Some(backend) => task.backend = Some(backend),
+        None => notes.push(format!(
             "line {}: '{}: {word}' is not honoured: this cx has no such backend, and takes its default",
             key.line, key.name
         )),
