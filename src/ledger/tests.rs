@@ -3,9 +3,11 @@
 mod decoding;
 mod folding;
 mod heads;
+mod holding;
 mod logging;
 mod runs;
 mod snapshots;
+mod using;
 
 use std::fs;
 
@@ -57,6 +59,9 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         after: Vec::new(),
         timeout_ms: None,
         silence_ms: None,
+        budgets: Vec::new(),
+        price: None,
+        hold: None,
         grace_ms: 5000,
         max_jobs: None,
         pools: Vec::new(),
