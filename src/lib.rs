@@ -18,6 +18,7 @@ pub mod plan;
 pub mod process;
 pub mod supervisor;
 pub mod ui;
+mod view;
 
 use std::{ffi::OsString, process::ExitCode};
 

@@ -70,6 +70,13 @@ fn without_files_there_are_the_defaults() {
             timeout: None,
             silence: None,
             grace: Duration::from_secs(5),
+            notify: false,
+            hooks: EndHooks {
+                on_exit: None,
+                on_failure: None,
+                on_idle: None,
+                timeout: Duration::from_mins(1),
+            },
             worktree: Worktree { dir: "../{repo}.cx".into(), setup: None, include: Vec::new() },
             codex: program(),
             claude: program(),

@@ -15,9 +15,11 @@
 mod check;
 mod event;
 mod fold;
+mod given;
 mod hooks;
 mod landing;
 mod log;
+mod notice;
 mod promise;
 mod run;
 mod runs;
@@ -27,13 +29,15 @@ mod store;
 mod turn;
 
 pub use event::{
-    Based, Event, Exited, KillRequested, Note, Pool, Record, Resolves, Resumes, Running, Spawned,
-    Started, TaskOf, Tree, VERSION, Waiting, Worktree, decode, glance,
+    Based, Event, Exited, KillRequested, Note, Record, Running, Spawned, Started, VERSION, Waiting,
+    Worktree, decode, glance,
 };
 pub use fold::{Job, Phase, State};
+pub use given::{Pool, Resolves, Resumes, TaskOf, Tree};
 pub use hooks::Hooks;
 pub use landing::{Batch, Cleaned, Held, Merged, NotPicked, Unmerged};
 pub use log::{Appender, FollowedState, Follower};
+pub use notice::Notice;
 pub use promise::Promise;
 pub use run::{
     NO_JOB, RunEnded, RunOutcome, RunRevised, RunRunning, RunStarted, RunStopping, TaskSkipped,

@@ -15,6 +15,7 @@
 //!    (`watch`).
 //! 5. Everything below it is ended, what a writer left is committed, the answer
 //!    is written down (`finish`), then `exited`, and only then the lock goes.
+//! 6. Whoever is to be told of the end is told (`notice`).
 //!
 //! # What a crash leaves
 //! `kill -9` at any point frees the lock with no `exited` in the ledger. The
@@ -28,6 +29,7 @@ mod base;
 mod finish;
 mod hooks;
 mod litter;
+mod notice;
 mod prepare;
 mod queue;
 mod recover;
@@ -194,13 +196,17 @@ const KILL: i32 = 9;
 impl Supervisor {
     fn supervise(mut self) -> Result<(), SupervisorError> {
         crash::point("supervisor-up");
-        if let Err(error) = self.see_through() {
-            // Nothing may run on that nobody watches. The lock goes only after.
-            let grace = Duration::from_millis(self.spec.grace_ms);
-            ending::end_descendants(None, &mut self.signals, TERM, grace, &mut || false)?;
-            return Err(error);
-        }
+        let over = match self.see_through() {
+            Ok(over) => over,
+            Err(error) => {
+                // Nothing may run on that nobody watches. The lock goes only after.
+                let grace = Duration::from_millis(self.spec.grace_ms);
+                ending::end_descendants(None, &mut self.signals, TERM, grace, &mut || false)?;
+                return Err(error);
+            }
+        };
         crash::point("exited");
+        let telling = over.and_then(|over| over.tell(&self.store));
         // Unlocked by name rather than by exiting: waiters need not wait until
         // this process is torn down. Closing it lets go of the turn.
         let lock = std::fs::File::from(self.lock);
@@ -209,11 +215,14 @@ impl Supervisor {
         crash::point("unlocked");
         self.files.empty_tmp();
         self.store.refresh_snapshot();
+        if let Some(telling) = telling {
+            telling.attend(&mut self.signals);
+        }
         Ok(())
     }
 
     /// From `started` to `exited`.
-    fn see_through(&mut self) -> Result<(), SupervisorError> {
+    fn see_through(&mut self) -> Result<Option<notice::Over>, SupervisorError> {
         self.append(&Event::Started(Started { supervisor: tree::myself()? }))?;
         crash::point("started");
         let ended = if let Some(stop) = self.wait_for_turn()? {
@@ -230,15 +239,13 @@ impl Supervisor {
         }
         crash::point("before-exited");
         let exited = Event::Exited(Box::new(exited));
+        let nothing = Event::Cleaned(Cleaned { tree: true, files: false, kept: None });
+        let mut events = vec![&exited];
         if self.spec.tree.is_some() && !self.has_tree {
             // There is nothing to clean, and the name is free again.
-            let nothing = Event::Cleaned(Cleaned { tree: true, files: false, kept: None });
-            let mut appender = self.store.appender()?;
-            appender.append_all([(self.id, &exited), (self.id, &nothing)])?;
-        } else {
-            self.append(&exited)?;
+            events.push(&nothing);
         }
-        Ok(())
+        Ok(notice::write_end(&self.store, self.id, self.spec.notice.as_ref(), &events)?)
     }
 
     /// Steps 3 and 4: prepares, starts and watches the worker.

@@ -16,6 +16,7 @@ use std::{
 use super::{
     SupervisorError,
     finish::{Ended, Finisher},
+    notice,
 };
 use crate::{
     backend::Verdict,
@@ -84,10 +85,9 @@ pub(super) fn run(
     store: &Store,
     id: JobId,
     lock: OwnedFd,
-    signals: Signals,
+    mut signals: Signals,
 ) -> Result<(), SupervisorError> {
-    // Handlers stay, so that no signal ends the recovery; none is waited for.
-    let _signals = signals;
+    // Its handlers stay, so that no signal ends the recovery; none is waited for.
     let mut state = store.state()?;
     let job = state.jobs.remove(&id).ok_or(SupervisorError::NoJob)?;
     if job.exited.is_some() {
@@ -116,13 +116,18 @@ pub(super) fn run(
     let half_made = if is_kept { None } else { job.spec.tree.as_ref() };
     let removed = half_made.is_some_and(|tree| remove_half_made(store, &job, tree).is_ok());
     crash::point("recovery-removed");
-    store.append(id, &Event::Exited(Box::new(exited)))?;
+    let exited = Event::Exited(Box::new(exited));
+    let over = notice::write_end(store, id, job.spec.notice.as_ref(), &[&exited])?;
     crash::point("recovery-exited");
     if removed {
         store.append(id, &Event::Cleaned(Cleaned { tree: true, files: false, kept: None }))?;
     }
+    let telling = over.and_then(|over| over.tell(store));
     File::from(lock).unlock()?;
     files.empty_tmp();
+    if let Some(telling) = telling {
+        telling.attend(&mut signals);
+    }
     Ok(())
 }
 

@@ -36,6 +36,9 @@ const AFTER_WORKER: [(&str, bool); 6] = [
     ("unlocked", true),
 ];
 
+/// Points while somebody is told of a job's end; tried in `notice.rs`.
+const TELLING: [&str; 1] = ["telling"];
+
 /// Points in the supervisor of a resolver.
 const RESOLVER: [&str; 2] = ["conflict-stands", "verified"];
 
@@ -109,6 +112,7 @@ fn points() -> BTreeSet<&'static str> {
         [
             &BEFORE_WORKER[..],
             &WITH_WORKER,
+            &TELLING,
             &RESOLVER,
             &NEEDS,
             &QUEUE,

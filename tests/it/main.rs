@@ -30,6 +30,7 @@ mod ledger_doc;
 mod look;
 mod manual;
 mod merge;
+mod notice;
 mod parallel;
 mod patterns;
 mod planner;

@@ -22,6 +22,7 @@ use crate::{
     failure::Failure,
     ledger::RunFiles,
     plan::{Plan, Task},
+    process::tty,
 };
 
 const VERSION: u32 = 1;
@@ -54,6 +55,10 @@ pub(super) struct Options {
     revise_plan: Option<String>,
     /// Where records in codex-flow's shapes are kept, absolute.
     records: Option<PathBuf>,
+    /// The person is told of its end.
+    notify: bool,
+    /// The terminal from which it was started, where the person is to be told.
+    terminal: Option<PathBuf>,
 }
 
 impl Options {
@@ -71,7 +76,14 @@ impl Options {
                 Some(dir) => session.cwd.join(dir),
                 None => session.top().to_owned(),
             }),
+            notify: args.notify,
+            terminal: Self::terminal_of(args),
         }
+    }
+
+    /// Where it goes on elsewhere, this is where the person is.
+    fn terminal_of(args: &RunArgs) -> Option<PathBuf> {
+        if args.notify || args.detach { tty::own() } else { None }
     }
 }
 
@@ -167,6 +179,9 @@ impl Stored {
         *max_jobs = args.max_jobs.or(*max_jobs);
         *retries = args.retries.or(*retries);
         *answer_bytes = args.answer_bytes.or(*answer_bytes);
+        // The person may be before another terminal by now.
+        let told = Options::terminal_of(args);
+        (self.options.notify, self.options.terminal) = (self.options.notify || args.notify, told);
         let plan = &mut self.plan;
         plan.fail_fast = (plan.fail_fast || args.fail_fast) && !args.keep_going;
         plan.timeout = args.timeout.or(plan.timeout);
@@ -214,6 +229,16 @@ impl Stored {
     /// Where records in codex-flow's shapes are kept.
     pub(super) fn records(&self) -> Option<Records> {
         self.options.records.clone().map(Records::below)
+    }
+
+    /// Whether the person is to be told of its end.
+    pub(super) fn is_to_notify(&self) -> bool {
+        self.options.notify
+    }
+
+    /// The terminal to tell its end on, where that may be another than ours.
+    pub(super) fn terminal(&self) -> Option<&Path> {
+        self.options.terminal.as_deref()
     }
 
     /// `--agents-dir`.

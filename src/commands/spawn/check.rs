@@ -24,7 +24,7 @@ use crate::{
         scope::{self, Scope},
     },
     job::{BackendKind, JobName, Mode, slug},
-    ledger::{Head as LedgerHead, Job, Resolves, Spawned, TaskOf, Tree},
+    ledger::{Head as LedgerHead, Job, Notice, Resolves, Spawned, TaskOf, Tree},
 };
 
 /// A job whose input is good.
@@ -226,6 +226,7 @@ impl Checked {
                     .of_backend(backend)
                     .map(|own| own.env_exclude.clone())
                     .unwrap_or_default(),
+                notice: settings.notice(args.notify),
                 title: task.title(),
             },
             prompt,
@@ -280,6 +281,8 @@ impl Checked {
         self.spec.name = name;
         self.spec.run = Some(run.to_owned());
         self.spec.task = Some(task);
+        // The person is told of the run's end.
+        self.spec.notice = self.spec.notice.take().and_then(Notice::for_hooks_alone);
         self.quiet = true;
     }
 

@@ -152,6 +152,10 @@ pub struct SpawnArgs {
     #[arg(long)]
     require_setup: bool,
 
+    /// Tell me when it is over: on the desktop, or by the terminal and its bell
+    #[arg(long)]
+    notify: bool,
+
     /// Leave out the worker preamble
     #[arg(long)]
     no_preamble: bool,
