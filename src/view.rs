@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{
     backend,
-    job::{JobId, Mode, ProcessRef, Usage, WorkerExit},
+    job::{JobId, Mode, ProcessRef, Usage, WorkerExit, secret},
     ledger::{Job, JobFiles, Phase, Store, Wait},
     ui,
 };
@@ -263,7 +263,8 @@ pub(crate) fn activity(job: &Job, files: &JobFiles) -> Option<String> {
         Phase::Running => {
             let tail = backend::tail(&files.stdout(), TAIL).ok()?;
             let root = job.spec.tree.as_ref().map(|tree| &tree.path).or(job.spec.checkout.as_ref());
-            backend::activity(job.spec.backend, &tail, root.map(Path::new))
+            let activity = backend::activity(job.spec.backend, &tail, root.map(Path::new))?;
+            Some(secret::redacted(&activity).into_owned())
         }
     }
 }

@@ -54,6 +54,7 @@ pub(super) fn input(kind: BackendKind, mode: Mode, root: Option<&Path>) -> Launc
         model: None,
         prompt_file: Path::new("/jobs/1/prompt"),
         prompt: b"",
+        prompt_is_secret: false,
         argv: &[],
         answer_file: Path::new("/jobs/1/last"),
         exclude_env: &[],

@@ -14,7 +14,7 @@ use crate::{
     git::Place,
     job::{BackendKind, Mode},
     ledger::Notice,
-    process::tty,
+    process::{secrets, tty},
 };
 
 /// The configuration that counts.
@@ -32,6 +32,7 @@ impl Settings {
     /// Reads the configuration for where we stand.
     pub(super) fn load(session: &Session) -> Result<Self, Failure> {
         let mut loaded = load(session)?;
+        secrets::keep(&loaded.config.secrets);
         let mut notes: Vec<String> = loaded
             .warnings
             .iter()

@@ -29,6 +29,7 @@ pub(super) struct Layer {
     pub(super) timeout: Option<Limit>,
     pub(super) silence: Option<Limit>,
     pub(super) grace: Option<Span>,
+    pub(super) secrets: Option<Vec<String>>,
     pub(super) notify: Option<bool>,
     pub(super) hooks: HooksLayer,
     pub(super) worktree: WorktreeLayer,

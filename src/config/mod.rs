@@ -77,6 +77,9 @@ pub struct Config {
     pub silence: Option<Limit>,
     /// How long a worker has between TERM and KILL.
     pub grace: Duration,
+    /// Patterns of variables whose values are secrets, besides the usual ones: the
+    /// repository's and the person's.
+    pub secrets: Vec<String>,
     /// Whether a person is told when what they have started is over.
     pub notify: bool,
     /// What runs once a job is over.
@@ -212,6 +215,7 @@ impl Config {
             timeout: timeout.and_then(Limit::duration),
             silence: overrides.silence.or_else(|| first(files, |layer| layer.silence)),
             grace: overrides.grace.or_else(grace).unwrap_or(GRACE),
+            secrets: files.iter().filter_map(|file| file.layer.secrets.clone()).flatten().collect(),
             notify: first(files, |layer| layer.notify).unwrap_or(false),
             hooks: EndHooks {
                 on_exit: commanded(files, |layer| layer.hooks.on_exit.clone()),

@@ -70,6 +70,7 @@ fn without_files_there_are_the_defaults() {
             timeout: None,
             silence: None,
             grace: Duration::from_secs(5),
+            secrets: Vec::new(),
             notify: false,
             hooks: EndHooks {
                 on_exit: None,

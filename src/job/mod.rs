@@ -8,6 +8,7 @@ mod cost;
 mod limit;
 mod name;
 mod outcome;
+pub mod secret;
 mod spec;
 mod template;
 

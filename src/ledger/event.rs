@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::given::{Pool, Resolves, Resumes, TaskOf, Tree};
 use super::landing::{Cleaned, Held, Merged, NotPicked, Unmerged};
+use super::redact::redacted;
 use super::run::{RunEnded, RunRevised, RunRunning, RunStarted, RunStopping, TaskSkipped};
 use super::{Hooks, Notice};
 use crate::job::{BackendKind, JobId, JobName, Mode, Outcome, ProcessRef, Usage, WorkerExit};
@@ -174,6 +175,9 @@ pub struct Spawned {
     /// Variables that the worker's commands must not see.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env_exclude: Vec<String>,
+    /// Patterns of variables whose values are secrets, besides the usual ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
     /// Who is told of its end; trusted by then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<Notice>,
@@ -348,7 +352,7 @@ impl Event {
 
 type Encoded = Result<Vec<u8>, jsonl::WriteError>;
 
-/// Encodes one event as a line with its newline.
+/// Encodes one event as a line with its newline, and no secret in it.
 pub(super) fn encode(at: Timestamp, job: JobId, event: &Event) -> Encoded {
     fn line<T: Serialize>((at, job, ev): (Timestamp, JobId, &str), body: &T) -> Encoded {
         // jsonl writes the newline separately; into a buffer, so that the file
@@ -357,6 +361,7 @@ pub(super) fn encode(at: Timestamp, job: JobId, event: &Event) -> Encoded {
         jsonl::write(&mut buffer, &Line { v: VERSION, t: at, ev, job, body })?;
         Ok(buffer)
     }
+    let event = &redacted(event.clone());
     let head = (at, job, event.kind());
     match event {
         Event::Spawned(body) => line(head, body),

@@ -21,6 +21,7 @@ mod landing;
 mod log;
 mod notice;
 mod promise;
+mod redact;
 mod run;
 mod runs;
 mod segment;

@@ -63,6 +63,7 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         include: Vec::new(),
         extra_args: Vec::new(),
         env_exclude: Vec::new(),
+        secrets: Vec::new(),
         notice: None,
         title: "a task".to_owned(),
     }

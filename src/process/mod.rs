@@ -19,6 +19,7 @@ pub mod errand;
 pub mod leash;
 pub mod lock;
 pub mod run;
+pub mod secrets;
 pub mod signals;
 pub mod start;
 pub mod stdio;

@@ -52,12 +52,12 @@ use std::{
 
 use crate::{
     git::{GitError, Oid, merge::Undecided},
-    job::{JobId, Outcome, WorkerExit},
+    job::{JobId, Outcome, WorkerExit, secret},
     ledger::{
         Cleaned, Event, Follower, JobFiles, Note, Spawned, Started, Store, StoreError, decode,
         glance,
     },
-    process::{crash, ending, signals::Signals, start, tree},
+    process::{crash, ending, secrets, signals::Signals, start, tree},
 };
 
 /// One job, while its supervisor lives.
@@ -140,7 +140,7 @@ pub fn main_recover(args: &[OsString]) -> ExitCode {
 fn complain(log: &Path, what: &dyn std::fmt::Display) {
     let file = OpenOptions::new().append(true).create(true).mode(0o600).open(log);
     if let Ok(mut file) = file {
-        let _ = writeln!(file, "supervisor: {what}");
+        let _ = writeln!(file, "supervisor: {}", secret::redacted(&what.to_string()));
     }
 }
 
@@ -173,6 +173,7 @@ fn run(call: Call) -> Result<(), SupervisorError> {
     let Some(Event::Spawned(spec)) = store.record_at(offset)?.map(|record| record.event) else {
         return Err(SupervisorError::NoJob);
     };
+    secrets::keep(&spec.secrets);
     let supervisor = Supervisor {
         files: store.job(id),
         requests: Follower::new(&store, offset),

@@ -23,7 +23,7 @@ use crate::{
     git::{Oid, Place, refs, worktree},
     job::JobId,
     ledger::{Cleaned, Event, Exited, Job, JobFiles, Started, Store, StoreError, Tree},
-    process::{crash, ending, lock, signals::Signals, start, tree},
+    process::{crash, ending, lock, secrets, signals::Signals, start, tree},
 };
 
 /// Why a job that was found lost could not be given a new supervisor.
@@ -93,6 +93,7 @@ pub(super) fn run(
     if job.exited.is_some() {
         return Ok(());
     }
+    secrets::keep(&job.spec.secrets);
     store.append(id, &Event::Started(Started { supervisor: tree::myself()? }))?;
     crash::point("recovery-started");
     let files = store.job(id);

@@ -8,7 +8,7 @@ use std::{
 use super::{Stop, Supervisor, SupervisorError, finish::Ended, litter::Litter, prepare};
 use crate::{
     backend::{self, LaunchInput, Stdin},
-    job::Mode,
+    job::{Mode, secret},
     ledger::{Event, Running},
     process::{
         confine, crash,
@@ -40,6 +40,7 @@ impl Supervisor {
             model: self.spec.model.as_deref(),
             prompt_file: &self.files.prompt(),
             prompt: &prompt,
+            prompt_is_secret: secret::variable_in(&String::from_utf8_lossy(&prompt)).is_some(),
             argv: &argv,
             answer_file: &self.files.answer(),
             exclude_env: &self.spec.env_exclude,

@@ -43,6 +43,7 @@ mod resume;
 mod route;
 mod run;
 mod scope;
+mod secrets;
 mod shells;
 mod spawn;
 mod support;

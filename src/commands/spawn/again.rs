@@ -118,6 +118,7 @@ impl Checked {
             timeout_ms: again.timeout.map(millis).or(old.timeout_ms),
             silence_ms: again.silence.map(millis).or(old.silence_ms),
             extra_args: settings.extra_args(old.backend)?,
+            secrets: settings.config.secrets.clone(),
             notice: settings.notice(old.notice.as_ref().is_some_and(|notice| notice.notify)),
             title: if is_told {
                 Task { bytes: prompt.clone(), argv: Vec::new() }.title()

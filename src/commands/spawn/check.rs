@@ -23,13 +23,13 @@ use crate::{
         Oid, Place, Repo,
         scope::{self, Scope},
     },
-    job::{BackendKind, JobName, Mode, slug},
+    job::{BackendKind, JobName, Mode, secret, slug},
     ledger::{Head as LedgerHead, Job, Notice, Resolves, Spawned, TaskOf, Tree},
 };
 
 /// A job whose input is good.
 pub(super) struct Checked {
-    spec: Spawned,
+    pub(super) spec: Spawned,
     pub(super) prompt: Vec<u8>,
     /// The name was chosen by the person, and must not be another.
     named: bool,
@@ -226,6 +226,7 @@ impl Checked {
                     .of_backend(backend)
                     .map(|own| own.env_exclude.clone())
                     .unwrap_or_default(),
+                secrets: config.secrets.clone(),
                 notice: settings.notice(args.notify),
                 title: task.title(),
             },
@@ -492,5 +493,5 @@ fn default_name(role: Option<&Role>, backend: BackendKind, task: &Task) -> JobNa
         }
         _ => task.title(),
     };
-    slug(&text)
+    slug(&secret::redacted(&text))
 }

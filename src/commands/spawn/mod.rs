@@ -19,6 +19,7 @@ mod planned;
 mod reader;
 mod resolver;
 mod role;
+mod secrets;
 mod task;
 mod text;
 
@@ -264,6 +265,7 @@ fn launch(
     settings: &Settings,
     checked: &mut [Checked],
 ) -> Result<Vec<Entered>, Failure> {
+    checked.iter().try_for_each(Checked::refuse_secrets)?;
     let drafts =
         checked.iter().map(|one| Draft::make(session, one)).collect::<Result<Vec<_>, _>>()?;
     let mut jobs = {
