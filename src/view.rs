@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
-    backend,
+    backend::{self, Backend},
     job::{JobId, Mode, ProcessRef, Usage, WorkerExit, secret},
     ledger::{Job, JobFiles, Phase, Store, Wait},
+    process::tree,
     ui,
 };
 
@@ -181,6 +182,13 @@ impl<'a> JobView<'a> {
     }
 }
 
+/// The backend of a job, for showing what it puts out: where it is not known any
+/// more, that is shown as it is.
+pub(crate) fn shown_backend(files: &JobFiles, job: &Job) -> Backend {
+    let kept = Backend::of_job(job.spec.backend, &files.backend());
+    kept.unwrap_or_else(|_| Backend::unknown(job.spec.backend))
+}
+
 /// One word for how far a job is, or how it ended.
 pub(crate) fn status(job: &Job) -> &str {
     match (job.phase, job.outcome()) {
@@ -260,10 +268,14 @@ pub(crate) fn activity(job: &Job, files: &JobFiles) -> Option<String> {
         }
         Phase::Starting | Phase::Ended => None,
         Phase::Lost => Some("its supervisor vanished; keeping what it left".to_owned()),
+        Phase::Running if job.worker.is_some_and(tree::is_stopped) => {
+            Some(format!("stopped; `cx kill -s CONT {}` lets it go on", job.job.0))
+        }
         Phase::Running => {
             let tail = backend::tail(&files.stdout(), TAIL).ok()?;
             let root = job.spec.tree.as_ref().map(|tree| &tree.path).or(job.spec.checkout.as_ref());
-            let activity = backend::activity(job.spec.backend, &tail, root.map(Path::new))?;
+            let activity =
+                backend::activity(&shown_backend(files, job), &tail, root.map(Path::new))?;
             Some(secret::redacted(&activity).into_owned())
         }
     }

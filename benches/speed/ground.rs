@@ -11,7 +11,7 @@ use std::{
 };
 
 use cx::{
-    job::{BackendKind, JobId, JobName, Mode, Outcome, ProcessRef, WorkerExit},
+    job::{BackendName, JobId, JobName, Mode, Outcome, ProcessRef, WorkerExit},
     ledger::{Event, Exited, Running, Spawned, Started, Store},
 };
 use tempfile::TempDir;
@@ -119,7 +119,7 @@ pub(crate) fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
         id: format!("{number:016x}"),
         name: JobName::new(&format!("job-{number}")).map_err(io::Error::other)?,
         mode: Mode::Reader,
-        backend: BackendKind::Sh,
+        backend: BackendName::SH,
         program: "/usr/bin/sh".to_owned(),
         argv: Vec::new(),
         agent: None,

@@ -4,7 +4,7 @@
 //! tool. A name may end in `*`; `Bash(git:*)` counts as `Bash`.
 
 use super::Agent;
-use crate::job::BackendKind;
+use crate::job::BackendName;
 
 /// The tools that an agent may use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,21 +64,22 @@ pub fn check<'a>(
 
 /// What cannot be held to on this backend, as one sentence; nothing where the
 /// agent has no list of tools.
-pub fn unenforced(backend: BackendKind, tools: &Tools) -> Option<String> {
+pub fn unenforced(backend: BackendName, tools: &Tools) -> Option<String> {
     if tools.is_empty() {
         return None;
     }
     let name = backend.as_str();
     Some(match backend {
-        BackendKind::Codex => format!(
+        BackendName::CODEX => format!(
             "{name} cannot be held to a list of tools; only what the sandbox forbids is out of reach"
         ),
-        BackendKind::Claude => {
+        BackendName::CLAUDE => {
             format!("{name} is given the tools of its mode, and not yet the agent's list of tools")
         }
-        BackendKind::Sh => {
+        BackendName::SH => {
             format!("{name} knows no tools, so the agent's list of them means nothing")
         }
+        _ => format!("{name} is not told the agent's list of tools"),
     })
 }
 
@@ -144,7 +145,7 @@ mod tests {
     fn what_a_backend_cannot_enforce_is_said_only_where_there_is_a_list() {
         let none = Tools::default();
         let some = Tools { restricted: vec!["Bash".to_owned()], ..Tools::default() };
-        for backend in BackendKind::ALL {
+        for backend in BackendName::BUILT_IN {
             assert_eq!(unenforced(backend, &none), None);
             assert!(unenforced(backend, &some).is_some_and(|said| said.contains("tools")));
         }

@@ -5,32 +5,36 @@
 //! supervisor asks [`judge`] when it has ended. So a crash leaves nothing of
 //! this module behind, and every rule is tested by calling it.
 //!
-//! Each backend is one module with the same few functions; a new one is a
-//! variant of [`BackendKind`] and an arm in each `match` below.
+//! A backend is a name and a [`Family`] with its definition. Each family is one
+//! module with the same few functions; a new one is a variant of [`Family`] and an
+//! arm in each `match` below.
 //!
 //! The rule that matters most: [`judge`] says [`Outcome::Succeeded`] only where
 //! every sign of success is there. What is missing, torn or unknown is failure.
 
 mod claude;
 mod codex;
+mod family;
 pub mod program;
 mod sh;
 #[cfg(test)]
 mod testing;
 mod text;
 
+pub use family::{Backend, Family, KeptError};
+
 use std::ffi::OsString;
 use std::io;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use crate::job::{BackendKind, Mode, Outcome, Usage, WorkerExit};
+use crate::job::{BackendName, Mode, Outcome, Usage, WorkerExit};
 
 /// Everything that decides how a worker is started.
 #[derive(Clone, Copy, Debug)]
 pub struct LaunchInput<'a> {
-    /// The program family.
-    pub kind: BackendKind,
+    /// What it is.
+    pub backend: &'a Backend,
     /// The job's 16 hexadecimal digits.
     pub id: &'a str,
     /// What [`program::locate`] found, or for `argv` the resolved first word.
@@ -70,10 +74,10 @@ pub struct LaunchInput<'a> {
 }
 
 /// The argument that limits the turns of a worker, where the backend has one.
-pub fn max_turns(kind: BackendKind, turns: NonZeroU32) -> Option<String> {
-    match kind {
-        BackendKind::Claude => Some(format!("--max-turns={turns}")),
-        BackendKind::Codex | BackendKind::Sh => None,
+pub fn max_turns(backend: &Backend, turns: NonZeroU32) -> Option<String> {
+    match &backend.family {
+        Family::Claude => Some(format!("--max-turns={turns}")),
+        Family::Codex | Family::Sh => None,
     }
 }
 
@@ -112,22 +116,22 @@ pub enum PromptError {
     #[error("the prompt is empty")]
     Empty,
     /// The backend reads UTF-8 only.
-    #[error("the prompt is not valid UTF-8 (byte {at}), and {kind} takes nothing else")]
+    #[error("the prompt is not valid UTF-8 (byte {at}), and {name} takes nothing else")]
     NotUtf8 {
         /// Offset of the first bad byte, from 0.
         at: usize,
         /// The backend.
-        kind: BackendKind,
+        name: BackendName,
     },
     /// The backend refuses more on its stdin.
-    #[error("the prompt has {bytes} bytes, and {kind} takes at most {max}")]
+    #[error("the prompt has {bytes} bytes, and {name} takes at most {max}")]
     TooManyBytes {
         /// Of the prompt as it is sent.
         bytes: usize,
         /// The most that is taken.
         max: usize,
         /// The backend.
-        kind: BackendKind,
+        name: BackendName,
     },
     /// codex refuses more on its stdin.
     #[error("the prompt has {chars} characters, and codex takes at most {max}")]
@@ -165,12 +169,12 @@ impl PromptError {
 
 /// An argument in the configuration that cx cannot allow. Reads as a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{arg}' may not be among the arguments for {kind}: {why}")]
+#[error("'{arg}' may not be among the arguments for {name}: {why}")]
 pub struct ArgError {
     /// As it stands in the configuration.
     pub arg: String,
     /// The backend.
-    pub kind: BackendKind,
+    pub name: BackendName,
     /// The end of the sentence.
     pub why: &'static str,
 }
@@ -229,158 +233,158 @@ pub enum Answer {
 }
 
 /// Checks a prompt as it would be sent, before anything starts.
-pub fn check_prompt(kind: BackendKind, prompt: &[u8]) -> Result<(), PromptError> {
-    match kind {
-        BackendKind::Codex => codex::check_prompt(prompt),
-        BackendKind::Claude => claude::check_prompt(prompt),
-        BackendKind::Sh => sh::check_prompt(prompt),
+pub fn check_prompt(backend: &Backend, prompt: &[u8]) -> Result<(), PromptError> {
+    match &backend.family {
+        Family::Codex => codex::check_prompt(prompt),
+        Family::Claude => claude::check_prompt(prompt),
+        Family::Sh => sh::check_prompt(prompt),
     }
 }
 
 /// Checks arguments from the configuration: none may undo what cx promises
 /// (readers only read) or what it relies on (events on stdout).
-pub fn check_args(kind: BackendKind, args: &[String]) -> Result<(), ArgError> {
-    match kind {
-        BackendKind::Codex => codex::check_args(args),
-        BackendKind::Claude => claude::check_args(args),
-        BackendKind::Sh => sh::check_args(args),
+pub fn check_args(backend: &Backend, args: &[String]) -> Result<(), ArgError> {
+    match &backend.family {
+        Family::Codex => codex::check_args(args),
+        Family::Claude => claude::check_args(args),
+        Family::Sh => sh::check_args(args),
     }
 }
 
 /// The program, arguments and files with which a worker starts.
 pub fn launch(input: &LaunchInput<'_>) -> Launch {
-    match input.kind {
-        BackendKind::Codex => codex::launch(input),
-        BackendKind::Claude => claude::launch(input),
-        BackendKind::Sh => sh::launch(input),
+    match &input.backend.family {
+        Family::Codex => codex::launch(input),
+        Family::Claude => claude::launch(input),
+        Family::Sh => sh::launch(input),
     }
 }
 
 /// The backend's own check that its sandbox can start: exit code 0 means yes.
 /// To be run in the job's start folder, with its environment; takes about 40 ms.
-pub fn sandbox_probe(kind: BackendKind, program: &Path) -> Option<Launch> {
-    match kind {
-        BackendKind::Codex => Some(codex::sandbox_probe(program)),
-        BackendKind::Claude | BackendKind::Sh => None,
+pub fn sandbox_probe(backend: &Backend, program: &Path) -> Option<Launch> {
+    match &backend.family {
+        Family::Codex => Some(codex::sandbox_probe(program)),
+        Family::Claude | Family::Sh => None,
     }
 }
 
 /// The variable that makes the backend's program put a word or two before each
 /// command that it runs, if it has one. So they can be confined more tightly
 /// than the program itself.
-pub fn command_prefix(kind: BackendKind) -> Option<&'static str> {
-    match kind {
-        BackendKind::Claude => Some(claude::PREFIX_VARIABLE),
-        BackendKind::Codex | BackendKind::Sh => None,
+pub fn command_prefix(backend: &Backend) -> Option<&'static str> {
+    match &backend.family {
+        Family::Claude => Some(claude::PREFIX_VARIABLE),
+        Family::Codex | Family::Sh => None,
     }
 }
 
 /// Whether it is up to us to keep the program, and the commands that it runs,
 /// from writing where a job of this mode must not.
-pub fn is_confined_by_us(kind: BackendKind, mode: Mode) -> bool {
-    match (kind, mode) {
-        (BackendKind::Claude, _) | (BackendKind::Sh, Mode::Reader) => true,
-        (BackendKind::Codex, _) | (BackendKind::Sh, Mode::Writer) => false,
+pub fn is_confined_by_us(backend: &Backend, mode: Mode) -> bool {
+    match (&backend.family, mode) {
+        (Family::Claude, _) | (Family::Sh, Mode::Reader) => true,
+        (Family::Codex, _) | (Family::Sh, Mode::Writer) => false,
     }
 }
 
 /// Where the program itself has to write, besides its job's places: its login,
 /// its sessions; the first one is a folder. `variable` reads the environment.
-pub fn own_places(kind: BackendKind, variable: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
-    match kind {
-        BackendKind::Claude => claude::own_places(variable),
-        BackendKind::Codex | BackendKind::Sh => Vec::new(),
+pub fn own_places(backend: &Backend, variable: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
+    match &backend.family {
+        Family::Claude => claude::own_places(variable),
+        Family::Codex | Family::Sh => Vec::new(),
     }
 }
 
 /// The folders that configured arguments let a writer write to as well.
-pub fn more_folders(kind: BackendKind, args: &[String]) -> Vec<PathBuf> {
-    match kind {
-        BackendKind::Claude => claude::more_folders(args),
-        BackendKind::Codex | BackendKind::Sh => Vec::new(),
+pub fn more_folders(backend: &Backend, args: &[String]) -> Vec<PathBuf> {
+    match &backend.family {
+        Family::Claude => claude::more_folders(args),
+        Family::Codex | Family::Sh => Vec::new(),
     }
 }
 
 /// Whether a job's conversation can be taken up again.
-pub fn has_threads(kind: BackendKind) -> bool {
-    match kind {
-        BackendKind::Codex | BackendKind::Claude => true,
-        BackendKind::Sh => false,
+pub fn has_threads(backend: &Backend) -> bool {
+    match &backend.family {
+        Family::Codex | Family::Claude => true,
+        Family::Sh => false,
     }
 }
 
 /// Whether [`Verdict::usage`] is that of the whole thread, and not of the job.
-pub fn counts_whole_thread(kind: BackendKind) -> bool {
-    match kind {
-        BackendKind::Codex => true,
-        BackendKind::Claude | BackendKind::Sh => false,
+pub fn counts_whole_thread(backend: &Backend) -> bool {
+    match &backend.family {
+        Family::Codex => true,
+        Family::Claude | Family::Sh => false,
     }
 }
 
 /// Variables that its worker must not inherit.
-pub fn env_remove(kind: BackendKind) -> &'static [&'static str] {
-    match kind {
-        BackendKind::Claude => &claude::ENV_REMOVE,
-        BackendKind::Codex | BackendKind::Sh => &[],
+pub fn env_remove(backend: &Backend) -> &'static [&'static str] {
+    match &backend.family {
+        Family::Claude => &claude::ENV_REMOVE,
+        Family::Codex | Family::Sh => &[],
     }
 }
 
 /// Folders that the backend's sandbox may make in the folders that a worker can
 /// write to, and leave there empty.
-pub fn litter(kind: BackendKind) -> &'static [&'static str] {
-    match kind {
-        BackendKind::Codex => &[".agents", ".aws", ".codex", ".git"],
-        BackendKind::Claude | BackendKind::Sh => &[],
+pub fn litter(backend: &Backend) -> &'static [&'static str] {
+    match &backend.family {
+        Family::Codex => &[".agents", ".aws", ".codex", ".git"],
+        Family::Claude | Family::Sh => &[],
     }
 }
 
 /// What a worker last did, in one short line, from the end of its stdout. The
 /// first line of `tail` may be cut. Paths are shown relative to `root`.
-pub fn activity(kind: BackendKind, tail: &[u8], root: Option<&Path>) -> Option<String> {
-    match kind {
-        BackendKind::Codex => codex::activity(tail, root),
-        BackendKind::Claude => claude::activity(tail, root),
-        BackendKind::Sh => sh::activity(tail),
+pub fn activity(backend: &Backend, tail: &[u8], root: Option<&Path>) -> Option<String> {
+    match &backend.family {
+        Family::Codex => codex::activity(tail, root),
+        Family::Claude => claude::activity(tail, root),
+        Family::Sh => sh::activity(tail),
     }
 }
 
 /// Whether a worker's stdout is a stream of events, a line each, rather than
 /// plain output.
-pub fn has_events(kind: BackendKind) -> bool {
-    match kind {
-        BackendKind::Codex | BackendKind::Claude => true,
-        BackendKind::Sh => false,
+pub fn has_events(backend: &Backend) -> bool {
+    match &backend.family {
+        Family::Codex | Family::Claude => true,
+        Family::Sh => false,
     }
 }
 
 /// A line of a worker's stdout as people read it; `None` where it tells them
 /// nothing. Only for backends that have events.
-pub fn render(kind: BackendKind, line: &[u8], root: Option<&Path>) -> Option<String> {
-    match kind {
-        BackendKind::Codex => codex::render(line, root),
-        BackendKind::Claude => claude::render(line, root),
-        BackendKind::Sh => Some(String::from_utf8_lossy(line).into_owned()),
+pub fn render(backend: &Backend, line: &[u8], root: Option<&Path>) -> Option<String> {
+    match &backend.family {
+        Family::Codex => codex::render(line, root),
+        Family::Claude => claude::render(line, root),
+        Family::Sh => Some(String::from_utf8_lossy(line).into_owned()),
     }
 }
 
 /// How a job ended, from its worker's exit and output. Reads the files in one
 /// pass and constant memory. An error means that a file could not be read; one
 /// that does not exist counts as empty.
-pub fn judge(kind: BackendKind, input: &JudgeInput<'_>) -> io::Result<Verdict> {
-    match kind {
-        BackendKind::Codex => codex::judge(input),
-        BackendKind::Claude => claude::judge(input),
-        BackendKind::Sh => sh::judge(input),
+pub fn judge(backend: &Backend, input: &JudgeInput<'_>) -> io::Result<Verdict> {
+    match &backend.family {
+        Family::Codex => codex::judge(input),
+        Family::Claude => claude::judge(input),
+        Family::Sh => sh::judge(input),
     }
 }
 
 /// What a person does next about a job that ended like this, where the reason
 /// alone does not tell.
-pub fn hint(kind: BackendKind, outcome: &Outcome, reason: &str) -> Option<&'static str> {
-    match kind {
-        BackendKind::Codex => codex::hint(outcome, reason),
-        BackendKind::Claude => claude::hint(outcome, reason),
-        BackendKind::Sh => None,
+pub fn hint(backend: &Backend, outcome: &Outcome, reason: &str) -> Option<&'static str> {
+    match &backend.family {
+        Family::Codex => codex::hint(outcome, reason),
+        Family::Claude => claude::hint(outcome, reason),
+        Family::Sh => None,
     }
 }
 

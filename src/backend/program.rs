@@ -9,7 +9,7 @@ use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::job::BackendKind;
+use super::{Backend, Family};
 
 /// Where npm puts the native binary of this machine: the platform package and
 /// the target triple.
@@ -41,8 +41,8 @@ pub enum ProgramError {
         if program.contains('/') { "" } else { " on PATH" }
     )]
     NotFound {
-        /// The backend that needs it.
-        kind: BackendKind,
+        /// How it is installed, where that is known.
+        install: Option<String>,
         /// The name or path that was looked for.
         program: String,
     },
@@ -66,13 +66,9 @@ impl ProgramError {
     /// What helps.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NotFound { kind: BackendKind::Codex, .. } => {
-                Some("install it: npm install -g @openai/codex".to_owned())
+            Self::NotFound { install, .. } => {
+                install.as_ref().map(|how| format!("install it: {how}"))
             }
-            Self::NotFound { kind: BackendKind::Claude, .. } => {
-                Some("install it: npm install -g @anthropic-ai/claude-code".to_owned())
-            }
-            Self::NotFound { .. } => None,
             Self::NotExecutable { path } => Some(format!("chmod +x {}", path.display())),
         }
     }
@@ -81,19 +77,19 @@ impl ProgramError {
 /// Finds the program of a backend: `configured` (a path, or a name to look for)
 /// or else the backend's usual name, in the folders of `path_env`.
 pub fn locate(
-    kind: BackendKind,
+    backend: &Backend,
     configured: Option<&Path>,
     path_env: &OsStr,
 ) -> Result<Program, ProgramError> {
-    let name = configured.map_or(OsStr::new(kind.as_str()), Path::as_os_str);
-    let path = find(kind, name, path_env)?;
-    Ok(match kind {
-        BackendKind::Codex => native_codex(&path),
-        BackendKind::Claude => {
+    let name = configured.map_or(OsStr::new(usual_name(backend)), Path::as_os_str);
+    let path = find(name, install(backend), path_env)?;
+    Ok(match &backend.family {
+        Family::Codex => native_codex(&path),
+        Family::Claude => {
             let native = !head(&path).starts_with(b"#!");
             Program { path, native }
         }
-        BackendKind::Sh => Program { path, native: true },
+        Family::Sh => Program { path, native: true },
     })
 }
 
@@ -104,10 +100,28 @@ pub fn locate_word(word: &OsStr, path_env: &OsStr) -> Result<PathBuf, ProgramErr
     if word.as_bytes().contains(&b'/') && !Path::new(word).is_absolute() {
         return Ok(PathBuf::from(word));
     }
-    find(BackendKind::Sh, word, path_env)
+    find(word, None, path_env)
 }
 
-fn find(kind: BackendKind, name: &OsStr, path_env: &OsStr) -> Result<PathBuf, ProgramError> {
+/// What the program of a backend is called.
+fn usual_name(backend: &Backend) -> &str {
+    match &backend.family {
+        Family::Codex => "codex",
+        Family::Claude => "claude",
+        Family::Sh => "sh",
+    }
+}
+
+/// The command that installs the program of a backend.
+pub fn install(backend: &Backend) -> Option<&str> {
+    match &backend.family {
+        Family::Codex => Some("npm install -g @openai/codex"),
+        Family::Claude => Some("npm install -g @anthropic-ai/claude-code"),
+        Family::Sh => None,
+    }
+}
+
+fn find(name: &OsStr, install: Option<&str>, path_env: &OsStr) -> Result<PathBuf, ProgramError> {
     // Relative folders in PATH count from here; what is given back is absolute.
     let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     which::which_in(name, Some(path_env), &cwd).map_err(|_| {
@@ -119,7 +133,10 @@ fn find(kind: BackendKind, name: &OsStr, path_env: &OsStr) -> Result<PathBuf, Pr
         };
         match candidates().into_iter().find(|path| path.is_file()) {
             Some(path) => ProgramError::NotExecutable { path },
-            None => ProgramError::NotFound { kind, program: name.display().to_string() },
+            None => ProgramError::NotFound {
+                install: install.map(str::to_owned),
+                program: name.display().to_string(),
+            },
         }
     })
 }
@@ -180,6 +197,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::backend::testing::CODEX;
 
     /// A folder with `files` in it, executable where they are in a `bin`.
     fn layout(files: &[(&str, &str)]) -> TempDir {
@@ -196,7 +214,7 @@ mod tests {
 
     fn codex(dir: &TempDir, path_env: &str) -> Program {
         let path_env = dir.path().join(path_env);
-        let program = locate(BackendKind::Codex, None, path_env.as_os_str()).expect("found");
+        let program = locate(&CODEX, None, path_env.as_os_str()).expect("found");
         let real = fs::canonicalize(dir.path()).expect("real");
         let path = program.path.strip_prefix(&real).or(program.path.strip_prefix(dir.path()));
         Program { path: path.expect("inside").to_owned(), native: program.native }
@@ -247,7 +265,7 @@ mod tests {
         assert_eq!(codex(&dir, "bin"), Program { path: "bin/codex".into(), native: true });
         assert_eq!(codex(&dir, "shims"), Program { path: "shims/codex".into(), native: false });
         let path = dir.path().join("bin/codex");
-        let program = locate(BackendKind::Codex, Some(&path), OsStr::new("")).expect("found");
+        let program = locate(&CODEX, Some(&path), OsStr::new("")).expect("found");
         assert_eq!(program, Program { path, native: true });
     }
 
@@ -255,18 +273,18 @@ mod tests {
     fn what_is_missing_and_what_cannot_run() {
         let dir = layout(&[("plain/codex", "")]);
         let path_env = dir.path().join("none");
-        let err = locate(BackendKind::Codex, None, path_env.as_os_str()).expect_err("missing");
+        let err = locate(&CODEX, None, path_env.as_os_str()).expect_err("missing");
         assert_eq!(
             (err.to_string().as_str(), err.exit_code()),
             ("codex was not found on PATH", 127)
         );
         assert_eq!(err.hint().as_deref(), Some("install it: npm install -g @openai/codex"));
         let path_env = dir.path().join("plain");
-        let err = locate(BackendKind::Codex, None, path_env.as_os_str()).expect_err("plain file");
+        let err = locate(&CODEX, None, path_env.as_os_str()).expect_err("plain file");
         assert_eq!(err, ProgramError::NotExecutable { path: path_env.join("codex") });
         assert_eq!(err.exit_code(), 126);
         let path = dir.path().join("none/codex");
-        let err = locate(BackendKind::Codex, Some(&path), OsStr::new("")).expect_err("missing");
+        let err = locate(&CODEX, Some(&path), OsStr::new("")).expect_err("missing");
         assert_eq!(err.to_string(), format!("{} was not found", path.display()));
     }
 

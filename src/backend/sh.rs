@@ -13,7 +13,7 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 use super::{Answer, ArgError, JudgeInput, Launch, LaunchInput, PromptError, Stdin, Verdict, text};
-use crate::job::{BackendKind, Outcome, WorkerExit};
+use crate::job::{BackendName, Outcome, WorkerExit};
 
 /// Linux's MAX_ARG_STRLEN, the NUL at the end included: 32 pages.
 const ARG_MAX: usize = 128 * 1024;
@@ -39,7 +39,7 @@ pub(super) fn check_args(args: &[String]) -> Result<(), ArgError> {
         None => Ok(()),
         Some(arg) => Err(ArgError {
             arg: arg.clone(),
-            kind: BackendKind::Sh,
+            name: BackendName::SH,
             why: "a script or an argv runs as it is",
         }),
     }
@@ -118,11 +118,11 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::job::Mode;
+    use crate::{backend::testing::SH, job::Mode};
 
     fn input<'a>(prompt: &'a [u8], file: &'a Path, argv: &'a [OsString]) -> LaunchInput<'a> {
         LaunchInput {
-            kind: BackendKind::Sh,
+            backend: &SH,
             id: "0123456789abcdef",
             program: Path::new("/bin/sh"),
             mode: Mode::Writer,

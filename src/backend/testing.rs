@@ -6,34 +6,41 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{JudgeInput, Launch, LaunchInput, Stdin, Verdict, judge};
-use crate::job::{BackendKind, Mode, Outcome, WorkerExit};
+use super::{Backend, JudgeInput, Launch, LaunchInput, Stdin, Verdict, judge};
+use crate::job::{BackendName, Mode, Outcome, WorkerExit};
+
+pub(super) static CODEX: Backend = Backend::CODEX;
+pub(super) static CLAUDE: Backend = Backend::CLAUDE;
+pub(super) static SH: Backend = Backend::SH;
 
 /// A file of a backend's fixtures.
-pub(super) fn fixture(kind: BackendKind, name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(kind.as_str()).join(name)
+pub(super) fn fixture(backend: &Backend, name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(backend.name.as_str())
+        .join(name)
 }
 
 /// What the program put out.
-pub(super) fn stream(kind: BackendKind, name: &str) -> Vec<u8> {
-    fs::read(fixture(kind, &format!("{name}.jsonl"))).expect("a fixture")
+pub(super) fn stream(backend: &Backend, name: &str) -> Vec<u8> {
+    fs::read(fixture(backend, &format!("{name}.jsonl"))).expect("a fixture")
 }
 
 /// The verdict on a fixture, with its own exit code (0 if it has none).
 pub(super) fn judged(
-    kind: BackendKind,
+    backend: &Backend,
     name: &str,
     ended_by_us: Option<Outcome>,
     expected_thread: Option<&str>,
 ) -> Verdict {
-    let code = fs::read_to_string(fixture(kind, &format!("{name}.exit")))
+    let code = fs::read_to_string(fixture(backend, &format!("{name}.exit")))
         .map_or(0, |code| code.trim().parse().expect("a number"));
     judge(
-        kind,
+        backend,
         &JudgeInput {
             exit: Some(WorkerExit::Code(code)),
-            stdout: &fixture(kind, &format!("{name}.jsonl")),
-            stderr: &fixture(kind, &format!("{name}.stderr")),
+            stdout: &fixture(backend, &format!("{name}.jsonl")),
+            stderr: &fixture(backend, &format!("{name}.stderr")),
             answer_file: None,
             ended_by_us,
             expected_thread,
@@ -43,9 +50,13 @@ pub(super) fn judged(
 }
 
 /// A job in `/wt/sub` that nothing is said of.
-pub(super) fn input(kind: BackendKind, mode: Mode, root: Option<&Path>) -> LaunchInput<'_> {
+pub(super) fn input<'a>(
+    backend: &'a Backend,
+    mode: Mode,
+    root: Option<&'a Path>,
+) -> LaunchInput<'a> {
     LaunchInput {
-        kind,
+        backend,
         id: "0123456789abcdef",
         program: Path::new("/bin/program"),
         mode,
@@ -60,7 +71,7 @@ pub(super) fn input(kind: BackendKind, mode: Mode, root: Option<&Path>) -> Launc
         exclude_env: &[],
         extra_args: &[],
         resume: None,
-        commands_confined: kind == BackendKind::Claude,
+        commands_confined: backend.name == BackendName::CLAUDE,
     }
 }
 

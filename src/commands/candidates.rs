@@ -9,7 +9,7 @@ use super::{session::Session, view};
 use crate::{
     agent::names,
     git::Repo,
-    job::{BackendKind, Mode},
+    job::{BackendName, Mode},
     ledger::{Job, Run, RunOutcome},
     plan::{PATTERNS, Pattern},
 };
@@ -113,7 +113,7 @@ pub(crate) fn agent() -> ArgValueCandidates {
 /// Backends.
 pub(crate) fn backend() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
-        BackendKind::ALL.into_iter().map(|kind| CompletionCandidate::new(kind.as_str())).collect()
+        BackendName::BUILT_IN.iter().map(|name| CompletionCandidate::new(name.as_str())).collect()
     })
 }
 

@@ -11,7 +11,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    session::{Session, label, refuse_in_worker, store},
+    session::{Session, label, refuse_in_worker, shown_backend, store},
     view::{self, JobView},
 };
 use crate::{
@@ -183,7 +183,9 @@ pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
                 result: message.map(text),
             }),
             Shape::Lines(format) => {
-                out.line(fill(format, &|key| field(key, &view, message.as_deref()))?)?;
+                let line = fill(format, &|key| field(key, &view, message.as_deref()))?;
+                out.foreign(line.as_bytes())?;
+                out.line("")?;
             }
             Shape::Summary => out.line(headline(job, &view))?,
             Shape::Plain | Shape::Detailed if args.output.is_some() => {
@@ -275,7 +277,7 @@ fn wanted(session: &Session, args: &CollectArgs) -> Result<Vec<Job>, Failure> {
 /// Where a job's final message lies, if it had one.
 pub(super) fn message_file(session: &Session, job: &Job) -> PathBuf {
     let files = session.store.job(job.job);
-    let has_events = backend::has_events(job.spec.backend);
+    let has_events = backend::has_events(&shown_backend(&files, job));
     if has_events { files.last_message() } else { files.stdout() }
 }
 
@@ -352,7 +354,7 @@ fn print(
         out.line(format_args!("-- {left}"))?;
     }
     if let Some(message) = message {
-        out.bytes(message)?;
+        out.foreign(message)?;
         if !message.ends_with(b"\n") && !message.is_empty() {
             out.line("")?;
         }

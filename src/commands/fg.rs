@@ -31,7 +31,8 @@ pub fn run(args: &FgArgs) -> Result<Exit, Failure> {
     let current = ["%+".to_owned()];
     let job = session.job(if args.job.is_empty() { &current } else { &args.job })?;
     ui::note(format_args!("{} {}", label(&job), ui::clean(&job.spec.title)));
-    let mut reader = Reader::new(&job, session.store.job(job.job).stdout(), false);
+    let files = session.store.job(job.job);
+    let mut reader = Reader::new(&files, &job, files.stdout(), false);
     let mut out = ui::out();
     let interrupted = signals::interrupt_flag()
         .map_err(|e| Failure::internal(format!("cannot listen for Ctrl-C: {e}")))?;
@@ -41,7 +42,7 @@ pub fn run(args: &FgArgs) -> Result<Exit, Failure> {
         out.flush()?;
         let now = session.fresh(job.job)?;
         if let Some(exited) = &now.exited {
-            wait::tell_failure(&now);
+            wait::tell_failure(&session, &now);
             return Ok(Exit::Code(exited.code));
         }
         if interrupted.load(Ordering::Relaxed) {

@@ -10,11 +10,11 @@ use std::{
 
 use clap::Args;
 
-use super::session::{Session, label};
+use super::session::{Session, label, shown_backend};
 use crate::{
-    backend,
+    backend::{self, Backend},
     failure::{Exit, Failure},
-    ledger::Job,
+    ledger::{Job, JobFiles},
     process::{lock, lock::deadline_in, watch::Watch},
     ui::{self, Out},
 };
@@ -22,7 +22,8 @@ use crate::{
 /// Print what a job's worker has put out
 ///
 /// For codex and claude their events as readable lines, with the last lines that each command
-/// put out; `--raw` gives them as they came.
+/// put out; `--raw` gives them as they came. On a terminal control characters are made visible,
+/// but not with `--raw` and `--stderr`.
 #[derive(Debug, Args)]
 pub struct LogsArgs {
     /// Go on as more comes, until the job ends
@@ -53,7 +54,7 @@ pub fn run(args: &LogsArgs) -> Result<Exit, Failure> {
         let why = if job.files_gone { "it was cleaned" } else { "its worker never started" };
         return Err(Failure::new(Exit::Failed, format!("{} has no {what}: {why}", label(&job))));
     }
-    let mut reader = Reader::new(&job, path, args.raw || args.stderr);
+    let mut reader = Reader::new(&files, &job, path, args.raw || args.stderr);
     let mut out = ui::out();
     reader.copy(&mut out)?;
     if args.follow {
@@ -94,7 +95,7 @@ pub(super) fn follow(
 pub struct Reader {
     path: PathBuf,
     raw: bool,
-    kind: crate::job::BackendKind,
+    backend: Backend,
     root: Option<PathBuf>,
     offset: u64,
     partial: Vec<u8>,
@@ -104,11 +105,11 @@ pub struct Reader {
 
 impl Reader {
     /// From the beginning of `path`.
-    pub fn new(job: &Job, path: PathBuf, raw: bool) -> Self {
+    pub fn new(files: &JobFiles, job: &Job, path: PathBuf, raw: bool) -> Self {
         Self {
             path,
             raw,
-            kind: job.spec.backend,
+            backend: shown_backend(files, job),
             root: root(job),
             offset: 0,
             partial: Vec::new(),
@@ -125,8 +126,12 @@ impl Reader {
             })?,
         };
         self.offset += bytes.len() as u64;
-        if self.raw || !backend::has_events(self.kind) {
+        if self.raw {
             out.bytes(&bytes)?;
+            return out.flush();
+        }
+        if !backend::has_events(&self.backend) {
+            out.foreign(&bytes)?;
             return out.flush();
         }
         self.partial.extend(bytes);
@@ -157,7 +162,7 @@ impl Reader {
         let bytes = std::mem::replace(&mut self.partial, rest);
         let mut lines = Vec::new();
         for line in bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
-            let text = backend::render(self.kind, line, self.root.as_deref());
+            let text = backend::render(&self.backend, line, self.root.as_deref());
             let text = text.map(|text| text.lines().map(ui::clean).collect::<Vec<_>>());
             lines.extend(text.unwrap_or_default());
         }
@@ -166,12 +171,13 @@ impl Reader {
 
     fn render(&mut self, lines: &[u8], out: &mut Out) -> Result<(), Failure> {
         for line in lines.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
-            let Some(text) = backend::render(self.kind, line, self.root.as_deref()) else {
+            let Some(text) = backend::render(&self.backend, line, self.root.as_deref()) else {
                 continue;
             };
             // An error comes again as the reason why the turn failed.
             if !(text.starts_with("! ") && text == self.last) {
-                out.line(&text)?;
+                out.foreign(text.as_bytes())?;
+                out.line("")?;
                 self.last = text;
             }
         }

@@ -94,7 +94,7 @@ pub fn run(args: &ResumeArgs) -> Result<Exit, Failure> {
     let session = Session::open()?;
     let job = last_of(&session, &args.what.job)?;
     refuse_live(&job, "resume", "`cx send` says it when it is over")?;
-    require_thread(&job)?;
+    require_thread(&session, &job)?;
     let prompt = args.what.read()?;
     args.how.start(&session, &job, From::Thread, Some(prompt))
 }

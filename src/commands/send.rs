@@ -31,7 +31,7 @@ pub fn run(args: &SendArgs) -> Result<Exit, Failure> {
     refuse_in_worker("send to workers")?;
     let session = Session::open()?;
     let job = last_of(&session, &args.what.job)?;
-    require_thread(&job)?;
+    require_thread(&session, &job)?;
     let prompt = args.what.read()?;
     let exit = args.how.start(&session, &job, From::Thread, Some(prompt))?;
     if job.is_live() {

@@ -10,14 +10,17 @@ use std::{
 
 use crate::{
     agent::Places,
+    backend::{Backend, KeptError},
     config::Roots,
     failure::{Exit, Failure},
     git::{GitError, Place},
     job::{Candidate, JobId, SpecError, resolve},
-    ledger::{FollowedState, Job, Run, State, Store, StoreError},
+    ledger::{FollowedState, Job, JobFiles, Run, State, Store, StoreError},
     process::lock,
     supervisor::recover_lost,
 };
+
+pub(super) use crate::view::shown_backend;
 
 /// Where a command stands.
 #[derive(Debug)]
@@ -310,6 +313,11 @@ pub(super) fn refuse_in_worker(verb: &str) -> Result<(), Failure> {
 /// `[3] auth`.
 pub(super) fn label(job: &Job) -> String {
     format!("[{}] {}", job.id().0, job.spec.name)
+}
+
+/// What does a job's work, as it was when the job was spawned.
+pub(super) fn backend_of(files: &JobFiles, job: &Job) -> Result<Backend, KeptError> {
+    Backend::of_job(job.spec.backend, &files.backend())
 }
 
 /// A failure of the state.

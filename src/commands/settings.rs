@@ -8,11 +8,11 @@ use std::{
 
 use super::{claims, session::Session};
 use crate::{
-    backend::{self, program},
+    backend::{self, Backend, program},
     config::{self, Command, Commanded, Config, Loaded, Overrides, Places, Trust},
     failure::{Exit, Failure},
     git::Place,
-    job::{BackendKind, Mode},
+    job::{BackendName, Mode},
     ledger::Notice,
     process::{secrets, tty},
 };
@@ -55,11 +55,32 @@ impl Settings {
         Ok(Self { config: loaded.config, notes, withheld })
     }
 
+    /// What a name stands for.
+    pub(super) fn backend(&self, name: BackendName) -> Result<Backend, Failure> {
+        Backend::built_in(name).ok_or_else(|| {
+            let known: Vec<_> = self.backends().iter().map(ToString::to_string).collect();
+            Failure::usage(format!("there is no backend '{name}'"))
+                .hint(format!("one of: {}", known.join(", ")))
+        })
+    }
+
+    /// The same for a word that somebody typed.
+    pub(super) fn backend_of(&self, word: &str) -> Result<Backend, Failure> {
+        let name = word.parse().map_err(|e| Failure::usage(format!("'{word}' {e}")))?;
+        self.backend(name)
+    }
+
+    /// Every name that stands for a backend, in the order in which they are listed.
+    #[expect(clippy::unused_self, reason = "more of them come from the configuration")]
+    pub(super) fn backends(&self) -> Vec<BackendName> {
+        BackendName::BUILT_IN.to_vec()
+    }
+
     /// The program of a backend, or for an argv its first word, as it is found by a
     /// job of this mode that starts in `cwd`.
     pub(super) fn program(
         &self,
-        kind: BackendKind,
+        backend: &Backend,
         word: Option<&String>,
         mode: Mode,
         cwd: &Path,
@@ -72,9 +93,10 @@ impl Settings {
             let word = here.as_deref().map_or(word.as_ref(), Path::as_os_str);
             program::locate_word(word, &path)
         } else {
-            let configured = self.config.of_backend(kind).and_then(|own| own.program.as_ref());
+            let configured =
+                self.config.of_backend(backend.name).and_then(|own| own.program.as_ref());
             let configured = configured.map(|program| program.value.as_path());
-            program::locate(kind, configured, &path).map(|found| found.path)
+            program::locate(backend, configured, &path).map(|found| found.path)
         };
         found.map_err(|error| {
             let exit = if error.exit_code() == 126 { Exit::NotExecutable } else { Exit::NotFound };
@@ -126,11 +148,12 @@ impl Settings {
     }
 
     /// The configured arguments of a backend's program, checked.
-    pub(super) fn extra_args(&self, kind: BackendKind) -> Result<Vec<String>, Failure> {
-        let args = self.config.of_backend(kind).and_then(|own| own.args.as_ref());
+    pub(super) fn extra_args(&self, backend: &Backend) -> Result<Vec<String>, Failure> {
+        let args = self.config.of_backend(backend.name).and_then(|own| own.args.as_ref());
         let args = args.map(|args| args.value.clone()).unwrap_or_default();
-        backend::check_args(kind, &args).map_err(|e| {
-            Failure::usage(e.to_string()).hint(format!("change {kind}.args in the configuration"))
+        backend::check_args(backend, &args).map_err(|e| {
+            let key = format!("{}.args", backend.name);
+            Failure::usage(e.to_string()).hint(format!("change {key} in the configuration"))
         })?;
         Ok(args)
     }

@@ -11,7 +11,7 @@ use clap::Args;
 use super::{
     notify::notify,
     runs,
-    session::{Recoveries, Session, label, store},
+    session::{Recoveries, Session, label, shown_backend, store},
     view,
 };
 use crate::{
@@ -108,6 +108,7 @@ fn wait_for_all(session: &Session, args: &WaitArgs) -> Result<Exit, Failure> {
         ui::note("no jobs to wait for");
         return Ok(if args.any { Exit::NotFound } else { Exit::Success });
     }
+    let began_live: BTreeSet<_> = jobs.iter().filter(|j| j.is_live()).map(|j| j.job).collect();
     let deadline = args.timeout.and_then(deadline_in);
     match wait(session, &mut jobs, args.any, deadline)? {
         Ended::Done => {}
@@ -115,7 +116,7 @@ fn wait_for_all(session: &Session, args: &WaitArgs) -> Result<Exit, Failure> {
             let live = names(&jobs);
             let limit = ui::short(args.timeout.unwrap_or_default());
             if !ui::stderr_is_terminal() {
-                jobs.iter().for_each(tell_failure);
+                tell_failures(session, &jobs);
             }
             ui::note(format_args!("still running after {limit}: {live}"));
             return Ok(Exit::TimedOut);
@@ -128,7 +129,7 @@ fn wait_for_all(session: &Session, args: &WaitArgs) -> Result<Exit, Failure> {
     if args.any {
         let first = jobs.iter().filter(|job| !job.is_live()).min_by_key(|job| job.ended_at);
         let Some(job) = first else { return Ok(Exit::Failed) };
-        tell_failure(job);
+        tell_failure(session, job);
         let mut out = ui::out();
         out.line(label(job))?;
         out.finish()?;
@@ -139,7 +140,16 @@ fn wait_for_all(session: &Session, args: &WaitArgs) -> Result<Exit, Failure> {
     }
     // The last lines on a terminal have told already.
     if !ui::stderr_is_terminal() {
-        jobs.iter().for_each(tell_failure);
+        tell_failures(session, &jobs);
+    }
+    let earlier = |job: &&Job| !is_well(job) && !began_live.contains(&job.job);
+    let earlier: Vec<_> = jobs.iter().filter(earlier).map(label).collect();
+    if args.jobs.is_empty() && !earlier.is_empty() && !began_live.is_empty() {
+        ui::hint(format_args!(
+            "failed before this wait and not yet collected: {}; `cx collect` hands them out, \
+             and then they count no more",
+            earlier.join(", ")
+        ));
     }
     match jobs.as_slice() {
         [one] if !args.jobs.is_empty() => Ok(Exit::Code(code(one))),
@@ -241,8 +251,14 @@ fn names(jobs: &[Job]) -> String {
     jobs.iter().filter(|job| job.is_live()).map(label).collect::<Vec<_>>().join(", ")
 }
 
+fn tell_failures(session: &Session, jobs: &[Job]) {
+    for job in jobs {
+        tell_failure(session, job);
+    }
+}
+
 /// Names a job that did not succeed, and why.
-pub fn tell_failure(job: &Job) {
+pub(super) fn tell_failure(session: &Session, job: &Job) {
     let Some(exited) = job.exited.as_ref().filter(|exited| !exited.outcome.is_success()) else {
         return;
     };
@@ -255,7 +271,8 @@ pub fn tell_failure(job: &Job) {
         None => ui::note(format_args!("{} {status}", label(job))),
     }
     let reason = exited.reason.as_deref().unwrap_or_default();
-    if let Some(hint) = backend::hint(job.spec.backend, &exited.outcome, reason) {
+    let backend = shown_backend(&session.store.job(job.job), job);
+    if let Some(hint) = backend::hint(&backend, &exited.outcome, reason) {
         ui::hint(hint);
     }
 }

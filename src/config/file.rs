@@ -17,13 +17,13 @@ use super::planner::PlannerLayers;
 use super::trust::visible;
 use super::value::{Command, Limit, Origin, Span};
 use super::{ConfigError, aliases};
-use crate::job::BackendKind;
+use crate::job::BackendName;
 
 /// What one file says; nothing where it says nothing. The fields are the keys.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub(super) struct Layer {
-    pub(super) backend: Option<BackendKind>,
+    pub(super) backend: Option<BackendName>,
     pub(super) model: Option<String>,
     pub(super) max_jobs: Option<NonZeroUsize>,
     pub(super) timeout: Option<Limit>,
@@ -226,7 +226,7 @@ impl Layer {
         let program =
             |table: &ProgramLayer| table.program.as_ref().map(|path| path.to_string_lossy().into());
         // On `sh` it is the person's prompt that runs, for which they did not ask.
-        let backend = self.backend.filter(|kind| *kind == BackendKind::Sh);
+        let backend = self.backend.filter(|kind| *kind == BackendName::SH);
         let mut commands = vec![
             ("backend".to_owned(), backend.map(|kind| kind.as_str().into())),
             ("claude.args".to_owned(), self.claude.args.as_deref().map(argv)),
@@ -258,7 +258,7 @@ impl Layer {
 
     /// Forgets what [`Layer::commands`] names.
     pub(super) fn withhold(&mut self) {
-        self.backend = self.backend.filter(|kind| *kind != BackendKind::Sh);
+        self.backend = self.backend.filter(|kind| *kind != BackendName::SH);
         for table in [&mut self.codex, &mut self.claude] {
             table.args = None;
             table.program = None;

@@ -36,7 +36,7 @@ use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use crate::job::BackendKind;
+use crate::job::BackendName;
 use file::{Base, File, Layer, ProgramLayer};
 
 /// Where a repository's own file lies in the checkout.
@@ -66,7 +66,7 @@ const ENV_EXCLUDE: [&str; 3] = ["*KEY*", "*TOKEN*", "*SECRET*"];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// What does the work where neither a job nor its agent says.
-    pub backend: BackendKind,
+    pub backend: BackendName,
     /// The model for every backend; see [`Config::model_for`].
     pub model: Option<String>,
     /// Live workers of one repository at most; without it there is no limit.
@@ -160,27 +160,27 @@ pub struct Program {
 impl Config {
     /// The model for `backend`: its own, or the one for all. `CX_MODEL` is before
     /// both.
-    pub fn model_for(&self, backend: BackendKind) -> Option<&str> {
+    pub fn model_for(&self, backend: BackendName) -> Option<&str> {
         let own = self.of_backend(backend).and_then(|own| own.model.as_deref());
         own.or(self.model.as_deref())
     }
 
     /// What is configured for `backend`, if it can be configured.
-    pub fn of_backend(&self, backend: BackendKind) -> Option<&Program> {
+    pub fn of_backend(&self, backend: BackendName) -> Option<&Program> {
         match backend {
-            BackendKind::Codex => Some(&self.codex),
-            BackendKind::Claude => Some(&self.claude),
-            BackendKind::Sh => None,
+            BackendName::CODEX => Some(&self.codex),
+            BackendName::CLAUDE => Some(&self.claude),
+            _ => None,
         }
     }
 
     /// How long a worker of `backend` may write nothing: what is configured, or
     /// else half an hour for a model and no limit for `sh`.
-    pub fn silence_for(&self, backend: BackendKind) -> Option<Duration> {
+    pub fn silence_for(&self, backend: BackendName) -> Option<Duration> {
         match (self.silence, backend) {
             (Some(limit), _) => limit.duration(),
-            (None, BackendKind::Codex | BackendKind::Claude) => Some(MODEL_SILENCE),
-            (None, BackendKind::Sh) => None,
+            (None, BackendName::SH) => None,
+            (None, _) => Some(MODEL_SILENCE),
         }
     }
 
@@ -210,7 +210,7 @@ impl Config {
         let backend = overrides.backend.or_else(|| first(files, |layer| layer.backend));
         let dir = first(files, |layer| layer.worktree.dir.clone());
         Self {
-            backend: backend.unwrap_or(BackendKind::Codex),
+            backend: backend.unwrap_or(BackendName::CODEX),
             max_jobs: overrides.max_jobs.or_else(|| first(files, |layer| layer.max_jobs)),
             timeout: timeout.and_then(Limit::duration),
             silence: overrides.silence.or_else(|| first(files, |layer| layer.silence)),

@@ -5,12 +5,12 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::{ConfigError, Limit};
-use crate::job::{BackendKind, parse_duration};
+use crate::job::{BackendName, BackendNameError, parse_duration};
 
 /// What the variables say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
-    pub(super) backend: Option<BackendKind>,
+    pub(super) backend: Option<BackendName>,
     pub(super) model: Option<String>,
     pub(super) max_jobs: Option<NonZeroUsize>,
     pub(super) timeout: Option<Limit>,
@@ -45,9 +45,8 @@ impl Overrides {
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         match name {
             "CX_BACKEND" => {
-                let known = BackendKind::ALL.map(BackendKind::as_str).join(" or ");
-                let unknown = |()| format!("is no backend: write {known}");
-                self.backend = Some(value.parse().map_err(unknown)?);
+                let name: Result<_, BackendNameError> = value.parse();
+                self.backend = Some(name.map_err(|error| error.to_string())?);
             }
             "CX_MAX_JOBS" => {
                 let wrong = |_| "is not a number of jobs: write 1 or more".to_owned();

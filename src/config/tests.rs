@@ -64,7 +64,7 @@ fn without_files_there_are_the_defaults() {
     assert_eq!(
         loaded.config,
         Config {
-            backend: BackendKind::Codex,
+            backend: BackendName::CODEX,
             model: None,
             max_jobs: None,
             timeout: None,
@@ -87,8 +87,8 @@ fn without_files_there_are_the_defaults() {
         }
     );
     assert_eq!(loaded.warnings, []);
-    assert_eq!(loaded.config.silence_for(BackendKind::Codex), Some(Duration::from_mins(30)));
-    assert_eq!(loaded.config.silence_for(BackendKind::Sh), None);
+    assert_eq!(loaded.config.silence_for(BackendName::CODEX), Some(Duration::from_mins(30)));
+    assert_eq!(loaded.config.silence_for(BackendName::SH), None);
 }
 
 #[test]
@@ -113,12 +113,12 @@ fn variables_stand_above_the_repository_and_it_above_the_person() {
     let config = world.load().config;
     assert_eq!(config.max_jobs.map(NonZeroUsize::get), Some(2));
     assert_eq!(config.timeout, Some(Duration::from_secs(90)));
-    assert_eq!(config.silence_for(BackendKind::Codex), None);
+    assert_eq!(config.silence_for(BackendName::CODEX), None);
     assert_eq!(config.grace, Duration::from_millis(500));
     assert_eq!(config.codex.env_exclude, ["U", "R"]);
     assert_eq!(config.worktree.include, ["u", "r"]);
-    assert_eq!(config.model_for(BackendKind::Codex), Some("u"));
-    assert_eq!(config.model_for(BackendKind::Sh), Some("r"));
+    assert_eq!(config.model_for(BackendName::CODEX), Some("u"));
+    assert_eq!(config.model_for(BackendName::SH), Some("r"));
 
     let variables = [
         ("CX_MAX_JOBS", "7"),
@@ -131,17 +131,21 @@ fn variables_stand_above_the_repository_and_it_above_the_person() {
     let config = world.load_with(&variables).expect("loads").config;
     assert_eq!(config.max_jobs.map(NonZeroUsize::get), Some(7));
     assert_eq!(config.timeout, None);
-    assert_eq!(config.silence_for(BackendKind::Sh), Some(Duration::from_mins(1)));
+    assert_eq!(config.silence_for(BackendName::SH), Some(Duration::from_mins(1)));
     assert_eq!(config.grace, Duration::from_secs(9));
-    assert_eq!(config.model_for(BackendKind::Codex), Some("v"));
-    assert_eq!(config.backend, BackendKind::Sh);
+    assert_eq!(config.model_for(BackendName::CODEX), Some("v"));
+    assert_eq!(config.backend, BackendName::SH);
 }
 
 #[test]
 fn a_wrong_variable_is_named_and_an_empty_one_is_not_set() {
     let world = World::new(None, None);
     for (name, value, problem) in [
-        ("CX_BACKEND", "gpt", "is no backend: write codex or claude or sh"),
+        (
+            "CX_BACKEND",
+            "gpt!",
+            "is no name of a backend: '!' may not be there, only letters, digits, '.', '_' and '-' after a letter",
+        ),
         ("CX_MAX_JOBS", "0", "is not a number of jobs: write 1 or more"),
         ("CX_MODEL", "-x", "is no name of a model"),
         (
@@ -194,7 +198,7 @@ fn a_wrong_value_is_an_error_with_file_line_and_key() {
     for (text, start) in [
         ("\nmax-jobs = 'many'", ".cx/config.toml:2: 'max-jobs' is wrong: "),
         ("max-jobs = 0", ".cx/config.toml:1: 'max-jobs' is wrong: "),
-        ("backend = 'gpt'", ".cx/config.toml:1: 'backend' is wrong: "),
+        ("backend = 'gpt!'", ".cx/config.toml:1: 'backend' is wrong: "),
         (
             "timeout = 'ever'",
             ".cx/config.toml:1: 'timeout' is wrong: 'ever' is not a duration: write 90s, 10m, 1h30m \
@@ -260,7 +264,7 @@ fn commands_of_a_repository_are_claimed_and_can_be_withheld() {
     assert_eq!(taken, ["backend", "codex.args", "codex.program", "merge.verify", "worktree.setup"]);
     let user = Origin::User(world.path("config").join(USER_FILE));
     let config = &loaded.config;
-    assert_eq!(config.backend, BackendKind::Codex);
+    assert_eq!(config.backend, BackendName::CODEX);
     assert_eq!(config.model.as_deref(), Some("r"));
     let make = Commanded { value: Command::Shell("make".into()), origin: user.clone() };
     assert_eq!(config.worktree.setup, Some(make));
@@ -416,7 +420,7 @@ fn planners_are_commands_or_models() {
         |loaded: &Loaded| ["a", "b", "c", "d"].map(|one| name(loaded.config.planners.get(one)));
     assert_eq!(
         all(&loaded),
-        ["Shell(\"repo\") None true", "None Some(\"m\")", "Some(Codex) None", "none"]
+        ["Shell(\"repo\") None true", "None Some(\"m\")", "Some(BackendName(codex)) None", "none"]
     );
     let claim = loaded.claim(world.0.path()).expect("resolves").expect("wants something run");
     let claimed = [("planner.a.command".to_owned(), "\"repo\"".to_owned())];
@@ -428,7 +432,7 @@ fn planners_are_commands_or_models() {
         [
             "Argv([\"own\", \"x\"]) Some(After(3s)) false",
             "None Some(\"m\")",
-            "Some(Codex) None",
+            "Some(BackendName(codex)) None",
             "none"
         ]
     );

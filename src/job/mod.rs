@@ -4,6 +4,7 @@
 //! Nothing here does I/O and nothing here knows another module of the crate,
 //! so every rule in this folder is tested by calling it.
 
+mod backend;
 mod cost;
 mod limit;
 mod name;
@@ -12,6 +13,7 @@ pub mod secret;
 mod spec;
 mod template;
 
+pub use backend::{BackendName, BackendNameError};
 pub use cost::Usd;
 pub use limit::{CountError, DurationError, parse_count, parse_duration};
 pub use name::{JobName, NameError, slug};
@@ -50,46 +52,6 @@ impl fmt::Display for Mode {
             Self::Reader => "reader",
             Self::Writer => "writer",
         })
-    }
-}
-
-/// The program family that does a job's work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum BackendKind {
-    /// `codex exec`.
-    Codex,
-    /// `claude -p`, Claude Code without its terminal.
-    Claude,
-    /// A shell command or an argv that runs as it is.
-    Sh,
-}
-
-impl BackendKind {
-    /// Every backend, in the order in which help lists them.
-    pub const ALL: [Self; 3] = [Self::Codex, Self::Claude, Self::Sh];
-
-    /// The word people type: `codex`, `claude`, `sh`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Codex => "codex",
-            Self::Claude => "claude",
-            Self::Sh => "sh",
-        }
-    }
-}
-
-impl fmt::Display for BackendKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl std::str::FromStr for BackendKind {
-    type Err = ();
-
-    fn from_str(word: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or(())
     }
 }
 

@@ -13,7 +13,7 @@ use super::landing::{Cleaned, Held, Merged, NotPicked, Unmerged};
 use super::redact::redacted;
 use super::run::{RunEnded, RunRevised, RunRunning, RunStarted, RunStopping, TaskSkipped};
 use super::{Hooks, Notice};
-use crate::job::{BackendKind, JobId, JobName, Mode, Outcome, ProcessRef, Usage, WorkerExit};
+use crate::job::{BackendName, JobId, JobName, Mode, Outcome, ProcessRef, Usage, WorkerExit};
 
 /// The version that this cx writes. Readers take every version up to it, and
 /// of later ones what they know.
@@ -98,7 +98,7 @@ pub struct Spawned {
     /// Reader or writer.
     pub mode: Mode,
     /// What does the work.
-    pub backend: BackendKind,
+    pub backend: BackendName,
     /// The worker's program, absolute.
     pub program: String,
     /// For `sh`: the argv that runs as it is, where several words were given.

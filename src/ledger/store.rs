@@ -221,6 +221,11 @@ impl JobFiles {
         self.dir.join("last-message")
     }
 
+    /// What does the work, where its name alone does not tell.
+    pub fn backend(&self) -> PathBuf {
+        self.dir.join("backend.json")
+    }
+
     /// Where the worker's program writes its answer, if it can.
     pub fn answer(&self) -> PathBuf {
         self.dir.join("answer")

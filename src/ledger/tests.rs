@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::*;
-use crate::job::{BackendKind, JobId, JobName, Mode, Outcome, ProcessRef, WorkerExit};
+use crate::job::{BackendName, JobId, JobName, Mode, Outcome, ProcessRef, WorkerExit};
 
 /// A store that goes away with the folder beside it.
 fn store() -> (TempDir, Store) {
@@ -37,7 +37,7 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         id: "00112233445566aa".to_owned(),
         name: JobName::new(name).expect("a name"),
         mode,
-        backend: BackendKind::Sh,
+        backend: BackendName::SH,
         program: "/bin/sh".to_owned(),
         argv: Vec::new(),
         agent: None,

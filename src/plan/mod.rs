@@ -36,7 +36,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{BackendKind, Mode};
+use crate::job::{BackendName, Mode};
 
 /// A plan as it was read, with every form brought to one.
 ///
@@ -96,7 +96,7 @@ pub struct Task {
     /// Reader or writer, where the file says so.
     pub mode: Option<Mode>,
     /// What does the work, where the file says so.
-    pub backend: Option<BackendKind>,
+    pub backend: Option<BackendName>,
     /// The model, in the backend's own words.
     pub model: Option<String>,
     /// Pathspecs that a writer may touch.

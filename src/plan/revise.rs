@@ -23,7 +23,7 @@ use super::{
     Kind, Plan, Problem, Task, check,
     propose::{find_json, needs},
 };
-use crate::job::{BackendKind, Mode};
+use crate::job::{BackendName, Mode};
 
 /// A task that is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -134,7 +134,7 @@ fn changed(known: Option<&Task>, id: &str, said: &Value, plan: &mut Plan) -> Res
         }
         task.model = Some(model.to_owned());
     }
-    let runs_command = !task.argv.is_empty() || task.backend == Some(BackendKind::Sh);
+    let runs_command = !task.argv.is_empty() || task.backend == Some(BackendName::SH);
     if runs_command && task != before {
         return Err(bad("runs a command, and only its file can change that"));
     }
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn a_command_is_for_its_file_alone() {
         let mut plan = plan();
-        plan.tasks[2].backend = Some(BackendKind::Sh);
+        plan.tasks[2].backend = Some(BackendName::SH);
         let answer = |c: &str| format!(r#"{{"tasks":[{{"id":"b"}},{{"id":"c"{c}}}]}}"#);
         assert_eq!(ask(&plan, &answer("")), Ok(None));
         let bad = Err(vec!["bad_task:c".to_owned()]);

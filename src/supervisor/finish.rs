@@ -8,7 +8,7 @@ use std::{
 
 use super::{Stop, Supervisor, SupervisorError, watch::Watched};
 use crate::{
-    backend::{self, Answer, JudgeInput, Verdict},
+    backend::{self, Answer, Backend, JudgeInput, Verdict},
     git::{self, CommitMessage, Place, commit, diff},
     job::{Outcome, WorkerExit, secret},
     ledger::{Exited, JobFiles, Note, Spawned, Store, Tree},
@@ -88,6 +88,7 @@ pub(super) struct Finisher<'a> {
     pub(super) store: &'a Store,
     pub(super) id: crate::job::JobId,
     pub(super) spec: &'a Spawned,
+    pub(super) backend: &'a Backend,
     pub(super) files: &'a JobFiles,
 }
 
@@ -95,27 +96,31 @@ impl Supervisor {
     /// Judges, writes the answer down and commits; the result is what `exited`
     /// says.
     pub(super) fn finish(&mut self, ended: &Ended) -> Result<Exited, SupervisorError> {
-        let mut verdict =
-            Finisher { store: &self.store, id: self.id, spec: &self.spec, files: &self.files }
-                .judge(ended)?;
+        let mut verdict = self.finisher().judge(ended)?;
         if verdict.sandbox_unproven {
             self.prove_sandbox(&mut verdict)?;
         }
-        let finisher =
-            Finisher { store: &self.store, id: self.id, spec: &self.spec, files: &self.files };
-        finisher.refuse_unresolved(&mut verdict, &self.undecided);
+        self.finisher().refuse_unresolved(&mut verdict, &self.undecided);
         if ended.started {
             self.hooks_after(&verdict.outcome)?;
         }
-        let finisher =
-            Finisher { store: &self.store, id: self.id, spec: &self.spec, files: &self.files };
-        finisher.finish(ended, verdict)
+        self.finisher().finish(ended, verdict)
+    }
+
+    fn finisher(&self) -> Finisher<'_> {
+        Finisher {
+            store: &self.store,
+            id: self.id,
+            spec: &self.spec,
+            backend: &self.backend,
+            files: &self.files,
+        }
     }
 
     /// A success without a sign of a working sandbox is proved by starting one.
     fn prove_sandbox(&mut self, verdict: &mut Verdict) -> Result<(), SupervisorError> {
         let program = Path::new(&self.spec.program);
-        let Some(probe) = backend::sandbox_probe(self.spec.backend, program) else { return Ok(()) };
+        let Some(probe) = backend::sandbox_probe(&self.backend, program) else { return Ok(()) };
         let log = self.files.dir().join("sandbox.log");
         // Whether it starts can depend on the folder.
         let mut command = self.step(probe.program, probe.args, self.start_folder(), &log);
@@ -136,7 +141,7 @@ impl Finisher<'_> {
         let stop = ended.stop.as_ref();
         let mut verdict = if ended.started {
             backend::judge(
-                self.spec.backend,
+                self.backend,
                 &JudgeInput {
                     exit: ended.exit,
                     stdout: &self.files.stdout(),

@@ -51,6 +51,7 @@ use std::{
 };
 
 use crate::{
+    backend::{Backend, KeptError},
     git::{GitError, Oid, merge::Undecided},
     job::{JobId, Outcome, WorkerExit, secret},
     ledger::{
@@ -65,6 +66,7 @@ struct Supervisor {
     store: Store,
     id: JobId,
     spec: Spawned,
+    backend: Backend,
     files: JobFiles,
     lock: OwnedFd,
     signals: Signals,
@@ -99,6 +101,8 @@ enum SupervisorError {
     Store(#[from] StoreError),
     #[error("{0}")]
     Io(#[from] io::Error),
+    #[error("{0}")]
+    Backend(#[from] KeptError),
     #[error("the ledger has no such job")]
     NoJob,
 }
@@ -174,8 +178,10 @@ fn run(call: Call) -> Result<(), SupervisorError> {
         return Err(SupervisorError::NoJob);
     };
     secrets::keep(&spec.secrets);
+    let files = store.job(id);
     let supervisor = Supervisor {
-        files: store.job(id),
+        backend: Backend::of_job(spec.backend, &files.backend())?,
+        files,
         requests: Follower::new(&store, offset),
         store,
         id,

@@ -19,7 +19,7 @@ use super::{
     notice,
 };
 use crate::{
-    backend::Verdict,
+    backend::{Backend, Verdict},
     git::{Oid, Place, refs, worktree},
     job::JobId,
     ledger::{Cleaned, Event, Exited, Job, JobFiles, Started, Store, StoreError, Tree},
@@ -99,7 +99,12 @@ pub(super) fn run(
     let files = store.job(id);
     let ended = end_processes(&job, &files)?;
     crash::point("recovery-ended");
-    let finisher = Finisher { store, id, spec: &job.spec, files: &files };
+    // What it said is shown as it is where nobody knows any more how to read it.
+    let backend = Backend::of_job(job.spec.backend, &files.backend()).unwrap_or_else(|error| {
+        let _ = writeln!(io::stderr(), "recovery: {error}");
+        Backend::unknown(job.spec.backend)
+    });
+    let finisher = Finisher { store, id, spec: &job.spec, backend: &backend, files: &files };
     let started = job.worker.is_some() || files.stdout().exists();
     let ran = job.running_at.map_or(Duration::ZERO, |at| {
         Duration::try_from(jiff::Timestamp::now().duration_since(at)).unwrap_or_default()

@@ -49,7 +49,7 @@ impl Finisher<'_> {
     pub(super) fn own_usage(&self, usage: Option<Usage>) -> Result<Option<Usage>, StoreError> {
         let resumes = self.spec.resumes.as_ref().filter(|resumes| !resumes.anew);
         let (Some(usage), Some(resumes)) = (usage, resumes) else { return Ok(usage) };
-        if !backend::counts_whole_thread(self.spec.backend) {
+        if !backend::counts_whole_thread(self.backend) {
             return Ok(Some(usage));
         }
         let jobs = jobs(self.store, resumes.job)?;

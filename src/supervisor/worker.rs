@@ -31,7 +31,7 @@ impl Supervisor {
         let argv: Vec<_> = self.spec.argv.iter().map(Into::into).collect();
         let places = self.writable_places();
         let launch = backend::launch(&LaunchInput {
-            kind: self.spec.backend,
+            backend: &self.backend,
             id: &self.spec.id,
             program: Path::new(&self.spec.program),
             mode: self.spec.mode,
@@ -51,7 +51,7 @@ impl Supervisor {
         drop(prompt);
         let mut env = self.worker_env();
         env.extend(launch.env);
-        if let Some(prefix) = backend::command_prefix(self.spec.backend) {
+        if let Some(prefix) = backend::command_prefix(&self.backend) {
             let exclude = self.spec.env_exclude.clone();
             env.extend(Bounds { writable: places.clone(), exclude }.environment(prefix)?);
         }
@@ -62,7 +62,7 @@ impl Supervisor {
             env,
             env_remove: prepare::scrubbed()
                 .into_iter()
-                .chain(backend::env_remove(self.spec.backend).iter().map(|&name| name.to_owned()))
+                .chain(backend::env_remove(&self.backend).iter().map(|&name| name.to_owned()))
                 .collect(),
             stdin: match launch.stdin {
                 Stdin::PromptFile => Input::File(self.files.prompt()),
@@ -77,7 +77,7 @@ impl Supervisor {
         let before = if unconfined { self.checkout_state() } else { None };
         let litter = self.spec.tree.as_ref().map(|tree| {
             let root = Path::new(&tree.path);
-            let names = backend::litter(self.spec.backend);
+            let names = backend::litter(&self.backend);
             (Litter::foresee(names, &[root, &self.start_folder()]), root.to_owned())
         });
         crash::point("before-worker");
@@ -113,7 +113,7 @@ impl Supervisor {
 
     /// Whether it is up to us to keep the worker from writing.
     fn is_confinable(&self) -> bool {
-        backend::is_confined_by_us(self.spec.backend, self.spec.mode)
+        backend::is_confined_by_us(&self.backend, self.spec.mode)
     }
 
     /// Where the worker's commands may write, if it is we who confine them.
@@ -128,14 +128,14 @@ impl Supervisor {
         // A reader's place is to be looked at.
         if let (Some(tree), Mode::Writer) = (tree, self.spec.mode) {
             places.push(tree.to_owned());
-            places.extend(backend::more_folders(self.spec.backend, &self.spec.extra_args));
+            places.extend(backend::more_folders(&self.backend, &self.spec.extra_args));
         }
         Some(places)
     }
 
     /// `places`, and those where the worker's program itself has to write.
     fn with_own_places(&self, mut places: Vec<PathBuf>) -> Vec<PathBuf> {
-        places.extend(backend::own_places(self.spec.backend, |name| std::env::var_os(name)));
+        places.extend(backend::own_places(&self.backend, |name| std::env::var_os(name)));
         places
     }
 

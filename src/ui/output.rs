@@ -8,6 +8,7 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
+use super::text;
 use crate::{failure::Failure, job::secret};
 
 const BOLD_RED: Style = AnsiColor::Red.on_default().bold();
@@ -20,6 +21,7 @@ const CYAN: Style = AnsiColor::Cyan.on_default();
 pub struct Out {
     stream: io::BufWriter<io::StdoutLock<'static>>,
     colour: bool,
+    terminal: bool,
 }
 
 /// Opens stdout for an answer.
@@ -28,6 +30,7 @@ pub fn out() -> Out {
     Out {
         stream: io::BufWriter::new(io::stdout().lock()),
         colour: choice != anstream::ColorChoice::Never,
+        terminal: is_terminal(),
     }
 }
 
@@ -45,6 +48,13 @@ impl Out {
     /// Writes bytes of others as they are.
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.stream.write_all(bytes).map_err(|e| stdout_failure(&e))
+    }
+
+    /// Writes what a worker has said: byte for byte, but on a terminal with its
+    /// control characters made visible (colours and newlines stay), so that it
+    /// cannot paint over what stands there or set a title.
+    pub fn foreign(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        if self.terminal { self.bytes(&text::tame(bytes)) } else { self.bytes(bytes) }
     }
 
     /// Writes a value as JSON on a line of its own.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::agent::{Agent, Priority, RegexTrigger};
-use crate::job::{BackendKind, Mode, parse_duration};
+use crate::job::{Mode, parse_duration};
 
 /// Whether a key means something to this cx.
 pub(super) enum Known {
@@ -73,9 +73,8 @@ pub(super) fn set(agent: &mut Agent, path: &str, value: &Value) -> Result<Known,
         }
         "backend" | "runtime.backend" => {
             let word = text()?;
-            let known = BackendKind::ALL.map(BackendKind::as_str).join(" or ");
-            let kind = word.parse().map_err(|()| format!("'{path}' is '{word}': write {known}"))?;
-            agent.backend = Some(kind);
+            let name = word.parse().map_err(|e| format!("'{path}' is '{word}', which {e}"))?;
+            agent.backend = Some(name);
         }
         "model" | "runtime.model" | "agent.model" => {
             // It becomes an argument, and must not pass for another option.

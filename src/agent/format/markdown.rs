@@ -104,7 +104,7 @@ mod tests {
     use std::time::Duration;
 
     use crate::agent::ExtraKey;
-    use crate::job::{BackendKind, Mode};
+    use crate::job::{BackendName, Mode};
 
     use super::*;
 
@@ -123,7 +123,7 @@ mod tests {
         .expect("reads");
         assert_eq!(agent.description, "Looks: for races");
         assert_eq!(agent.mode, Mode::Writer);
-        assert_eq!(agent.backend, Some(BackendKind::Codex));
+        assert_eq!(agent.backend, Some(BackendName::CODEX));
         assert_eq!(agent.model.as_deref(), Some("gpt-5.1"));
         assert_eq!(agent.timeout, Some(Duration::from_mins(90)));
         assert_eq!(agent.silence, Some(Duration::from_secs(90)));
@@ -175,7 +175,10 @@ mod tests {
                 "---\ndescription: d\nmode: both\n---\nx",
                 "3: 'mode' is 'both': write reader or writer",
             ),
-            ("---\nbackend: gpt\n---\nx", "2: 'backend' is 'gpt': write codex or claude or sh"),
+            (
+                "---\nbackend: gpt!\n---\nx",
+                "2: 'backend' is 'gpt!', which is no name of a backend: '!' may not be there, only letters, digits, '.', '_' and '-' after a letter",
+            ),
             ("---\n\nname: other\n---\nx", "3: 'name' is 'other', but the file's name is 'races'"),
             (
                 "---\ntimeout: ever\n---\nx",

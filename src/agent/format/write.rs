@@ -104,7 +104,7 @@ mod tests {
 
     use crate::agent::format;
     use crate::agent::{Hooks, Priority, RegexTrigger, Source, Tools, Triggers};
-    use crate::job::{BackendKind, Mode};
+    use crate::job::{BackendName, Mode};
 
     use super::*;
 
@@ -115,7 +115,7 @@ mod tests {
             description: "Looks: at \"things\", and\nmore # of them".to_owned(),
             mode: Mode::Writer,
             mode_reason: Some("'mode' says so".to_owned()),
-            backend: Some(BackendKind::Codex),
+            backend: Some(BackendName::CODEX),
             model: Some("gpt-5".to_owned()),
             timeout: Some(Duration::from_millis(20_500)),
             silence: Some(Duration::from_secs(90)),

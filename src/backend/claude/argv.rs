@@ -14,7 +14,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::super::{ArgError, Launch, LaunchInput, PromptError, Stdin};
-use crate::job::{BackendKind, Mode};
+use crate::job::{BackendName, Mode};
 
 /// Claude reads at most 10 MB on its stdin.
 const PROMPT_MAX: usize = 10_000_000;
@@ -109,14 +109,14 @@ const RESERVED: [(&[&str], &str); 9] = [
 ];
 
 pub(in super::super) fn check_prompt(prompt: &[u8]) -> Result<(), PromptError> {
-    let kind = BackendKind::Claude;
+    let name = BackendName::CLAUDE;
     let text = str::from_utf8(prompt)
-        .map_err(|err| PromptError::NotUtf8 { at: err.valid_up_to(), kind })?;
+        .map_err(|err| PromptError::NotUtf8 { at: err.valid_up_to(), name })?;
     if text.trim().is_empty() {
         return Err(PromptError::Empty);
     }
     if prompt.len() > PROMPT_MAX {
-        return Err(PromptError::TooManyBytes { bytes: prompt.len(), max: PROMPT_MAX, kind });
+        return Err(PromptError::TooManyBytes { bytes: prompt.len(), max: PROMPT_MAX, name });
     }
     Ok(())
 }
@@ -130,7 +130,7 @@ pub(in super::super) fn check_args(args: &[String]) -> Result<(), ArgError> {
                 short.len() == 2 && *short != "--" && arg.starts_with(*short) && arg != "-"
             };
             if flags.contains(&flag) || flags.iter().any(glued) {
-                return Err(ArgError { arg: arg.clone(), kind: BackendKind::Claude, why });
+                return Err(ArgError { arg: arg.clone(), name: BackendName::CLAUDE, why });
             }
         }
     }
@@ -228,10 +228,10 @@ fn session(id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{backend::testing, job::BackendKind};
+    use crate::backend::testing::{self, CLAUDE};
 
     fn input(mode: Mode, root: Option<&Path>) -> LaunchInput<'_> {
-        testing::input(BackendKind::Claude, mode, root)
+        testing::input(&CLAUDE, mode, root)
     }
 
     fn args(input: &LaunchInput<'_>) -> String {

@@ -5,22 +5,23 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::super::{Answer, JudgeInput, Verdict, activity, judge, render, testing};
+use super::super::{
+    Answer, JudgeInput, Verdict, activity, judge, render,
+    testing::{self, CLAUDE},
+};
 use super::digest::Digest;
-use crate::job::{BackendKind, Outcome, Usage, Usd, WorkerExit};
-
-const CLAUDE: BackendKind = BackendKind::Claude;
+use crate::job::{Outcome, Usage, Usd, WorkerExit};
 
 fn stream(name: &str) -> Vec<u8> {
-    testing::stream(CLAUDE, name)
+    testing::stream(&CLAUDE, name)
 }
 
 fn verdict(name: &str) -> Verdict {
-    testing::judged(CLAUDE, name, None, None)
+    testing::judged(&CLAUDE, name, None, None)
 }
 
 fn judged(name: &str, ended_by_us: Option<Outcome>, expected_thread: Option<&str>) -> Verdict {
-    testing::judged(CLAUDE, name, ended_by_us, expected_thread)
+    testing::judged(&CLAUDE, name, ended_by_us, expected_thread)
 }
 
 /// The verdict on a stream after exit 0.
@@ -36,7 +37,7 @@ fn judge_bytes(events: &[u8]) -> Verdict {
         ended_by_us: None,
         expected_thread: None,
     };
-    judge(CLAUDE, &input).expect("reads")
+    judge(&CLAUDE, &input).expect("reads")
 }
 
 fn text(text: &str) -> Answer {
@@ -168,7 +169,7 @@ fn a_result_that_does_not_say_whether_it_failed_did() {
 fn doing(name: &str, lines: usize) -> Option<String> {
     let all = stream(name);
     let cut: Vec<&[u8]> = all.split_inclusive(|b| *b == b'\n').take(lines).collect();
-    activity(CLAUDE, &cut.concat(), Some(Path::new("/repo")))
+    activity(&CLAUDE, &cut.concat(), Some(Path::new("/repo")))
 }
 
 #[test]
@@ -193,7 +194,7 @@ fn logs_show_what_people_want_to_know() {
     let shown = |name: &str| -> Vec<String> {
         let all = stream(name);
         let lines = all.split(|b| *b == b'\n').filter(|line| !line.is_empty());
-        lines.filter_map(|line| render(CLAUDE, line, Some(Path::new("/repo")))).collect()
+        lines.filter_map(|line| render(&CLAUDE, line, Some(Path::new("/repo")))).collect()
     };
     assert_eq!(
         shown("ok"),
@@ -204,7 +205,7 @@ fn logs_show_what_people_want_to_know() {
     assert!(denied.iter().any(|line| line.ends_with("granted it yet.\n· failed")), "{denied:?}");
     assert!(!denied.concat().contains("completed with no output"), "{denied:?}");
     assert_eq!(shown("resume_unknown").len(), 1);
-    assert_eq!(render(CLAUDE, b"plain \xff", None).as_deref(), Some("? plain \u{fffd}"));
+    assert_eq!(render(&CLAUDE, b"plain \xff", None).as_deref(), Some("? plain \u{fffd}"));
 }
 
 proptest! {
@@ -213,8 +214,8 @@ proptest! {
     fn noise_is_no_success(noise in proptest::collection::vec(any::<u8>(), 0..400)) {
         let mut digest = Digest::default();
         digest.line(&noise);
-        let _ = activity(CLAUDE, &noise, None);
-        let _ = render(CLAUDE, &noise, None);
+        let _ = activity(&CLAUDE, &noise, None);
+        let _ = render(&CLAUDE, &noise, None);
         prop_assert_ne!(judge_bytes(&noise).outcome, Outcome::Succeeded);
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::super::{ArgError, Launch, LaunchInput, PromptError, Stdin};
-use crate::job::{BackendKind, Mode};
+use crate::job::{BackendName, Mode};
 
 /// Most characters that codex reads from its stdin.
 const PROMPT_MAX: usize = 1_048_576;
@@ -35,7 +35,7 @@ const RESERVED: [(&[&str], &str); 7] = [
 
 pub(in super::super) fn check_prompt(prompt: &[u8]) -> Result<(), PromptError> {
     let text = str::from_utf8(prompt)
-        .map_err(|err| PromptError::NotUtf8 { at: err.valid_up_to(), kind: BackendKind::Codex })?;
+        .map_err(|err| PromptError::NotUtf8 { at: err.valid_up_to(), name: BackendName::CODEX })?;
     if text.trim().is_empty() {
         return Err(PromptError::Empty);
     }
@@ -54,7 +54,7 @@ pub(in super::super) fn check_args(args: &[String]) -> Result<(), ArgError> {
             let glued =
                 |short: &&str| short.len() == 2 && *short != "--" && flag.starts_with(*short);
             if flags.contains(&flag) || flags.iter().any(glued) {
-                return Err(ArgError { arg: arg.clone(), kind: BackendKind::Codex, why });
+                return Err(ArgError { arg: arg.clone(), name: BackendName::CODEX, why });
             }
         }
         // `-c sandbox_mode=...`, in one word or as the word after `-c`. `-s` wins
@@ -62,7 +62,7 @@ pub(in super::super) fn check_args(args: &[String]) -> Result<(), ArgError> {
         let setting = arg.strip_prefix("--config").or(arg.strip_prefix("-c")).unwrap_or(arg);
         if setting.trim_start_matches(['=', ' ']).starts_with("sandbox_mode") {
             let why = "the job's mode chooses the sandbox";
-            return Err(ArgError { arg: arg.clone(), kind: BackendKind::Codex, why });
+            return Err(ArgError { arg: arg.clone(), name: BackendName::CODEX, why });
         }
     }
     Ok(())
@@ -135,10 +135,10 @@ pub(in super::super) fn sandbox_probe(program: &Path) -> Launch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{backend::testing, job::BackendKind};
+    use crate::backend::testing::{self, CODEX};
 
     fn input(mode: Mode, root: Option<&Path>) -> LaunchInput<'_> {
-        testing::input(BackendKind::Codex, mode, root)
+        testing::input(&CODEX, mode, root)
     }
 
     fn args(input: &LaunchInput<'_>) -> String {
@@ -235,7 +235,7 @@ mod tests {
         );
         assert_eq!(
             check_prompt(b"ab\xff"),
-            Err(PromptError::NotUtf8 { at: 2, kind: BackendKind::Codex })
+            Err(PromptError::NotUtf8 { at: 2, name: BackendName::CODEX })
         );
         assert_eq!(check_prompt("\u{2003}\n".as_bytes()), Err(PromptError::Empty));
         assert_eq!(check_prompt(b"-x $HOME `id` '\""), Ok(()));

@@ -5,26 +5,27 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
-use super::super::{Answer, JudgeInput, Verdict, activity, judge, testing};
+use super::super::{
+    Answer, JudgeInput, Verdict, activity, judge,
+    testing::{self, CODEX, SH},
+};
 use super::digest::Digest;
-use crate::job::{BackendKind, Outcome, Usage, WorkerExit};
-
-const CODEX: BackendKind = BackendKind::Codex;
+use crate::job::{Outcome, Usage, WorkerExit};
 
 fn fixture(name: &str) -> PathBuf {
-    testing::fixture(CODEX, name)
+    testing::fixture(&CODEX, name)
 }
 
 fn stream(name: &str) -> Vec<u8> {
-    testing::stream(CODEX, name)
+    testing::stream(&CODEX, name)
 }
 
 fn verdict(name: &str) -> Verdict {
-    testing::judged(CODEX, name, None, None)
+    testing::judged(&CODEX, name, None, None)
 }
 
 fn judged(name: &str, ended_by_us: Option<Outcome>, expected_thread: Option<&str>) -> Verdict {
-    testing::judged(CODEX, name, ended_by_us, expected_thread)
+    testing::judged(&CODEX, name, ended_by_us, expected_thread)
 }
 
 /// The verdict on a stream after exit 0.
@@ -44,7 +45,7 @@ fn judge_bytes(events: &[u8], answer: Option<&str>) -> Verdict {
         ended_by_us: None,
         expected_thread: None,
     };
-    judge(CODEX, &input).expect("reads")
+    judge(&CODEX, &input).expect("reads")
 }
 
 fn text(text: &str) -> Answer {
@@ -261,14 +262,14 @@ fn an_unknown_end_is_no_success() {
         ended_by_us: None,
         expected_thread: None,
     };
-    assert_eq!(judge(CODEX, &input).expect("reads").outcome, Outcome::Lost);
+    assert_eq!(judge(&CODEX, &input).expect("reads").outcome, Outcome::Lost);
     input.exit = Some(WorkerExit::Signal(9));
-    assert_eq!(judge(CODEX, &input).expect("reads").outcome, Outcome::Killed);
+    assert_eq!(judge(&CODEX, &input).expect("reads").outcome, Outcome::Killed);
     input.exit = Some(WorkerExit::Code(3));
-    let verdict = judge(CODEX, &input).expect("reads");
+    let verdict = judge(&CODEX, &input).expect("reads");
     assert_eq!(verdict.outcome, Outcome::Failed);
     input.ended_by_us = Some(Outcome::Succeeded);
-    assert_eq!(judge(CODEX, &input).expect("reads").outcome, Outcome::Failed);
+    assert_eq!(judge(&CODEX, &input).expect("reads").outcome, Outcome::Failed);
 }
 
 #[test]
@@ -333,7 +334,7 @@ fn activity_is_the_last_thing_worth_telling() {
     let ok = String::from_utf8(stream("ok")).expect("text");
     let lines: Vec<&str> = ok.lines().collect();
     let root = Some(Path::new("/repo"));
-    let after = |n: usize| activity(CODEX, lines[..n].join("\n").as_bytes(), root);
+    let after = |n: usize| activity(&CODEX, lines[..n].join("\n").as_bytes(), root);
     for (n, sentence) in [
         (1, "starting"),
         (2, "thinking"),
@@ -349,12 +350,15 @@ fn activity_is_the_last_thing_worth_telling() {
     }
     // A cut first line and a torn last one are passed over.
     let cut = &ok[20..lines[..5].join("\n").len() + 40];
-    assert_eq!(activity(CODEX, cut.as_bytes(), root).as_deref(), Some("running echo hi; exit 3"));
+    assert_eq!(activity(&CODEX, cut.as_bytes(), root).as_deref(), Some("running echo hi; exit 3"));
     let tools = String::from_utf8(stream("tools")).expect("text");
     let head = |n| tools.lines().take(n).collect::<Vec<_>>().join("\n");
-    assert_eq!(activity(CODEX, head(4).as_bytes(), None).as_deref(), Some("todo 1/3: write tests"));
-    assert_eq!(activity(CODEX, head(5).as_bytes(), None).as_deref(), Some("calling docs.lookup"));
-    assert_eq!(activity(CODEX, b"", None), None);
+    assert_eq!(
+        activity(&CODEX, head(4).as_bytes(), None).as_deref(),
+        Some("todo 1/3: write tests")
+    );
+    assert_eq!(activity(&CODEX, head(5).as_bytes(), None).as_deref(), Some("calling docs.lookup"));
+    assert_eq!(activity(&CODEX, b"", None), None);
 }
 
 proptest! {
@@ -386,9 +390,9 @@ proptest! {
         }
         let digest = Digest::read(&events[..]);
         prop_assert!(digest.is_ok());
-        activity(CODEX, &events, None);
-        activity(CODEX, &noise, None);
-        activity(BackendKind::Sh, &noise, None);
+        activity(&CODEX, &events, None);
+        activity(&CODEX, &noise, None);
+        activity(&SH, &noise, None);
         prop_assert!(Digest::read(&noise[..]).is_ok_and(|digest| !digest.turn_completed));
     }
 

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::{Findings, programs::ask, programs::said};
 use crate::{
-    backend::program,
+    backend::{Backend, program},
     commands::{session::Session, settings::Settings},
-    job::BackendKind,
+    job::BackendName,
     process::confine,
     ui,
 };
@@ -16,9 +16,9 @@ use crate::{
 /// Claude is spoken of only where it is there, or would be used.
 pub(super) fn look(session: &Session, settings: &Settings, findings: &mut Findings) {
     let configured = settings.config.claude.program.as_ref().map(|found| found.value.as_path());
-    let is_default = settings.config.backend == BackendKind::Claude;
+    let is_default = settings.config.backend == BackendName::CLAUDE;
     let path = env::var_os("PATH").unwrap_or_default();
-    let found = match program::locate(BackendKind::Claude, configured, &path) {
+    let found = match program::locate(&Backend::CLAUDE, configured, &path) {
         Ok(found) => found,
         Err(error) => {
             let mend =

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::Findings;
 use crate::{
-    backend::{self, program},
+    backend::{self, Backend, program},
     commands::{session::Session, settings::Settings},
     git::{self, SCRUBBED},
-    job::BackendKind,
+    job::BackendName,
     process::{
         confine,
         run::{Answer, Question},
@@ -54,11 +54,11 @@ pub(super) fn git(findings: &mut Findings) {
 pub(super) fn codex(session: &Session, settings: &Settings, findings: &mut Findings) {
     let configured = settings.config.codex.program.as_ref().map(|found| found.value.as_path());
     let path = env::var_os("PATH").unwrap_or_default();
-    let found = match program::locate(BackendKind::Codex, configured, &path) {
+    let found = match program::locate(&Backend::CODEX, configured, &path) {
         Ok(found) => found,
         Err(error) => {
             let mend = error.hint().unwrap_or_else(|| "see codex.program in docs/config.md".into());
-            return if settings.config.backend == BackendKind::Codex {
+            return if settings.config.backend == BackendName::CODEX {
                 findings.problem("codex", error.to_string(), mend);
             } else {
                 findings.note("codex", error.to_string(), mend);
@@ -130,7 +130,7 @@ fn login(session: &Session, codex: &Path, findings: &mut Findings) {
 }
 
 fn sandbox(session: &Session, codex: &Path, findings: &mut Findings) {
-    let Some(probe) = backend::sandbox_probe(BackendKind::Codex, codex) else { return };
+    let Some(probe) = backend::sandbox_probe(&Backend::CODEX, codex) else { return };
     let mend = "`codex sandbox -- /bin/true` must give 0: see \"Linux sandbox\" in the documentation of codex; \
                 inside a container it may need other privileges";
     match ask(session, &probe.program, &probe.args) {

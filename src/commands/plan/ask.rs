@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    backend::Backend,
     commands::{
         collect::message_file,
         kill,
@@ -20,7 +21,7 @@ use crate::{
     },
     config::{Command, Commanded, Limit, Origin, Planner},
     failure::{Exit, Failure},
-    job::{BackendKind, Mode, WorkerExit},
+    job::{BackendName, Mode, WorkerExit},
     ledger::{Event, Job},
     plan::propose::{Ask, Request},
     process::{
@@ -91,7 +92,7 @@ impl Who {
             }
             // A shell would run what is written for a model.
             Self::Planner(_, Planner::Model { backend: None, .. })
-                if settings.config.backend == BackendKind::Sh =>
+                if settings.config.backend == BackendName::SH =>
             {
                 Err(Failure::usage(
                     "the backend sh runs commands, and cannot revise a plan; nothing was started",
@@ -182,7 +183,7 @@ fn words(
     settings: &Settings,
 ) -> Result<(PathBuf, Vec<OsString>), Failure> {
     let here = folder(session);
-    let program = |word| settings.program(BackendKind::Sh, word, Mode::Reader, here);
+    let program = |word| settings.program(&Backend::SH, word, Mode::Reader, here);
     Ok(match command {
         Command::Shell(line) => (program(None)?, vec!["-c".into(), line.into()]),
         Command::Argv(words) => {
@@ -219,7 +220,7 @@ fn run(
     words.extend(args.iter().cloned());
     let here = folder(session);
     let leashed = Leashed {
-        program: settings.program(BackendKind::Sh, None, Mode::Reader, here)?,
+        program: settings.program(&Backend::SH, None, Mode::Reader, here)?,
         args: words,
         dir: here.to_owned(),
         env: Vec::new(),
@@ -262,7 +263,7 @@ const REDIRECT: &str = "exec < \"$1\" > \"$2\"; shift 2; exec \"$@\"";
 fn job(
     session: &Session,
     settings: &Settings,
-    (backend, model, timeout): (Option<BackendKind>, Option<&str>, Option<Duration>),
+    (backend, model, timeout): (Option<BackendName>, Option<&str>, Option<Duration>),
     request: &Request<'_>,
 ) -> Result<String, Failure> {
     refuse_in_worker("ask another for a plan")?;

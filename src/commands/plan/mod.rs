@@ -24,7 +24,7 @@ use super::{
 use crate::{
     agent::Agent,
     failure::{Exit, Failure},
-    job::BackendKind,
+    job::BackendName,
     plan::propose::{self, Ask, Member, Proposal, ROLES, Request},
     ui,
 };
@@ -129,7 +129,7 @@ struct Planning<'a> {
 /// would run it.
 pub(super) fn member(name: &str, agent: &Agent, settings: &Settings) -> Option<Member> {
     let backend = agent.backend.unwrap_or(settings.config.backend);
-    (backend != BackendKind::Sh).then(|| Member {
+    (backend != BackendName::SH).then(|| Member {
         id: name.to_owned(),
         description: agent.description.clone(),
         mode: agent.mode,

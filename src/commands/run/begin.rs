@@ -29,7 +29,7 @@ use crate::{
         spawn::Spawner,
     },
     failure::{Exit, Failure},
-    job::{BackendKind, JobName, Mode, slug},
+    job::{BackendName, JobName, Mode, slug},
     ledger::{Event, JobFiles, NO_JOB, RunFiles, RunStarted, Store},
     plan::{Plan, Schedule, Task, TaskIx},
     process::{crash, lock, start},
@@ -170,7 +170,7 @@ pub(super) fn look(
         }
         let rehearsed = rehearse(&mut spawner, stored, &schedule, at, &mut head);
         let rehearsed = rehearsed.and_then(|backend| match backend {
-            BackendKind::Sh if before.is_some() => {
+            BackendName::SH if before.is_some() => {
                 Err(Failure::usage("a shell would run it, and only the plan's file can say what"))
             }
             _ => Ok(()),
@@ -207,7 +207,7 @@ fn rehearse(
     schedule: &Schedule,
     at: TaskIx,
     head: &mut Option<String>,
-) -> Result<BackendKind, Failure> {
+) -> Result<BackendName, Failure> {
     let task = schedule.task(at);
     let mut work = runner::work("", stored, task, 1);
     // Whoever read the plan has said what becomes of these.

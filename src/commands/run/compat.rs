@@ -21,7 +21,7 @@ use super::{answer::text, stored::Stored};
 use crate::{
     commands::{records, session::Session},
     failure::Failure,
-    job::BackendKind,
+    job::BackendName,
     ledger::Job,
     plan::{
         Task,
@@ -57,7 +57,7 @@ impl Records {
 
     /// Writes down that a plan is about to run; `items` as `--dry-run --json` has
     /// them below `plan`.
-    pub(super) fn planned(&self, engine: BackendKind, items: &Value) -> Result<(), Failure> {
+    pub(super) fn planned(&self, engine: BackendName, items: &Value) -> Result<(), Failure> {
         self.log(&plan_line(Timestamp::now(), engine.as_str(), items)).map_err(|e| self.failed(&e))
     }
 

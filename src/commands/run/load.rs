@@ -18,7 +18,7 @@ use crate::{
     commands::{roles, route, session::Session, settings::Settings},
     config,
     failure::Failure,
-    job::BackendKind,
+    job::BackendName,
     plan::{Graph, Kind, PATTERNS, Pattern, Plan, Problem, Task, check, nearest},
 };
 
@@ -73,10 +73,10 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
     };
     let usage = format!("usage: {}", usage.trim_end());
     plan.bind(&args.values(goal)?).map_err(|problems| refusal(&source, &problems).hint(usage))?;
-    apply(&mut plan, args)?;
+    let settings = Settings::load(session)?;
+    apply(&mut plan, args, &settings)?;
 
     let mut aliases = aliases(&mut plan, args, &source)?;
-    let settings = Settings::load(session)?;
     aliases.extend(configured(&settings)?);
     let places = session.places(args.agents_dir.as_deref());
     let lookup = Lookup { places, aliases: &aliases, stock_aliases: true };
@@ -95,7 +95,7 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
         if goal { failure.hint(format!("cx run -f {source} \"GOAL\"")) } else { failure }
     })?;
     let agents = agents.into_inner();
-    let unlimited = without_turns(&plan, &agents, settings.config.backend);
+    let unlimited = without_turns(&plan, &agents, &settings);
     plan.notes.extend(unlimited);
     Ok(Loaded { plan, graph, source, digest: read_from, agents })
 }
@@ -104,15 +104,16 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
 fn without_turns(
     plan: &Plan,
     agents: &BTreeMap<String, Resolved>,
-    default: BackendKind,
+    settings: &Settings,
 ) -> Option<String> {
     let backend = |task: &Task| {
         let agent = task.alias.as_ref().and_then(|alias| agents.get(alias));
-        task.backend.or(agent.and_then(|resolved| resolved.agent.backend)).unwrap_or(default)
+        let name = task.backend.or(agent.and_then(|resolved| resolved.agent.backend));
+        settings.backend(name.unwrap_or(settings.config.backend)).ok()
     };
     let mut tasks = plan.tasks.iter().filter_map(|task| {
-        let (turns, backend) = (task.max_turns?, backend(task));
-        backend::max_turns(backend, turns).is_none().then_some((task, backend))
+        let (turns, backend) = (task.max_turns?, backend(task)?);
+        backend::max_turns(&backend, turns).is_none().then_some((task, backend.name))
     });
     let (first, backend) = tasks.next()?;
     let more = match tasks.count() {
@@ -215,13 +216,9 @@ fn read(file: &Path) -> Result<(Vec<u8>, String), Failure> {
 }
 
 /// What the command line says about every task that does not say it itself.
-fn apply(plan: &mut Plan, args: &RunArgs) -> Result<(), Failure> {
-    let backend: Option<BackendKind> = match &args.backend {
-        Some(word) => Some(word.parse().map_err(|()| {
-            let known = BackendKind::ALL.map(BackendKind::as_str).join(", ");
-            Failure::usage(format!("there is no backend '{word}'"))
-                .hint(format!("there are {known}"))
-        })?),
+fn apply(plan: &mut Plan, args: &RunArgs, settings: &Settings) -> Result<(), Failure> {
+    let backend: Option<BackendName> = match &args.backend {
+        Some(word) => Some(settings.backend_of(word)?.name),
         None => None,
     };
     for task in &mut plan.tasks {

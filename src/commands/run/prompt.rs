@@ -9,7 +9,7 @@ use std::{borrow::Cow, cell::RefCell, fmt::Write};
 
 use super::{answer::Answer, stored::Stored};
 use crate::{
-    job::{BackendKind, Template},
+    job::{BackendName, Template},
     plan::{Foreach, Schedule, State, Task, TaskIx},
 };
 
@@ -36,7 +36,7 @@ pub(super) struct Told {
 impl Filling<'_> {
     /// Fills in the text of a task whose needs have ended. An error is the end of
     /// a sentence about the task.
-    pub(super) fn tell(&self, at: TaskIx, backend: BackendKind) -> Result<Told, String> {
+    pub(super) fn tell(&self, at: TaskIx, backend: BackendName) -> Result<Told, String> {
         let task = self.schedule.task(at);
         let left = RefCell::new(self.stored.answer_bytes() * FULL_ANSWERS);
         let shown = RefCell::new(Vec::new());
@@ -58,7 +58,7 @@ impl Filling<'_> {
         let argv: Vec<String> = all(&task.argv)?;
         let scope = all(&task.scope)?;
         let mut prompt = fill(&task.prompt)?;
-        if argv.is_empty() && backend != BackendKind::Sh {
+        if argv.is_empty() && backend != BackendName::SH {
             Self::dress(task, &all(&task.files)?, &mut prompt);
             let shown = shown.into_inner();
             for id in task.answers.iter().filter(|id| !shown.contains(id)) {
@@ -71,9 +71,9 @@ impl Filling<'_> {
 
     /// Fills in a task's text before anything has ended, to see that every name
     /// in it will have a value.
-    pub(super) fn rehearse(&self, at: TaskIx, backend: BackendKind) -> Result<Told, String> {
+    pub(super) fn rehearse(&self, at: TaskIx, backend: BackendName) -> Result<Told, String> {
         let task = self.schedule.task(at);
-        if backend == BackendKind::Sh && task.argv.is_empty() {
+        if backend == BackendName::SH && task.argv.is_empty() {
             Self::no_answers_in_script(task)?;
         }
         let value = |name: &str| -> Option<Cow<'_, str>> {

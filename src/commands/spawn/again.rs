@@ -10,13 +10,13 @@ use std::{
 
 use super::{Launched, SpawnArgs, check::Checked, launch_one, task::Task, text};
 use crate::{
-    backend,
+    backend::{self, Backend},
     commands::{
-        session::{Session, label, store},
+        session::{Session, backend_of, label, store},
         settings::Settings,
     },
     failure::Failure,
-    job::{BackendKind, JobId, JobName},
+    job::{JobId, JobName},
     ledger::{Job, Resumes, Spawned, Tree},
 };
 
@@ -62,17 +62,18 @@ impl Checked {
         again: Again<'_>,
     ) -> Result<Self, Failure> {
         let old = &before.spec;
+        let backend = kept_backend(session, before)?;
         let is_told = again.prompt.is_some();
         let prompt = match again.prompt {
             Some(prompt) => prompt,
             None => prompt_of(session, before)?,
         };
         if old.argv.is_empty() {
-            backend::check_prompt(old.backend, &prompt)
+            backend::check_prompt(&backend, &prompt)
                 .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
         }
         let cwd = Path::new(&old.cwd);
-        let program = settings.program(old.backend, old.argv.first(), old.mode, cwd)?;
+        let program = settings.program(&backend, old.argv.first(), old.mode, cwd)?;
         let (stem, named) = match again.name {
             Some(word) => (
                 JobName::new(word).map_err(|e| {
@@ -117,7 +118,7 @@ impl Checked {
             after,
             timeout_ms: again.timeout.map(millis).or(old.timeout_ms),
             silence_ms: again.silence.map(millis).or(old.silence_ms),
-            extra_args: settings.extra_args(old.backend)?,
+            extra_args: settings.extra_args(&backend)?,
             secrets: settings.config.secrets.clone(),
             notice: settings.notice(old.notice.as_ref().is_some_and(|notice| notice.notify)),
             title: if is_told {
@@ -127,7 +128,7 @@ impl Checked {
             },
             ..old.clone()
         };
-        Ok(Self::of(spec, prompt, named, base, settings.notes.clone()))
+        Ok(Self::of(spec, backend, prompt, named, base, settings.notes.clone()))
     }
 
     /// Refuses what has gone on already. To be called under the ledger's lock.
@@ -200,7 +201,7 @@ pub(in crate::commands) fn read_words(
     file: Option<&PathBuf>,
 ) -> Result<Vec<u8>, Failure> {
     let args = SpawnArgs { prompt: words.to_vec(), file: file.cloned(), ..SpawnArgs::default() };
-    Ok(Task::read(&args, BackendKind::Codex, &mut None)?.bytes)
+    Ok(Task::read(&args, &Backend::CODEX, &mut None)?.bytes)
 }
 
 /// What a job was told, byte for byte.
@@ -214,14 +215,23 @@ fn prompt_of(session: &Session, job: &Job) -> Result<Vec<u8>, Failure> {
     })
 }
 
+/// What did a job's work, as it was then.
+fn kept_backend(session: &Session, job: &Job) -> Result<Backend, Failure> {
+    backend_of(&session.store.job(job.job), job).map_err(|e| {
+        Failure::usage(format!("{e}; nothing was started"))
+            .hint("`cx clean` has taken it, if the job was cleaned")
+    })
+}
+
 /// Whether the conversation of a job of this backend can go on.
-pub(in crate::commands) fn require_thread(job: &Job) -> Result<(), Failure> {
-    if backend::has_threads(job.spec.backend) {
+pub(in crate::commands) fn require_thread(session: &Session, job: &Job) -> Result<(), Failure> {
+    let backend = kept_backend(session, job)?;
+    if backend::has_threads(&backend) {
         return Ok(());
     }
-    let (label, kind): (String, BackendKind) = (label(job), job.spec.backend);
+    let (label, name) = (label(job), backend.name);
     Err(Failure::usage(format!(
-        "{label} ran on {kind}, which has no conversation to go on with; nothing was started"
+        "{label} ran on {name}, which has no conversation to go on with; nothing was started"
     ))
     .hint(format!("`cx retry {}` runs it again", job.spec.name)))
 }

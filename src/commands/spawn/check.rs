@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     agent::{Agent, ContextPack, PromptParts},
-    backend,
+    backend::{self, Backend, Family},
     commands::{
         session::{Session, git, label, store},
         settings::Settings,
@@ -23,13 +23,14 @@ use crate::{
         Oid, Place, Repo,
         scope::{self, Scope},
     },
-    job::{BackendKind, JobName, Mode, secret, slug},
+    job::{JobName, Mode, secret, slug},
     ledger::{Head as LedgerHead, Job, Notice, Resolves, Spawned, TaskOf, Tree},
 };
 
 /// A job whose input is good.
 pub(super) struct Checked {
     pub(super) spec: Spawned,
+    pub(super) backend: Backend,
     pub(super) prompt: Vec<u8>,
     /// The name was chosen by the person, and must not be another.
     named: bool,
@@ -51,7 +52,7 @@ impl Checked {
     ) -> Result<Vec<Self>, Failure> {
         let mut known = Known::default();
         let mut checked = Vec::new();
-        for variant in group::variants(args)? {
+        for variant in group::variants(args, settings)? {
             checked.push(Self::check(args, &variant, session, settings, &mut known)?);
         }
         if checked.len() > 1 {
@@ -115,7 +116,7 @@ impl Checked {
         let role = known.role(variant.agent.as_deref(), args, session, settings)?;
         let pools = role.iter().filter_map(Role::pool).collect();
         let agent = role.as_ref().map(Role::agent);
-        let backend = choose_backend(variant.backend.as_deref(), agent, config.backend)?;
+        let backend = choose_backend(variant.backend.as_deref(), agent, settings)?;
         let mode = match (args.read, args.write) {
             (true, _) => Mode::Reader,
             (_, true) => Mode::Writer,
@@ -127,12 +128,12 @@ impl Checked {
         }
         let (task, mut after) = match known.given.take() {
             Some(given) => (given.task, given.after),
-            None => (Task::read(args, backend, &mut known.stdin)?, Vec::new()),
+            None => (Task::read(args, &backend, &mut known.stdin)?, Vec::new()),
         };
-        if backend != BackendKind::Sh && !task.argv.is_empty() {
+        if !backend.runs_commands() && !task.argv.is_empty() {
             return Err(Failure::usage("an argv is for the backend sh"));
         }
-        if let (BackendKind::Sh, Some(role), true) = (backend, &role, task.argv.is_empty()) {
+        if let (true, Some(role)) = (backend.runs_commands() && task.argv.is_empty(), &role) {
             role.require_chosen_shell(variant.backend.is_some())?;
         }
         let scope = if args.scope.is_empty() {
@@ -140,20 +141,20 @@ impl Checked {
         } else {
             args.scope.clone()
         };
-        let prompt = compose(args, agent, backend, &scope, &task)?;
+        let prompt = compose(args, agent, &backend, &scope, &task)?;
         // An argv is no script: its words are kept apart by NUL bytes.
         if task.argv.is_empty() {
-            backend::check_prompt(backend, &prompt)
+            backend::check_prompt(&backend, &prompt)
                 .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
         }
-        let program = known.program(backend, task.argv.first(), mode, (session, settings))?;
+        let program = known.program(&backend, task.argv.first(), mode, (session, settings))?;
         let named = args.name.is_some();
         let name = match &args.name {
             Some(word) => JobName::new(word).map_err(|e| {
                 Failure::usage(format!("'{word}' cannot be a job's name: it {e}"))
                     .hint("for example: -n auth, -n fix-123")
             })?,
-            None => default_name(role.as_ref(), backend, &task),
+            None => default_name(role.as_ref(), &backend, &task),
         };
         for word in &args.after {
             after.extend(session.jobs(std::slice::from_ref(word))?.into_iter().next());
@@ -173,17 +174,17 @@ impl Checked {
         let silence = args
             .silence
             .or(agent.and_then(|agent| agent.silence))
-            .or_else(|| config.silence_for(backend));
+            .or_else(|| config.silence_for(backend.name));
         let model = variant
             .model
             .clone()
             .or_else(|| agent.and_then(|agent| agent.model.clone()))
-            .or_else(|| config.model_for(backend).map(str::to_owned));
+            .or_else(|| config.model_for(backend.name).map(str::to_owned));
         if model.as_deref().is_some_and(|model| model.is_empty() || model.starts_with('-')) {
             return Err(Failure::usage("a model's name cannot be empty or begin with '-'"));
         }
         let mut notes = settings.notes.clone();
-        notes.extend(role.iter().flat_map(|role| role.notes(args, backend)));
+        notes.extend(role.iter().flat_map(|role| role.notes(args, &backend)));
         let setup = if base.is_some() { settings.setup(args.require_setup)? } else { Vec::new() };
         let max_jobs = args.max_jobs.map(std::num::NonZeroU64::get);
         let max_jobs = max_jobs.or_else(|| config.max_jobs.map(|n| n.get() as u64));
@@ -192,7 +193,7 @@ impl Checked {
                 id: unique_id()?,
                 name,
                 mode,
-                backend,
+                backend: backend.name,
                 program: path_text(&program)?,
                 argv: task.argv.clone(),
                 agent: variant.agent.clone().map(|word| match agent {
@@ -221,15 +222,16 @@ impl Checked {
                 pools,
                 setup,
                 include: config.worktree.include.clone(),
-                extra_args: settings.extra_args(backend)?,
+                extra_args: settings.extra_args(&backend)?,
                 env_exclude: config
-                    .of_backend(backend)
+                    .of_backend(backend.name)
                     .map(|own| own.env_exclude.clone())
                     .unwrap_or_default(),
                 secrets: config.secrets.clone(),
                 notice: settings.notice(args.notify),
                 title: task.title(),
             },
+            backend,
             prompt,
             named,
             base,
@@ -242,12 +244,13 @@ impl Checked {
     /// One whose spec is known.
     pub(super) fn of(
         spec: Spawned,
+        backend: Backend,
         prompt: Vec<u8>,
         named: bool,
         base: Option<(String, String)>,
         notes: Vec<String>,
     ) -> Self {
-        Self { spec, prompt, named, base, notes, may_overlap: false, quiet: false }
+        Self { spec, backend, prompt, named, base, notes, may_overlap: false, quiet: false }
     }
 
     /// What would do the work.
@@ -255,10 +258,10 @@ impl Checked {
         args: &SpawnArgs,
         session: &Session,
         settings: &Settings,
-    ) -> Result<BackendKind, Failure> {
+    ) -> Result<Backend, Failure> {
         let role = Known::default().role(args.agent.as_deref(), args, session, settings)?;
         let agent = role.as_ref().map(Role::agent);
-        choose_backend(args.backend.as_deref(), agent, settings.config.backend)
+        choose_backend(args.backend.as_deref(), agent, settings)
     }
 
     /// Makes it a job whose answer has the shape that the file `schema` describes.
@@ -271,7 +274,7 @@ impl Checked {
         self.spec.name = name;
         self.spec.title = title;
         // The prompt says the same, for backends that cannot be told otherwise.
-        if self.spec.backend == BackendKind::Codex {
+        if self.backend.family == Family::Codex {
             self.spec.extra_args.extend(["--output-schema".to_owned(), path_text(schema)?]);
         }
         Ok(())
@@ -289,10 +292,12 @@ impl Checked {
 
     /// Limits its turns, where the backend can.
     pub(super) fn limit_turns(&mut self, turns: NonZeroU32) {
-        let (kind, notes) = (self.spec.backend, &mut self.notes);
-        match backend::max_turns(kind, turns) {
+        match backend::max_turns(&self.backend, turns) {
             Some(arg) => self.spec.extra_args.push(arg),
-            None => notes.push(format!("'max-turns' is not honoured: {kind} cannot limit turns")),
+            None => self.notes.push(format!(
+                "'max-turns' is not honoured: {} cannot limit turns",
+                self.backend.name
+            )),
         }
     }
 
@@ -416,15 +421,13 @@ impl Checked {
 fn choose_backend(
     word: Option<&str>,
     agent: Option<&Agent>,
-    configured: BackendKind,
-) -> Result<BackendKind, Failure> {
-    let Some(word) = word else {
-        return Ok(agent.and_then(|agent| agent.backend).unwrap_or(configured));
-    };
-    word.parse().map_err(|()| {
-        let known = BackendKind::ALL.map(BackendKind::as_str).join(", ");
-        Failure::usage(format!("there is no backend '{word}'")).hint(format!("one of: {known}"))
-    })
+    settings: &Settings,
+) -> Result<Backend, Failure> {
+    if let Some(word) = word {
+        return settings.backend_of(word);
+    }
+    let own = agent.and_then(|agent| agent.backend);
+    settings.backend(own.unwrap_or(settings.config.backend))
 }
 
 /// What stands where a writer of this name would have its branch and worktree.
@@ -442,7 +445,7 @@ fn occupied(place: &Place, settings: &Settings, name: &str) -> Result<Option<Str
 fn compose(
     args: &SpawnArgs,
     agent: Option<&Agent>,
-    backend: BackendKind,
+    backend: &Backend,
     scope: &[String],
     task: &Task,
 ) -> Result<Vec<u8>, Failure> {
@@ -461,7 +464,7 @@ fn compose(
         })?;
         context.add_file(&path.display().to_string(), bytes);
     }
-    if backend == BackendKind::Sh {
+    if backend.runs_commands() {
         if !context.is_empty() {
             return Err(Failure::usage("a shell command cannot be given context")
                 .hint("leave out --goal, --context and their like, or choose another backend"));
@@ -483,10 +486,10 @@ fn compose(
     Ok(parts.compose())
 }
 
-fn default_name(role: Option<&Role>, backend: BackendKind, task: &Task) -> JobName {
-    let text = match (role, backend) {
+fn default_name(role: Option<&Role>, backend: &Backend, task: &Task) -> JobName {
+    let text = match (role, backend.runs_commands()) {
         (Some(role), _) => return JobName::new(role.name()).unwrap_or_else(|_| slug(role.name())),
-        (None, BackendKind::Sh) if !task.argv.is_empty() => {
+        (None, true) if !task.argv.is_empty() => {
             let program = task.argv.first().map(|word| word.rsplit('/').next().unwrap_or(word));
             let rest = task.argv.iter().skip(1).find(|word| !word.starts_with('-'));
             [program.unwrap_or_default(), rest.map_or("", String::as_str)].join(" ")

@@ -1,10 +1,7 @@
 //! Best of N: several writers on one task, of which one is to be picked.
 
 use super::SpawnArgs;
-use crate::{
-    failure::Failure,
-    job::{BackendKind, Mode},
-};
+use crate::{commands::settings::Settings, failure::Failure, job::Mode};
 
 /// What one job of a group has of its own.
 pub(super) struct Variant {
@@ -21,7 +18,7 @@ impl Variant {
 }
 
 /// The jobs that are asked for, one or more.
-pub(super) fn variants(args: &SpawnArgs) -> Result<Vec<Variant>, Failure> {
+pub(super) fn variants(args: &SpawnArgs, settings: &Settings) -> Result<Vec<Variant>, Failure> {
     let count = args.count.map_or(1, std::num::NonZeroU8::get);
     if args.with.is_empty() {
         return Ok((0..count).map(|_| Variant::of(args)).collect());
@@ -29,14 +26,14 @@ pub(super) fn variants(args: &SpawnArgs) -> Result<Vec<Variant>, Failure> {
     let mut variants = Vec::new();
     for word in &args.with {
         for _ in 0..count {
-            variants.push(variant(word, Variant::of(args))?);
+            variants.push(variant(word, Variant::of(args), settings)?);
         }
     }
     Ok(variants)
 }
 
 /// `WORD[:MODEL]`, where the word is a backend or else an agent.
-fn variant(word: &str, given: Variant) -> Result<Variant, Failure> {
+fn variant(word: &str, given: Variant, settings: &Settings) -> Result<Variant, Failure> {
     let (who, model) = match word.split_once(':') {
         Some((who, model)) => (who, Some(model.to_owned())),
         None => (word, None),
@@ -45,7 +42,7 @@ fn variant(word: &str, given: Variant) -> Result<Variant, Failure> {
         return Err(Failure::usage("--with has an empty word")
             .hint("for example: --with codex:gpt-5,coder"));
     }
-    let is_backend = who.parse::<BackendKind>().is_ok();
+    let is_backend = settings.backends().iter().any(|name| name.as_str() == who);
     let (taken, option) =
         if is_backend { (&given.backend, "--backend") } else { (&given.agent, "--agent") };
     if taken.is_some() {

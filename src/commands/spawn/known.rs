@@ -9,13 +9,14 @@ use std::{
 use super::{SpawnArgs, base::tree_base, role::Role, task::Task};
 use crate::{
     agent::Alias,
+    backend::Backend,
     commands::{session::Session, settings::Settings},
     failure::Failure,
     git::{
         Oid,
         scope::{self, Scope},
     },
-    job::{BackendKind, Mode},
+    job::{BackendName, Mode},
     ledger::Job,
 };
 
@@ -42,7 +43,7 @@ pub(super) struct Known {
     /// Where writers start that are not told otherwise; HEAD if nothing is said.
     head: Option<String>,
     roles: HashMap<(String, Vec<String>), Role>,
-    programs: HashMap<(BackendKind, Option<String>, Mode), PathBuf>,
+    programs: HashMap<(BackendName, Option<String>, Mode), PathBuf>,
     bases: HashMap<Option<String>, Base>,
     readable: HashSet<(Base, Vec<String>)>,
 }
@@ -72,16 +73,16 @@ impl Known {
 
     pub(super) fn program(
         &mut self,
-        kind: BackendKind,
+        backend: &Backend,
         word: Option<&String>,
         mode: Mode,
         (session, settings): (&Session, &Settings),
     ) -> Result<PathBuf, Failure> {
-        let key = (kind, word.cloned(), mode);
+        let key = (backend.name, word.cloned(), mode);
         if let Some(program) = self.programs.get(&key) {
             return Ok(program.clone());
         }
-        let program = settings.program(kind, word, mode, &session.cwd)?;
+        let program = settings.program(backend, word, mode, &session.cwd)?;
         self.programs.insert(key, program.clone());
         Ok(program)
     }

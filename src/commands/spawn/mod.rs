@@ -322,6 +322,10 @@ impl Draft {
         io::Write::write_all(&mut file, &one.prompt).map_err(|e| {
             Failure::internal(format!("cannot write {}: {e}; nothing was started", path.display()))
         })?;
+        let kept = one.backend.to_keep().map_err(|e| Failure::internal(e.to_string()))?;
+        if let Some(kept) = kept {
+            files.replace(&files.backend(), &kept).map_err(store)?;
+        }
         let lock = lock::create(&files.lock()).map_err(|e| {
             Failure::internal(format!("cannot make a lock in {}: {e}", files.dir().display()))
         })?;

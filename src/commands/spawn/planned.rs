@@ -22,7 +22,7 @@ use crate::{
     agent::Alias,
     commands::{roles::AgentsDir, session::Session, settings::Settings},
     failure::Failure,
-    job::{BackendKind, JobId, JobName, Mode, slug},
+    job::{BackendName, JobId, JobName, Mode, slug},
     ledger::{Job, Spawned, TaskOf},
 };
 
@@ -36,7 +36,7 @@ pub(in crate::commands) struct Work<'a> {
     /// The role to give it.
     pub(in crate::commands) agent: Option<&'a str>,
     /// What does the work, where the plan says so.
-    pub(in crate::commands) backend: Option<BackendKind>,
+    pub(in crate::commands) backend: Option<BackendName>,
     /// The model, where the plan says so.
     pub(in crate::commands) model: Option<&'a str>,
     /// Reader or writer, where the plan says so.
@@ -165,7 +165,7 @@ impl<'a> Spawner<'a> {
         (args.timeout, args.silence, args.max_jobs) = (work.timeout, work.silence, work.max_jobs);
         let variant = Variant {
             agent: work.agent.map(str::to_owned),
-            backend: work.backend.map(|kind| kind.as_str().to_owned()),
+            backend: work.backend.map(|name| name.to_string()),
             model: work.model.map(str::to_owned),
         };
         let mut checked =

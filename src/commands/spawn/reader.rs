@@ -7,7 +7,7 @@ use super::{Launched, SpawnArgs, check::Checked, launch_one};
 use crate::{
     commands::{session::Session, settings::Settings},
     failure::Failure,
-    job::{BackendKind, slug},
+    job::{BackendName, slug},
 };
 
 /// What is asked, and whom.
@@ -20,7 +20,7 @@ pub(in crate::commands) struct Asked<'a> {
     /// What it is told, byte for byte.
     pub(in crate::commands) prompt: String,
     /// What does the work, where it is not the default.
-    pub(in crate::commands) backend: Option<BackendKind>,
+    pub(in crate::commands) backend: Option<BackendName>,
     /// The model, where it is not the default.
     pub(in crate::commands) model: Option<&'a str>,
     /// How long it may take.
@@ -37,7 +37,7 @@ pub(in crate::commands) fn ask_reader(
 ) -> Result<Launched, Failure> {
     let args = SpawnArgs {
         read: true,
-        backend: asked.backend.map(|kind| kind.as_str().to_owned()),
+        backend: asked.backend.map(|name| name.to_string()),
         model: asked.model.map(str::to_owned),
         timeout: asked.timeout,
         no_preamble: true,
@@ -45,7 +45,7 @@ pub(in crate::commands) fn ask_reader(
         ..SpawnArgs::default()
     };
     // A shell would run what is written for a model.
-    if Checked::backend(&args, session, settings)? == BackendKind::Sh {
+    if Checked::backend(&args, session, settings)?.runs_commands() {
         return Err(Failure::usage("the backend sh runs commands, and cannot be asked for a plan")
             .hint("--decomposer heuristic asks nobody; [planner.NAME] in the configuration names a command or a model"));
     }

@@ -8,7 +8,7 @@ use crate::{
     commands::{session::Session, settings::Settings},
     failure::Failure,
     git::Oid,
-    job::{BackendKind, slug},
+    job::slug,
     ledger::Resolves,
 };
 
@@ -77,19 +77,20 @@ fn asked(
         ..SpawnArgs::default()
     };
     // A shell must not run what is written for a model.
-    args.prompt = match Checked::backend(&args, session, settings)? {
-        BackendKind::Sh if who.command.is_empty() => {
+    let is_shell = Checked::backend(&args, session, settings)?.runs_commands();
+    args.prompt = match is_shell {
+        true if who.command.is_empty() => {
             return Err(Failure::usage(
                 "the backend sh has to be told how to resolve the conflict",
             )
             .hint("cx resolve JOB -b sh -- COMMAND, or choose another backend with -b"));
         }
-        BackendKind::Sh => who.command.to_vec(),
-        BackendKind::Codex | BackendKind::Claude if !who.command.is_empty() => {
+        true => who.command.to_vec(),
+        false if !who.command.is_empty() => {
             return Err(Failure::usage("a command is for the backend sh; nothing was started")
                 .hint("leave it out, or add -b sh"));
         }
-        BackendKind::Codex | BackendKind::Claude => vec![prompt.into()],
+        false => vec![prompt.into()],
     };
     Ok(args)
 }

@@ -3,13 +3,13 @@
 use super::SpawnArgs;
 use crate::{
     agent::{self, Agent, Alias, Resolved, tools},
+    backend::Backend,
     commands::{
         roles::{Roles, failure},
         session::Session,
         settings::Settings,
     },
     failure::Failure,
-    job::BackendKind,
     ledger::{Hooks, Pool},
     ui,
 };
@@ -99,7 +99,7 @@ impl Role {
     }
 
     /// What a person should know of it.
-    pub(super) fn notes(&self, args: &SpawnArgs, backend: BackendKind) -> Vec<String> {
+    pub(super) fn notes(&self, args: &SpawnArgs, backend: &Backend) -> Vec<String> {
         let agent = &self.0.agent;
         let name = self.name();
         let mut notes = Vec::new();
@@ -111,7 +111,7 @@ impl Role {
             let tools::Refused { tool, reason, .. } = refused;
             format!("agent '{name}' may not use {tool}: {reason} (--strict-tools refuses it)")
         }));
-        notes.extend(tools::unenforced(backend, &agent.tools));
+        notes.extend(tools::unenforced(backend.name, &agent.tools));
         notes.extend(agent.extra.iter().filter(|extra| extra.line == 0).map(|extra| {
             format!("'{}', which the alias '{name}' sets, is not honoured", ui::clean(&extra.key))
         }));

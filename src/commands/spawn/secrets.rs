@@ -10,7 +10,9 @@ impl Checked {
     /// Refuses a job in whose command there is a secret. A prompt may have one: it goes
     /// to its worker by a file that nobody else can read.
     pub(super) fn refuse_secrets(&self) -> Result<(), Failure> {
-        let Some((field, variable)) = found(&self.spec) else { return Ok(()) };
+        let kept = self.backend.to_keep().ok().flatten().unwrap_or_default();
+        let backend = || Some(("backend", secret::variable_in(&String::from_utf8_lossy(&kept))?));
+        let Some((field, variable)) = found(&self.spec).or_else(backend) else { return Ok(()) };
         let what = match field {
             "argv" => "its command",
             "name" => "its name",
@@ -18,6 +20,7 @@ impl Checked {
             "setup" => "its setup command",
             "hooks" => "a hook of its agent",
             "notice" => "a hook of its end",
+            "backend" => "the definition of its backend",
             other => other,
         };
         let help = match field {

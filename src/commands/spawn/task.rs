@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::SpawnArgs;
-use crate::{failure::Failure, job::BackendKind, ui};
+use crate::{backend::Backend, failure::Failure, ui};
 
 /// What the job is told, before roles and preamble.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl Task {
     /// `stdin` keeps what was read there, for the next job of a group.
     pub(super) fn read(
         args: &SpawnArgs,
-        backend: BackendKind,
+        backend: &Backend,
         stdin: &mut Option<Vec<u8>>,
     ) -> Result<Self, Failure> {
         if let Some(path) = &args.file {
@@ -46,7 +46,7 @@ impl Task {
             [] => Self::stdin(stdin),
             [dash] if dash == "-" => Self::stdin(stdin),
             [one] => Ok(Self { bytes: one.as_bytes().to_vec(), argv: Vec::new() }),
-            words if backend == BackendKind::Sh => {
+            words if backend.runs_commands() => {
                 let words = words
                     .iter()
                     .map(|word| {

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use super::value;
 use crate::{
     document::{Key, Node, Problem, Value},
-    job::{BackendKind, Mode, is_template_name},
+    job::{BackendName, Mode, is_template_name},
     plan::{Argument, Choice, Foreach, Plan, Task},
 };
 
@@ -235,7 +235,7 @@ fn task(id: Option<&Key>, said: &Node) -> Result<Task, Problem> {
     }
     task.answers = answers.unwrap_or_else(|| task.needs.clone());
     if !task.argv.is_empty() && task.backend.is_none() {
-        task.backend = Some(BackendKind::Sh);
+        task.backend = Some(BackendName::SH);
     }
     Ok(task)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    job::{BackendKind, Mode},
+    job::{BackendName, Mode},
     plan::Task,
 };
 
@@ -217,7 +217,7 @@ fn a_list_of_workers() {
         ]
     );
     let [architect, coder, tester] = plan.tasks.as_slice() else { panic!("three") };
-    assert_eq!(architect.backend, Some(BackendKind::Codex));
+    assert_eq!(architect.backend, Some(BackendName::CODEX));
     assert_eq!(architect.max_turns.map(u32::from), Some(10));
     assert_eq!(architect.timeout, Some(Duration::from_mins(5)));
     assert_eq!((coder.backend, coder.mode), (None, Some(Mode::Writer)));
@@ -304,14 +304,16 @@ fn phases_come_one_after_the_other() {
 
 #[test]
 fn every_backend_can_be_named() {
-    for backend in BackendKind::ALL {
+    for backend in BackendName::BUILT_IN {
         let plan = read(&format!("[tasks.a]\nbackend = '{backend}'"));
         assert_eq!(plan.tasks[0].backend, Some(backend));
         let plan = read(&format!("workers:\n- {{id: a, platform: {backend}}}"));
         assert_eq!((plan.tasks[0].backend, plan.notes.len()), (Some(backend), 0));
     }
-    let error = problem("[tasks.a]\nbackend = 'gpt'");
-    assert!(error.starts_with("plan:2: 'backend' is 'gpt': write codex"), "{error}");
+    let plan = read("[tasks.a]\nbackend = 'gpt'");
+    assert_eq!(plan.tasks[0].backend, "gpt".parse().ok());
+    let error = problem("[tasks.a]\nbackend = 'gpt!'");
+    assert!(error.starts_with("plan:2: 'backend' is 'gpt!', which is no name of a"), "{error}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{collections::HashSet, num::NonZeroU32, num::NonZeroU64, time::Duration
 
 use crate::{
     document::{Key, Node, Problem, Value},
-    job::{BackendKind, JobName, parse_duration},
+    job::{BackendName, JobName, parse_duration},
     plan::nearest,
 };
 
@@ -80,10 +80,9 @@ pub(super) fn milliseconds(key: &Key, node: &Node) -> Result<Duration, Problem> 
     }
 }
 
-pub(super) fn backend(key: &Key, node: &Node) -> Result<BackendKind, Problem> {
+pub(super) fn backend(key: &Key, node: &Node) -> Result<BackendName, Problem> {
     let word = text(key, node)?;
-    let known = BackendKind::ALL.map(BackendKind::as_str).join(" or ");
-    word.parse().map_err(|()| (node.line, format!("'{}' is '{word}': write {known}", key.name)))
+    word.parse().map_err(|e| (node.line, format!("'{}' is '{word}', which {e}", key.name)))
 }
 
 /// It becomes an argument, and must not pass for another option.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::value;
 use crate::{
     document::{Key, Node, Problem},
-    job::Mode,
+    job::{BackendName, Mode},
     plan::{Plan, Task},
 };
 
@@ -74,9 +74,9 @@ fn platform(
     notes: &mut Vec<String>,
 ) -> Result<(), Problem> {
     let word = value::word(key, node)?;
-    match word.parse() {
-        Ok(backend) => task.backend = Some(backend),
-        Err(()) => notes.push(format!(
+    match BackendName::BUILT_IN.into_iter().find(|name| name.as_str() == word) {
+        Some(backend) => task.backend = Some(backend),
+        None => notes.push(format!(
             "line {}: '{}: {word}' is not honoured: this cx has no such backend, and takes its default",
             key.line, key.name
         )),

@@ -122,11 +122,10 @@ impl Runner<'_> {
         if let Some(job) = self.followed.state().jobs.get(&job.id).cloned() {
             self.record(&job, Some(&text));
             let job = &job;
-            let path = self.session.store.job(job.job).stdout();
-            self.front.started(&task, job, Reader::new(job, path, false));
+            let files = self.session.store.job(job.job);
+            self.front.started(&task, job, Reader::new(&files, job, files.stdout(), false));
             if self.front.streams() {
-                let folder = self.session.store.job(job.job);
-                self.vigil.follow(folder.dir(), job.job.0).map_err(|e| failed(&e))?;
+                self.vigil.follow(files.dir(), job.job.0).map_err(|e| failed(&e))?;
             }
         }
         Ok(())

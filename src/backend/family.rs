@@ -1,0 +1,135 @@
+//! What stands behind a backend's name.
+//!
+//! A job goes on with the backend that it was checked for, whatever the
+//! configuration says by then: what its name alone does not tell lies among its
+//! files, as [`Backend::to_keep`] writes it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::job::BackendName;
+
+/// What does a job's work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backend {
+    /// What people call it, and the ledger.
+    pub name: BackendName,
+    /// How it is started and understood.
+    pub family: Family,
+}
+
+/// How a backend is started and understood, with all that has to be known for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// `codex exec`.
+    Codex,
+    /// `claude -p`, Claude Code without its terminal.
+    Claude,
+    /// A shell command or an argv that runs as it is.
+    Sh,
+}
+
+/// Why it is not known what did a job's work. Reads as a sentence.
+#[derive(Debug, thiserror::Error)]
+pub enum KeptError {
+    /// The file is not there, or cannot be read.
+    #[error("cannot read the backend {name} in {}: {error}", path.display())]
+    Unreadable {
+        /// The backend.
+        name: BackendName,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// It says nothing that this cx understands.
+    #[error("the backend {name} in {} is none that this cx knows: {error}", path.display())]
+    Unknown {
+        /// The backend.
+        name: BackendName,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: serde_json::Error,
+    },
+}
+
+impl Backend {
+    /// `codex exec`.
+    pub const CODEX: Self = Self { name: BackendName::CODEX, family: Family::Codex };
+    /// `claude -p`.
+    pub const CLAUDE: Self = Self { name: BackendName::CLAUDE, family: Family::Claude };
+    /// A shell command or an argv that runs as it is.
+    pub const SH: Self = Self { name: BackendName::SH, family: Family::Sh };
+
+    /// One of those that are part of cx and need no definition.
+    pub fn built_in(name: BackendName) -> Option<Self> {
+        [Self::CODEX, Self::CLAUDE, Self::SH].into_iter().find(|backend| backend.name == name)
+    }
+
+    /// One of which nothing is known but its name: what its workers put out is
+    /// shown as it is.
+    pub fn unknown(name: BackendName) -> Self {
+        Self { name, family: Family::Sh }
+    }
+
+    /// The one that a job was spawned for; `kept` is where [`Backend::to_keep`] was
+    /// put. It is read only where the name does not tell everything.
+    pub fn of_job(name: BackendName, kept: &Path) -> Result<Self, KeptError> {
+        if let Some(backend) = Self::built_in(name) {
+            return Ok(backend);
+        }
+        let path = || kept.to_owned();
+        let text =
+            fs::read(kept).map_err(|error| KeptError::Unreadable { name, path: path(), error })?;
+        let family = serde_json::from_slice(&text).map_err(|error| KeptError::Unknown {
+            name,
+            path: path(),
+            error,
+        })?;
+        Ok(Self { name, family })
+    }
+
+    /// What has to lie among a job's files; nothing where the name tells everything.
+    pub fn to_keep(&self) -> Result<Option<Vec<u8>>, serde_json::Error> {
+        if Self::built_in(self.name).is_some() {
+            return Ok(None);
+        }
+        serde_json::to_vec(&self.family).map(Some)
+    }
+
+    /// Whether what its jobs are told is run rather than read.
+    pub fn runs_commands(&self) -> bool {
+        matches!(self.family, Family::Sh)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_keeps_what_its_backends_name_does_not_tell() {
+        let dir = tempfile::tempdir().expect("folder");
+        let path = dir.path().join("backend.json");
+        for name in BackendName::BUILT_IN {
+            let backend = Backend::built_in(name).expect("built in");
+            assert_eq!(backend.to_keep().expect("writes"), None);
+            assert_eq!(Backend::of_job(name, &path).expect("needs no file"), backend);
+        }
+        let name = BackendName::new("mine").expect("a name");
+        assert_eq!(Backend::built_in(name), None);
+        let err = Backend::of_job(name, &path).expect_err("no file");
+        assert!(err.to_string().starts_with("cannot read the backend mine in "), "{err}");
+        let mine = Backend { name, family: Family::Claude };
+        fs::write(&path, mine.to_keep().expect("writes").expect("kept")).expect("writes");
+        assert_eq!(Backend::of_job(name, &path).expect("reads"), mine);
+        fs::write(&path, "{\"from-2030\":{}}").expect("writes");
+        let err = Backend::of_job(name, &path).expect_err("unknown");
+        assert!(err.to_string().contains("is none that this cx knows"), "{err}");
+    }
+}
