@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{
     backend::{self, Backend},
-    job::{JobId, Mode, ProcessRef, Usage, WorkerExit, secret},
+    job::{JobId, Mode, Outcome, ProcessRef, Usage, WorkerExit, secret},
     ledger::{Job, JobFiles, Phase, Store, Wait},
     process::tree,
     ui,
@@ -207,6 +207,19 @@ pub(crate) fn status_with_code(job: &Job) -> String {
         Some(exited) if exited.code > 1 => format!("{} {}", exited.outcome, exited.code),
         _ => status(job).to_owned(),
     }
+}
+
+/// How to take up what was kept of a job that was lost. Its reason names that.
+pub(crate) fn checkpoint_hint(job: &Job) -> Option<String> {
+    let reason = job.exited.as_ref()?.reason.as_deref()?;
+    let offered =
+        job.outcome() == Some(&Outcome::Lost) && reason.contains("its last checkpoint is");
+    let name = &job.spec.name;
+    (offered && job.superseded_by().is_none() && !job.tree_gone).then(|| {
+        format!(
+            "`cx diff --since-checkpoint {name}` shows what came after its checkpoint, `cx retry --from-checkpoint {name}` starts from there"
+        )
+    })
 }
 
 /// The colour of a job's status.

@@ -275,6 +275,9 @@ pub(super) fn tell_failure(session: &Session, job: &Job) {
     if let Some(hint) = backend::hint(&backend, &exited.outcome, reason) {
         ui::hint(hint);
     }
+    if let Some(hint) = view::checkpoint_hint(job) {
+        ui::hint(hint);
+    }
 }
 
 /// Waits until `jobs` have ended, or one of them, and brings them up to date.

@@ -175,6 +175,9 @@ pub struct Spawned {
     /// Variables that the worker's commands must not see.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env_exclude: Vec<String>,
+    /// How often what lies in a writer's worktree is kept while it works, milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_ms: Option<u64>,
     /// Patterns of variables whose values are secrets, besides the usual ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<String>,

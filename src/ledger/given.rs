@@ -25,9 +25,19 @@ pub struct Tree {
     pub branch: Option<String>,
     /// The commit that it starts from, in full; see also [`Based`].
     pub base: String,
+    /// The commit that the branch is made at, where that is a later one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
     /// The worker's working directory below `path`; empty for its top.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub prefix: String,
+}
+
+impl Tree {
+    /// The commit that the branch is made at.
+    pub fn beginning(&self) -> &str {
+        self.start.as_deref().unwrap_or(&self.base)
+    }
 }
 
 /// Which task of its run's plan a job is to do.

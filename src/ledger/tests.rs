@@ -25,6 +25,7 @@ fn store() -> (TempDir, Store) {
 
 fn tree(name: &str) -> Tree {
     Tree {
+        start: None,
         path: format!("/trees/{name}"),
         branch: Some(format!("cx/{name}")),
         base: "1".repeat(40),
@@ -63,6 +64,7 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         include: Vec::new(),
         extra_args: Vec::new(),
         env_exclude: Vec::new(),
+        checkpoint_ms: None,
         secrets: Vec::new(),
         notice: None,
         title: "a task".to_owned(),

@@ -26,6 +26,7 @@
 //! runs and leaves the rest to the same recovery.
 
 mod base;
+mod checkpoint;
 mod finish;
 mod hooks;
 mod litter;
@@ -77,6 +78,8 @@ struct Supervisor {
     asked_base: Option<String>,
     /// Its worktree was made.
     has_tree: bool,
+    /// Of a writer at work: when what it has done is to be kept.
+    checkpoints: Option<checkpoint::Checkpoints>,
     /// Of a resolver: what stood in conflict without markers.
     undecided: Vec<Undecided>,
 }
@@ -192,6 +195,7 @@ fn run(call: Call) -> Result<(), SupervisorError> {
         signals,
         kill: None,
         asked_base: None,
+        checkpoints: None,
         undecided: Vec::new(),
     };
     supervisor.supervise()

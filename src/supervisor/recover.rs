@@ -20,10 +20,11 @@ use super::{
 };
 use crate::{
     backend::{Backend, Verdict},
-    git::{Oid, Place, refs, worktree},
+    git::{Oid, Place, checkpoint, refs, worktree},
     job::JobId,
     ledger::{Cleaned, Event, Exited, Job, JobFiles, Started, Store, StoreError, Tree},
     process::{crash, ending, lock, secrets, signals::Signals, start, tree},
+    ui,
 };
 
 /// Why a job that was found lost could not be given a new supervisor.
@@ -109,7 +110,12 @@ pub(super) fn run(
     let ran = job.running_at.map_or(Duration::ZERO, |at| {
         Duration::try_from(jiff::Timestamp::now().duration_since(at)).unwrap_or_default()
     });
-    let lost = Ended::lost(started, reason(&files, started, ended), ran, ended);
+    let reason = reason(&files, started, ended);
+    let reason = match checkpoint_of(&job) {
+        Some(kept) => format!("{reason}; its last checkpoint is {kept}"),
+        None => reason,
+    };
+    let lost = Ended::lost(started, reason, ran, ended);
     // What the worker said is worth having, and no reason to fail.
     let verdict = finisher.judge(&lost).unwrap_or_else(|error| {
         let _ = writeln!(io::stderr(), "recovery: {error}");
@@ -156,6 +162,16 @@ fn reason(files: &JobFiles, started: bool, ended: u64) -> String {
     }
 }
 
+/// Where what it had done is kept, and since when.
+fn checkpoint_of(job: &Job) -> Option<String> {
+    job.spec.checkpoint_ms?;
+    let from = job.spec.checkout.as_deref().unwrap_or(&job.spec.cwd);
+    let place = Place::discover(Path::new(from)).ok()??;
+    let last = checkpoint::last(&place, job.spec.name.as_str()).ok()??;
+    let at = jiff::Timestamp::from_second(last.since).ok()?;
+    Some(format!("{} of {}", last.name, ui::clock(at)))
+}
+
 /// Ends the worker, its descendants, whatever carries the job's mark, and
 /// whatever writes to its outputs.
 fn end_processes(job: &Job, files: &JobFiles) -> io::Result<u64> {
@@ -183,7 +199,7 @@ fn remove_half_made(store: &Store, job: &Job, tree: &Tree) -> Result<(), crate::
     if let Some(trash) = worktree::remove(&place, Path::new(&tree.path), &store.worktree_lock())? {
         worktree::delete(&trash)?;
     }
-    if let (Some(branch), Ok(base)) = (&tree.branch, Oid::new(&tree.base)) {
+    if let (Some(branch), Ok(base)) = (&tree.branch, Oid::new(tree.beginning())) {
         // One that has moved is somebody's work, and stays.
         let _ = refs::delete_branch(&place, branch, &base);
     }

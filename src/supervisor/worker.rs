@@ -3,9 +3,13 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use super::{Stop, Supervisor, SupervisorError, finish::Ended, litter::Litter, prepare};
+use super::{
+    Stop, Supervisor, SupervisorError, checkpoint::Checkpoints, finish::Ended, litter::Litter,
+    prepare,
+};
 use crate::{
     backend::{self, LaunchInput, Stdin},
     job::{Mode, secret},
@@ -94,7 +98,10 @@ impl Supervisor {
         // Now, so that the worker does not wait for it.
         self.note_what_is_left_out()?;
         let (stdout, stderr) = (self.files.stdout(), self.files.stderr());
+        let every = self.spec.checkpoint_ms.filter(|_| self.spec.mode == Mode::Writer);
+        self.checkpoints = every.map(Duration::from_millis).map(Checkpoints::every);
         let watched = self.watch(worker, &[&stdout, &stderr])?;
+        self.checkpoints = None;
         if let Some((litter, root)) = litter {
             litter.remove(&root);
         }

@@ -9,6 +9,7 @@ mod agents;
 mod apply;
 mod best_of_n;
 mod bundles;
+mod checkpoints;
 mod claude;
 mod clean;
 mod codex;

@@ -5,6 +5,7 @@ use std::{fs, num::NonZeroU32, path::Path, time::Duration};
 use super::{
     SpawnArgs,
     base::{earlier, reader_base},
+    compose::{compose, default_name},
     group::{self, Variant},
     known::Known,
     role::Role,
@@ -12,7 +13,7 @@ use super::{
     text::{path_text, unique_id},
 };
 use crate::{
-    agent::{Agent, ContextPack, PromptParts},
+    agent::Agent,
     backend::{self, Backend, Family},
     commands::{
         session::{Session, git, label, store},
@@ -23,7 +24,7 @@ use crate::{
         Oid, Place, Repo,
         scope::{self, Scope},
     },
-    job::{JobName, Mode, secret, slug},
+    job::{JobName, Mode},
     ledger::{Head as LedgerHead, Job, Notice, Resolves, Spawned, TaskOf, Tree},
 };
 
@@ -36,6 +37,8 @@ pub(super) struct Checked {
     named: bool,
     /// Base commit and prefix of a job with a worktree.
     base: Option<(String, String)>,
+    /// Where its branch is made, if that is not the base.
+    pub(super) start: Option<Oid>,
     pub(super) notes: Vec<String>,
     /// The notes are for the ledger alone.
     pub(super) quiet: bool,
@@ -227,6 +230,7 @@ impl Checked {
                     .of_backend(backend.name)
                     .map(|own| own.env_exclude.clone())
                     .unwrap_or_default(),
+                checkpoint_ms: checkpoint(args, mode)?.map(millis),
                 secrets: config.secrets.clone(),
                 notice: settings.notice(args.notify),
                 title: task.title(),
@@ -235,6 +239,7 @@ impl Checked {
             prompt,
             named,
             base,
+            start: None,
             notes,
             quiet: false,
             may_overlap: args.allow_overlap,
@@ -250,7 +255,8 @@ impl Checked {
         base: Option<(String, String)>,
         notes: Vec<String>,
     ) -> Self {
-        Self { spec, backend, prompt, named, base, notes, may_overlap: false, quiet: false }
+        let (start, may_overlap, quiet) = (None, false, false);
+        Self { spec, backend, prompt, named, base, start, notes, may_overlap, quiet }
     }
 
     /// What would do the work.
@@ -339,6 +345,7 @@ impl Checked {
             path: path_text(&folder.join(spec.name.as_str()))?,
             branch: (spec.mode == Mode::Writer).then(|| format!("cx/{}", spec.name)),
             base: base.clone(),
+            start: self.start.as_ref().map(Oid::to_string),
             prefix: prefix.clone(),
         });
         Ok(spec)
@@ -430,6 +437,18 @@ fn choose_backend(
     settings.backend(own.unwrap_or(settings.config.backend))
 }
 
+/// How often its work is kept while it works.
+fn checkpoint(args: &SpawnArgs, mode: Mode) -> Result<Option<Duration>, Failure> {
+    match args.checkpoint {
+        Some(_) if mode == Mode::Reader => {
+            Err(Failure::usage("--checkpoint keeps the work of a writer, and this is a reader")
+                .hint("give --write, or an agent that writes"))
+        }
+        Some(every) if every.is_zero() => Err(Failure::usage("--checkpoint cannot be 0")),
+        every => Ok(every),
+    }
+}
+
 /// What stands where a writer of this name would have its branch and worktree.
 fn occupied(place: &Place, settings: &Settings, name: &str) -> Result<Option<String>, Failure> {
     let branch = format!("cx/{name}");
@@ -439,62 +458,4 @@ fn occupied(place: &Place, settings: &Settings, name: &str) -> Result<Option<Str
     let path = settings.worktree_folder(place).join(name);
     let there = fs::symlink_metadata(&path).is_ok();
     Ok(there.then(|| format!("{} exists already", path.display())))
-}
-
-/// What the worker reads. A script is never dressed up.
-fn compose(
-    args: &SpawnArgs,
-    agent: Option<&Agent>,
-    backend: &Backend,
-    scope: &[String],
-    task: &Task,
-) -> Result<Vec<u8>, Failure> {
-    let mut context = ContextPack {
-        goal: args.context.goal.clone(),
-        non_goals: args.context.non_goal.clone(),
-        constraints: args.context.constraint.clone(),
-        pointers: args.context.pointer.clone(),
-        decisions: args.context.decision.clone(),
-        success: args.context.success.clone(),
-        files: Vec::new(),
-    };
-    for path in &args.context.context {
-        let bytes = fs::read(path).map_err(|e| {
-            Failure::usage(format!("cannot read the context {}: {e}", path.display()))
-        })?;
-        context.add_file(&path.display().to_string(), bytes);
-    }
-    if backend.runs_commands() {
-        if !context.is_empty() {
-            return Err(Failure::usage("a shell command cannot be given context")
-                .hint("leave out --goal, --context and their like, or choose another backend"));
-        }
-        return Ok(task.bytes.clone());
-    }
-    if task.bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(Failure::usage("the prompt is empty").hint("say what the job is to do"));
-    }
-    let task = match agent {
-        Some(agent) => agent.in_its_words(&task.bytes).map_err(|e| {
-            Failure::usage(format!("{e}; nothing was started"))
-                .hint("an alias can leave it out: --alias NAME=AGENT:template={{task}}")
-        })?,
-        None => task.bytes.as_slice().into(),
-    };
-    let parts =
-        PromptParts { preamble: !args.no_preamble, agent, context: &context, scope, task: &task };
-    Ok(parts.compose())
-}
-
-fn default_name(role: Option<&Role>, backend: &Backend, task: &Task) -> JobName {
-    let text = match (role, backend.runs_commands()) {
-        (Some(role), _) => return JobName::new(role.name()).unwrap_or_else(|_| slug(role.name())),
-        (None, true) if !task.argv.is_empty() => {
-            let program = task.argv.first().map(|word| word.rsplit('/').next().unwrap_or(word));
-            let rest = task.argv.iter().skip(1).find(|word| !word.starts_with('-'));
-            [program.unwrap_or_default(), rest.map_or("", String::as_str)].join(" ")
-        }
-        _ => task.title(),
-    };
-    slug(&secret::redacted(&text))
 }

@@ -13,6 +13,7 @@
 mod again;
 mod base;
 mod check;
+mod compose;
 mod group;
 mod known;
 mod planned;
@@ -152,6 +153,10 @@ pub struct SpawnArgs {
     /// Do not start without the repository's setup command, trusted or not
     #[arg(long)]
     require_setup: bool,
+
+    /// Keep what lies in a writer's worktree this often, while it works, under refs/cx/checkpoints/
+    #[arg(long, value_name = "D", value_parser = parse_duration, conflicts_with = "read")]
+    checkpoint: Option<Duration>,
 
     /// Tell me when it is over: on the desktop, or by the terminal and its bell
     #[arg(long)]
