@@ -117,8 +117,8 @@ fn where_none_can_be_made_the_worker_goes_on_and_it_is_said_once() {
     gate.open();
     sandbox.cx(["wait", "w"]).ok();
     assert_eq!(sandbox.job("w")["notes"].as_array().unwrap().len(), 1);
-    let none = sandbox.cx(["diff", "--since-checkpoint", "w"]).code(1);
-    assert!(none.stderr().contains("none was due yet"), "{none}");
+    let refused = sandbox.cx(["diff", "--since-checkpoint", "w"]).code(1);
+    assert!(refused.stderr().contains("none was due yet"), "{refused}");
 }
 
 #[test]

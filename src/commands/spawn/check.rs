@@ -256,7 +256,7 @@ impl Checked {
         notes: Vec<String>,
     ) -> Self {
         let (start, may_overlap, quiet) = (None, false, false);
-        Self { spec, backend, prompt, named, base, start, notes, may_overlap, quiet }
+        Self { spec, backend, prompt, named, base, start, notes, quiet, may_overlap }
     }
 
     /// What would do the work.
