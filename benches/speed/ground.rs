@@ -135,6 +135,7 @@ pub(crate) fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
         scope: Vec::new(),
         resolves: None,
         resumes: None,
+        repeats: None,
         after: Vec::new(),
         timeout_ms: None,
         silence_ms: None,
@@ -148,6 +149,9 @@ pub(crate) fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
         include: Vec::new(),
         extra_args: Vec::new(),
         env_exclude: Vec::new(),
+        checkpoint_ms: None,
+        secrets: Vec::new(),
+        notice: None,
         title: "true".to_owned(),
     })
 }

@@ -58,6 +58,9 @@ pub struct LaunchInput<'a> {
     pub prompt_file: &'a Path,
     /// What is in `prompt_file`. Only `sh` scripts look at it.
     pub prompt: &'a [u8],
+    /// Whether there is something in `prompt` that nobody may see in a list of
+    /// processes.
+    pub prompt_is_secret: bool,
     /// Several words given to `sh`: run as they are, the first one being
     /// replaced by `program`. Empty for everything else.
     pub argv: &'a [OsString],

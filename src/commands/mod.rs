@@ -23,6 +23,7 @@ pub mod kill;
 pub mod logs;
 pub mod man;
 pub mod merge;
+mod notify;
 pub mod path;
 pub mod pick;
 pub mod plan;
@@ -45,12 +46,12 @@ pub mod spawn;
 pub mod status;
 pub mod trust;
 pub mod usage;
-mod view;
 pub mod wait;
 
 use crate::{
     cli::{Cli, Color, Command},
     failure::{Exit, Failure},
+    view,
 };
 
 /// Runs the verb that the command line names.

@@ -30,6 +30,9 @@ pub(super) struct Layer {
     pub(super) timeout: Option<Limit>,
     pub(super) silence: Option<Limit>,
     pub(super) grace: Option<Span>,
+    pub(super) secrets: Option<Vec<String>>,
+    pub(super) notify: Option<bool>,
+    pub(super) hooks: HooksLayer,
     pub(super) worktree: WorktreeLayer,
     pub(super) codex: ProgramLayer,
     pub(super) claude: ProgramLayer,
@@ -39,6 +42,16 @@ pub(super) struct Layer {
     pub(super) hold: HoldLayer,
     pub(super) alias: Option<serde_json::Map<String, Value>>,
     pub(super) planner: Option<PlannerLayers>,
+}
+
+/// The table `[hooks]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(super) struct HooksLayer {
+    pub(super) on_exit: Option<Command>,
+    pub(super) on_failure: Option<Command>,
+    pub(super) on_idle: Option<Command>,
+    pub(super) timeout: Option<Span>,
 }
 
 /// The table `[worktree]`.
@@ -241,7 +254,12 @@ impl Layer {
             ("claude.program".to_owned(), program(&self.claude)),
             ("codex.args".to_owned(), self.codex.args.as_deref().map(argv)),
             ("codex.program".to_owned(), program(&self.codex)),
+            ("hooks.on-exit".to_owned(), self.hooks.on_exit.as_ref().map(command)),
+            ("hooks.on-failure".to_owned(), self.hooks.on_failure.as_ref().map(command)),
+            ("hooks.on-idle".to_owned(), self.hooks.on_idle.as_ref().map(command)),
             ("merge.verify".to_owned(), self.merge.verify.as_ref().map(command)),
+            // A program of the person's runs, and their terminal rings.
+            ("notify".to_owned(), self.notify.filter(|notify| *notify).map(Value::from)),
         ];
         commands.extend(self.planner.iter().flatten().map(|(name, planner)| {
             (format!("planner.{name}.command"), planner.command.as_ref().map(command))
@@ -266,6 +284,8 @@ impl Layer {
             table.args = None;
             table.program = None;
         }
+        self.hooks = HooksLayer::default();
+        self.notify = self.notify.filter(|notify| !notify);
         self.merge.verify = None;
         if let Some(planners) = &mut self.planner {
             planners.retain(|_, planner| planner.command.is_none());

@@ -62,6 +62,9 @@ const WORKTREE_DIR: &str = "../{repo}.cx";
 /// Between TERM and KILL.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How long a hook may take.
+const HOOK_TIMEOUT: Duration = Duration::from_mins(1);
+
 /// Variables that are kept from the commands that a model runs.
 const ENV_EXCLUDE: [&str; 3] = ["*KEY*", "*TOKEN*", "*SECRET*"];
 
@@ -81,6 +84,13 @@ pub struct Config {
     pub silence: Option<Limit>,
     /// How long a worker has between TERM and KILL.
     pub grace: Duration,
+    /// Patterns of variables whose values are secrets, besides the usual ones: the
+    /// repository's and the person's.
+    pub secrets: Vec<String>,
+    /// Whether a person is told when what they have started is over.
+    pub notify: bool,
+    /// What runs once a job is over.
+    pub hooks: EndHooks,
     /// Where writers work.
     pub worktree: Worktree,
     /// The codex backend.
@@ -121,6 +131,19 @@ pub struct Hold {
     pub longest: Duration,
     /// How often.
     pub times: u64,
+}
+
+/// What runs once a job is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndHooks {
+    /// Whatever became of it.
+    pub on_exit: Option<Commanded<Command>>,
+    /// Where it did not succeed.
+    pub on_failure: Option<Commanded<Command>>,
+    /// Where no other job of the repository is live.
+    pub on_idle: Option<Commanded<Command>>,
+    /// How long each may take.
+    pub timeout: Duration,
 }
 
 /// A second name for an agent, as a file has it.
@@ -227,6 +250,15 @@ impl Config {
             timeout: timeout.and_then(Limit::duration),
             silence: overrides.silence.or_else(|| first(files, |layer| layer.silence)),
             grace: overrides.grace.or_else(grace).unwrap_or(GRACE),
+            secrets: files.iter().filter_map(|file| file.layer.secrets.clone()).flatten().collect(),
+            notify: first(files, |layer| layer.notify).unwrap_or(false),
+            hooks: EndHooks {
+                on_exit: commanded(files, |layer| layer.hooks.on_exit.clone()),
+                on_failure: commanded(files, |layer| layer.hooks.on_failure.clone()),
+                on_idle: commanded(files, |layer| layer.hooks.on_idle.clone()),
+                timeout: first(files, |layer| layer.hooks.timeout)
+                    .map_or(HOOK_TIMEOUT, |timeout| timeout.0),
+            },
             worktree: Worktree {
                 dir: dir.unwrap_or_else(|| WORKTREE_DIR.to_owned()),
                 setup: commanded(files, |layer| layer.worktree.setup.clone()),
@@ -438,7 +470,7 @@ impl ConfigError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unreadable { .. } => None,
-            Self::Invalid { .. } => Some("docs/config.md lists every key".to_owned()),
+            Self::Invalid { .. } => Some("`cx man config` lists every key".to_owned()),
             Self::Variable { name, .. } => Some(format!("`unset {name}` leaves it to the files")),
         }
     }

@@ -11,6 +11,7 @@ mod limit;
 mod name;
 mod outcome;
 mod price;
+pub mod secret;
 mod spec;
 mod template;
 

@@ -26,8 +26,8 @@ use super::{
 };
 use crate::job::JobId;
 
-/// 2: with runs, 4: with what was used. What an earlier cx makes of it is nothing, and the other way
-/// round.
+/// 2: with runs; 4: with how long they were worked on, and with what was used.
+/// What an earlier cx makes of it is nothing, and the other way round.
 const VERSION: u32 = 4;
 
 /// How many closed jobs stay at hand.

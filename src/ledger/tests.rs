@@ -27,6 +27,7 @@ fn store() -> (TempDir, Store) {
 
 fn tree(name: &str) -> Tree {
     Tree {
+        start: None,
         path: format!("/trees/{name}"),
         branch: Some(format!("cx/{name}")),
         base: "1".repeat(40),
@@ -55,6 +56,7 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         scope: Vec::new(),
         resolves: None,
         resumes: None,
+        repeats: None,
         after: Vec::new(),
         timeout_ms: None,
         silence_ms: None,
@@ -68,6 +70,9 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         include: Vec::new(),
         extra_args: Vec::new(),
         env_exclude: Vec::new(),
+        checkpoint_ms: None,
+        secrets: Vec::new(),
+        notice: None,
         title: "a task".to_owned(),
     }
 }

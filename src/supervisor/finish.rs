@@ -10,7 +10,7 @@ use super::{Stop, Supervisor, SupervisorError, watch::Watched};
 use crate::{
     backend::{self, Answer, Backend, JudgeInput, Verdict},
     git::{self, CommitMessage, Place, commit, diff},
-    job::{Outcome, WorkerExit},
+    job::{Outcome, WorkerExit, secret},
     ledger::{Exited, JobFiles, Note, Spawned, Store, Tree},
     process::crash,
     ui,
@@ -316,6 +316,8 @@ impl Finisher<'_> {
             // What a shell command prints last is seldom a summary.
             Answer::Stdout | Answer::None => String::new(),
         };
+        // A commit is read by others, and pushed.
+        let answer = secret::redacted(&answer);
         let subject = subject(&answer).unwrap_or_else(|| self.spec.title.clone());
         let mut trailers = vec![
             ("Cx-Job".to_owned(), format!("{} {}", self.id.0, self.spec.name)),
@@ -332,7 +334,7 @@ impl Finisher<'_> {
             subject: format!("[{}] {}", verdict.outcome, ui::cut(&self.spec.title, 60)),
             body: format!(
                 "Left behind by a job that did not succeed.\n\n{}",
-                verdict.reason.clone().unwrap_or_default()
+                secret::redacted(verdict.reason.as_deref().unwrap_or_default())
             ),
             trailers,
         }

@@ -3,12 +3,16 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use super::{Stop, Supervisor, SupervisorError, finish::Ended, litter::Litter, prepare};
+use super::{
+    Stop, Supervisor, SupervisorError, checkpoint::Checkpoints, finish::Ended, litter::Litter,
+    prepare,
+};
 use crate::{
     backend::{self, LaunchInput, Stdin},
-    job::Mode,
+    job::{Mode, secret},
     ledger::{Event, Running},
     process::{
         confine, crash,
@@ -48,6 +52,7 @@ impl Supervisor {
             model: self.spec.model.as_deref(),
             prompt_file: &prompt_file,
             prompt: &prompt,
+            prompt_is_secret: secret::variable_in(&String::from_utf8_lossy(&prompt)).is_some(),
             argv: &argv,
             answer_file: &self.files.answer(),
             exclude_env: &self.spec.env_exclude,
@@ -102,9 +107,12 @@ impl Supervisor {
         // Now, so that the worker does not wait for it.
         self.note_what_is_left_out()?;
         let (stdout, stderr) = (self.files.stdout(), self.files.stderr());
+        let every = self.spec.checkpoint_ms.filter(|_| self.spec.mode == Mode::Writer);
+        self.checkpoints = every.map(Duration::from_millis).map(Checkpoints::every);
         self.usage.is_worker = true;
         let watched = self.watch(worker, &[&stdout, &stderr]);
         self.usage.is_worker = false;
+        self.checkpoints = None;
         let mut watched = watched?;
         watched.ran += self.tries.ran;
         if let Some((litter, root)) = litter {

@@ -91,7 +91,7 @@ pub(super) fn rehearse_all(
 ) -> Result<Stored, Failure> {
     let mut stored = Stored::new(prepared, session.cwd.clone());
     if let Some(reviser) = stored.reviser() {
-        Who::reviser(reviser, settings)?;
+        Who::reviser(reviser, settings)?.require(session, settings)?;
     }
     check(session, settings, &mut stored)?;
     Ok(stored)
@@ -285,7 +285,7 @@ pub(super) fn work_through(
     worked.map_err(|failure| {
         failure.maybe_hint(Some(format!("`cx run --resume {id}` goes on with it")))
     })?;
-    let exit = end::end(session, &ended, saying)?;
+    let exit = end::end(session, &ended, saying, settings.config.notify)?;
     drop(lock);
     Ok(exit)
 }

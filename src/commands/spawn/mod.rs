@@ -21,6 +21,7 @@ mod planned;
 mod reader;
 mod resolver;
 mod role;
+mod secrets;
 mod task;
 mod text;
 
@@ -158,6 +159,14 @@ pub struct SpawnArgs {
     #[arg(long)]
     require_setup: bool,
 
+    /// Keep what lies in a writer's worktree this often, while it works, under refs/cx/checkpoints/
+    #[arg(long, value_name = "D", value_parser = parse_duration, conflicts_with = "read")]
+    checkpoint: Option<Duration>,
+
+    /// Tell me when it is over: on the desktop, or by the terminal and its bell
+    #[arg(long)]
+    notify: bool,
+
     /// Leave out the worker preamble
     #[arg(long)]
     no_preamble: bool,
@@ -266,6 +275,7 @@ fn launch(
     settings: &Settings,
     checked: &mut [Checked],
 ) -> Result<Vec<Entered>, Failure> {
+    checked.iter().try_for_each(Checked::refuse_secrets)?;
     let drafts =
         checked.iter().map(|one| Draft::make(session, one)).collect::<Result<Vec<_>, _>>()?;
     let mut jobs = {

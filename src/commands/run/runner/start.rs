@@ -65,14 +65,19 @@ impl Runner<'_> {
             return false;
         }
         let Some(limit) = self.stored.max_jobs() else { return true };
+        let state = self.followed.state();
+        // Who waits in the queue of a pool, where another run was faster, takes up no
+        // room here yet.
+        let waits = state.waits();
+        let is_in_pool = |job: &&Job| {
+            let turn = waits.get(&job.job).map(|wait| wait.turn);
+            turn.is_some_and(|at| job.spec.turns().get(at).is_some_and(|turn| turn.pool.is_some()))
+        };
         // One on hold has given its place back.
-        let on_hold = |job: &&Job| job.phase == Phase::OnHold;
-        let live = self.followed.state().jobs.values().filter(|job| job.is_live());
-        let others = live.filter(|job| !self.live.contains_key(&job.job) && !on_hold(job));
-        let mine = self.live.keys().filter_map(|id| self.followed.state().jobs.get(id));
-        let held = mine.filter(on_hold).count();
-        let count = others.count() + self.live.len() - held;
-        (count as u64) < limit.get()
+        let takes_room =
+            |job: &&Job| job.is_live() && job.phase != Phase::OnHold && !is_in_pool(job);
+        let live = state.jobs.values().filter(takes_room);
+        (live.count() as u64) < limit.get()
     }
 
     /// Whether as many jobs of the task's pool live as may.
