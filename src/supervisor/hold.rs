@@ -271,11 +271,12 @@ impl Supervisor {
     }
 
     /// The service answers: the others may follow.
-    pub(super) fn tell_others(&mut self) -> Result<(), SupervisorError> {
-        self.tries.is_asking = false;
-        self.append(&Event::HoldOver)?;
-        wake_others(&self.store, self.spec.backend.as_str());
-        Ok(())
+    pub(super) fn tell_others(&mut self) {
+        // On a full disk they are told later; that ends no worker.
+        if self.append(&Event::HoldOver).is_ok() {
+            self.tries.is_asking = false;
+            wake_others(&self.store, self.spec.backend.as_str());
+        }
     }
 }
 
