@@ -29,7 +29,7 @@ use self::{
     report::Row,
     verify::Verifier,
 };
-pub(super) use self::{land::settle, lost::lost};
+pub(super) use self::{land::settle, lost::lost, select::start};
 use super::{
     check::{Check, verify_argv},
     resolve::{self, How},
