@@ -104,6 +104,7 @@ pub(super) fn judge(input: &JudgeInput<'_>) -> io::Result<Verdict> {
         reason,
         answer: Answer::Stdout,
         usage: None,
+        resets: None,
         thread_id: None,
         notes: Vec::new(),
         sandbox_unproven: false,
@@ -136,6 +137,7 @@ mod tests {
             extra_args: &[],
             resume: None,
             commands_confined: true,
+            usd: None,
         }
     }
 

@@ -71,6 +71,7 @@ pub(super) fn input<'a>(
         extra_args: &[],
         resume: None,
         commands_confined: backend.name == BackendName::CLAUDE,
+        usd: None,
     }
 }
 

@@ -15,8 +15,10 @@
 mod check;
 mod event;
 mod fold;
+mod hold;
 mod hooks;
 mod landing;
+mod line;
 mod log;
 mod promise;
 mod run;
@@ -25,23 +27,28 @@ mod segment;
 mod snapshot;
 mod store;
 mod turn;
+mod usage;
 
 pub use event::{
     Based, Event, Exited, KillRequested, Note, Pool, Record, Resolves, Resumes, Running, Spawned,
-    Started, TaskOf, Tree, VERSION, Waiting, Worktree, decode, glance,
+    Started, TaskOf, Tree, VERSION, Waiting, Worktree,
 };
 pub use fold::{Job, Phase, State};
+pub use hold::{Clock, HoldLimits, OnHold};
 pub use hooks::Hooks;
 pub use landing::{Batch, Cleaned, Held, Merged, NotPicked, Unmerged};
+pub use line::{decode, glance};
 pub use log::{Appender, FollowedState, Follower};
 pub use promise::Promise;
 pub use run::{
-    NO_JOB, RunEnded, RunOutcome, RunRevised, RunRunning, RunStarted, RunStopping, TaskSkipped,
+    NO_JOB, RevisedTask, RunEnded, RunOutcome, RunRevised, RunRunning, RunStarted, RunStopping,
+    TaskSkipped,
 };
 pub use runs::Run;
 pub use snapshot::Head;
 pub use store::{JobFiles, RunFiles, Store, StoreError};
 pub use turn::{Turn, Wait};
+pub use usage::{Book, JobUse, Page, Tally, Used, day_of};
 
 #[cfg(test)]
 mod tests;

@@ -20,11 +20,19 @@ use crate::{
 impl Supervisor {
     /// Starts the worker and watches it until nothing of it runs any more.
     pub(super) fn run_worker(&mut self) -> Result<Ended, SupervisorError> {
-        let thread = match self.thread()? {
-            Ok(thread) => thread,
-            Err(stop) => return Ok(Ended::stopped(stop)),
+        let (thread, prompt_file) = match self.tries.thread.clone() {
+            Some(thread) => (Some(thread), self.files.going_on()),
+            None => match self.thread()? {
+                Ok(thread) => (thread, self.files.prompt()),
+                Err(stop) => return Ok(Ended::stopped(stop)),
+            },
         };
-        let prompt = fs::read(self.files.prompt())?;
+        self.tries.began_at = fs::metadata(self.files.stdout()).map_or(0, |meta| meta.len());
+        if self.tries.began_at > 0 {
+            // An answer there is of a worker before.
+            let _ = fs::remove_file(self.files.answer());
+        }
+        let prompt = fs::read(&prompt_file)?;
         let start = self.start_folder();
         let root =
             self.spec.tree.as_ref().map(|tree| tree.path.clone()).or(self.spec.checkout.clone());
@@ -38,7 +46,7 @@ impl Supervisor {
             start: &start,
             root: root.as_deref().map(Path::new),
             model: self.spec.model.as_deref(),
-            prompt_file: &self.files.prompt(),
+            prompt_file: &prompt_file,
             prompt: &prompt,
             argv: &argv,
             answer_file: &self.files.answer(),
@@ -46,6 +54,7 @@ impl Supervisor {
             extra_args: &self.spec.extra_args,
             resume: thread.as_deref(),
             commands_confined: places.is_some(),
+            usd: self.usd_left()?,
         });
         drop(prompt);
         let mut env = self.worker_env();
@@ -64,7 +73,7 @@ impl Supervisor {
                 .chain(backend::env_remove(&self.backend).iter().map(|&name| name.to_owned()))
                 .collect(),
             stdin: match launch.stdin {
-                Stdin::PromptFile => Input::File(self.files.prompt()),
+                Stdin::PromptFile => Input::File(prompt_file),
                 Stdin::Null => Input::Null,
             },
             stdout: self.files.stdout(),
@@ -93,7 +102,11 @@ impl Supervisor {
         // Now, so that the worker does not wait for it.
         self.note_what_is_left_out()?;
         let (stdout, stderr) = (self.files.stdout(), self.files.stderr());
-        let watched = self.watch(worker, &[&stdout, &stderr])?;
+        self.usage.is_worker = true;
+        let watched = self.watch(worker, &[&stdout, &stderr]);
+        self.usage.is_worker = false;
+        let mut watched = watched?;
+        watched.ran += self.tries.ran;
         if let Some((litter, root)) = litter {
             litter.remove(&root);
         }

@@ -1,4 +1,4 @@
-//! `docs/ledger.md` against `src/ledger/{event,landing,run}.rs`: the same kinds, the same
+//! `docs/ledger.md` against `src/ledger/{event,hold,landing,run,usage}.rs`: the same kinds, the same
 //! fields, the same ones optional, and examples that cx reads.
 
 use std::collections::BTreeMap;
@@ -8,6 +8,8 @@ const SOURCE: &str = concat!(
     include_str!("../../src/ledger/event.rs"),
     include_str!("../../src/ledger/landing.rs"),
     include_str!("../../src/ledger/run.rs"),
+    include_str!("../../src/ledger/hold.rs"),
+    include_str!("../../src/ledger/usage.rs"),
 );
 
 /// Field name to whether it may be absent.

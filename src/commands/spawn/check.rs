@@ -5,14 +5,16 @@ use std::{fs, num::NonZeroU32, path::Path, time::Duration};
 use super::{
     SpawnArgs,
     base::{earlier, reader_base},
+    compose::compose,
     group::{self, Variant},
     known::Known,
+    limits::{self, Limits},
     role::Role,
     task::Task,
     text::{path_text, unique_id},
 };
 use crate::{
-    agent::{Agent, ContextPack, PromptParts},
+    agent::Agent,
     backend::{self, Backend, Family},
     commands::{
         session::{Session, git, label, store},
@@ -188,6 +190,7 @@ impl Checked {
         let setup = if base.is_some() { settings.setup(args.require_setup)? } else { Vec::new() };
         let max_jobs = args.max_jobs.map(std::num::NonZeroU64::get);
         let max_jobs = max_jobs.or_else(|| config.max_jobs.map(|n| n.get() as u64));
+        let limits = Limits::check(&args.uses, config, known.budget, (&backend, model.as_deref()))?;
         Ok(Self {
             spec: Spawned {
                 id: unique_id()?,
@@ -214,9 +217,13 @@ impl Checked {
                 scope,
                 resolves: None,
                 resumes: None,
+                repeats: None,
                 after: after.iter().map(|job| job.job).collect(),
                 timeout_ms: timeout.map(millis),
                 silence_ms: silence.map(millis),
+                budgets: limits.budgets,
+                price: limits.price,
+                hold: limits.hold,
                 grace_ms: millis(config.grace),
                 max_jobs,
                 pools,
@@ -320,6 +327,7 @@ impl Checked {
         head: &LedgerHead,
     ) -> Result<Spawned, Failure> {
         let mut spec = self.spec.clone();
+        limits::refuse_spent(session, &spec)?;
         let Some((base, prefix)) = &self.base else {
             spec.name = self.free_name(session, head, &|_| Ok(None))?;
             if let Some(resumes) = &spec.resumes {
@@ -435,51 +443,6 @@ fn occupied(place: &Place, settings: &Settings, name: &str) -> Result<Option<Str
     let path = settings.worktree_folder(place).join(name);
     let there = fs::symlink_metadata(&path).is_ok();
     Ok(there.then(|| format!("{} exists already", path.display())))
-}
-
-/// What the worker reads. A script is never dressed up.
-fn compose(
-    args: &SpawnArgs,
-    agent: Option<&Agent>,
-    backend: &Backend,
-    scope: &[String],
-    task: &Task,
-) -> Result<Vec<u8>, Failure> {
-    let mut context = ContextPack {
-        goal: args.context.goal.clone(),
-        non_goals: args.context.non_goal.clone(),
-        constraints: args.context.constraint.clone(),
-        pointers: args.context.pointer.clone(),
-        decisions: args.context.decision.clone(),
-        success: args.context.success.clone(),
-        files: Vec::new(),
-    };
-    for path in &args.context.context {
-        let bytes = fs::read(path).map_err(|e| {
-            Failure::usage(format!("cannot read the context {}: {e}", path.display()))
-        })?;
-        context.add_file(&path.display().to_string(), bytes);
-    }
-    if backend.runs_commands() {
-        if !context.is_empty() {
-            return Err(Failure::usage("a shell command cannot be given context")
-                .hint("leave out --goal, --context and their like, or choose another backend"));
-        }
-        return Ok(task.bytes.clone());
-    }
-    if task.bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(Failure::usage("the prompt is empty").hint("say what the job is to do"));
-    }
-    let task = match agent {
-        Some(agent) => agent.in_its_words(&task.bytes).map_err(|e| {
-            Failure::usage(format!("{e}; nothing was started"))
-                .hint("an alias can leave it out: --alias NAME=AGENT:template={{task}}")
-        })?,
-        None => task.bytes.as_slice().into(),
-    };
-    let parts =
-        PromptParts { preamble: !args.no_preamble, agent, context: &context, scope, task: &task };
-    Ok(parts.compose())
 }
 
 fn default_name(role: Option<&Role>, backend: &Backend, task: &Task) -> JobName {
