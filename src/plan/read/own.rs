@@ -109,7 +109,9 @@ pub(super) fn read(tree: &Node, wrong: &mut Wrong) -> Plan {
             "merge" => plan.merge = wrong.take(value::flag(key, node)),
             "tasks" => plan.tasks = tasks(node, wrong),
             "max-tokens" => plan.max_tokens = wrong.take(value::tokens(key, node).map(Some)),
-            "max-budget-usd" => plan.max_budget_usd = wrong.take(value::dollars(key, node).map(Some)),
+            "max-budget-usd" => {
+                plan.max_budget_usd = wrong.take(value::dollars(key, node).map(Some))
+            }
             _ => wrong.take(Err(value::unknown(key, "a plan", &KEYS))),
         }
     }
@@ -232,7 +234,9 @@ fn task(id: Option<&Key>, said: &Node, wrong: &mut Wrong) -> Task {
             "silence" => task.silence = wrong.take(value::duration(key, node).map(Some)),
             "max-turns" => task.max_turns = wrong.take(value::some(key, node).map(Some)),
             "max-tokens" => task.max_tokens = wrong.take(value::tokens(key, node).map(Some)),
-            "max-budget-usd" => task.max_budget_usd = wrong.take(value::dollars(key, node).map(Some)),
+            "max-budget-usd" => {
+                task.max_budget_usd = wrong.take(value::dollars(key, node).map(Some))
+            }
             _ => wrong.take(Err(value::unknown(key, "a task", &TASK))),
         }
     }
