@@ -36,7 +36,7 @@ pub use obstacle::unobstructed;
 pub use plan::plan;
 pub use recover::{Recovered, is_pending, recover};
 pub use resolve::{Undecided, conflicts_of, markers_left, stand, undecided_still};
-pub use seal::{Seal, clear, seal};
+pub use seal::{Seal, clear, is_sealed, seal};
 pub use wish::{Cleanup, Wishes, is_signed};
 
 use super::{CommitMessage, GitError, Oid};
