@@ -136,6 +136,10 @@ mod tests {
             extra_args: &[],
             resume: None,
             commands_confined: true,
+            endpoint: None,
+            token_file: None,
+            agent: None,
+            alias: None,
         }
     }
 

@@ -71,6 +71,10 @@ pub(super) fn input<'a>(
         extra_args: &[],
         resume: None,
         commands_confined: backend.name == BackendName::CLAUDE,
+        endpoint: None,
+        token_file: None,
+        agent: None,
+        alias: None,
     }
 }
 

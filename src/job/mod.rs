@@ -6,6 +6,7 @@
 
 mod backend;
 mod cost;
+mod endpoint;
 mod limit;
 mod name;
 mod outcome;
@@ -14,6 +15,7 @@ mod template;
 
 pub use backend::{BackendName, BackendNameError};
 pub use cost::Usd;
+pub use endpoint::{BaseUrl, Endpoint, UrlError};
 pub use limit::{CountError, DurationError, parse_count, parse_duration};
 pub use name::{JobName, NameError, slug};
 pub use outcome::{Outcome, Usage, WorkerExit};

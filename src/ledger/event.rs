@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::Hooks;
 use super::landing::{Cleaned, Held, Merged, NotPicked, Unmerged};
 use super::run::{RunEnded, RunRevised, RunRunning, RunStarted, RunStopping, TaskSkipped};
-use crate::job::{BackendName, JobId, JobName, Mode, Outcome, ProcessRef, Usage, WorkerExit};
+use crate::job::{
+    BackendName, Endpoint, JobId, JobName, Mode, Outcome, ProcessRef, Usage, WorkerExit,
+};
 
 /// The version that this cx writes. Readers take every version up to it, and
 /// of later ones what they know.
@@ -114,6 +116,9 @@ pub struct Spawned {
     /// The model, if one was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Where an HTTP worker is, and how it is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
     /// The run it belongs to (`CX_RUN`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Launched, SpawnArgs, check::Checked, launch_one, task::Task, text};
+use super::{Launched, SpawnArgs, check::Checked, endpoint::Target, launch_one, task::Task, text};
 use crate::{
     backend::{self, Backend},
     commands::{
@@ -126,7 +126,9 @@ impl Checked {
             },
             ..old.clone()
         };
-        Ok(Self::of(spec, backend, prompt, named, base, settings.notes.clone()))
+        let mut checked = Self::of(spec, backend, prompt, named, base, settings.notes.clone());
+        checked.token = Target::token_again(old.endpoint.as_ref(), settings)?;
+        Ok(checked)
     }
 
     /// Refuses what has gone on already. To be called under the ledger's lock.

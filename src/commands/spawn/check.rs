@@ -5,11 +5,12 @@ use std::{fs, num::NonZeroU32, path::Path, time::Duration};
 use super::{
     SpawnArgs,
     base::{earlier, reader_base},
+    endpoint::{Secret, Target},
     group::{self, Variant},
     known::Known,
     role::Role,
     task::Task,
-    text::{path_text, unique_id},
+    text::{default_name, path_text, unique_id},
 };
 use crate::{
     agent::{Agent, ContextPack, PromptParts},
@@ -23,7 +24,7 @@ use crate::{
         Oid, Place, Repo,
         scope::{self, Scope},
     },
-    job::{JobName, Mode, slug},
+    job::{JobName, Mode},
     ledger::{Head as LedgerHead, Job, Resolves, Spawned, TaskOf, Tree},
 };
 
@@ -32,6 +33,8 @@ pub(super) struct Checked {
     spec: Spawned,
     pub(super) backend: Backend,
     pub(super) prompt: Vec<u8>,
+    /// What tells a server who asks.
+    pub(super) token: Option<Secret>,
     /// The name was chosen by the person, and must not be another.
     named: bool,
     /// Base commit and prefix of a job with a worktree.
@@ -126,6 +129,7 @@ impl Checked {
         if args.is_group() {
             group::require_writer(mode)?;
         }
+        let target = Target::of(args, &backend, mode, settings)?;
         let (task, mut after) = match known.given.take() {
             Some(given) => (given.task, given.after),
             None => (Task::read(args, &backend, &mut known.stdin)?, Vec::new()),
@@ -184,6 +188,7 @@ impl Checked {
             return Err(Failure::usage("a model's name cannot be empty or begin with '-'"));
         }
         let mut notes = settings.notes.clone();
+        notes.extend(target.notes);
         notes.extend(role.iter().flat_map(|role| role.notes(args, &backend)));
         let setup = if base.is_some() { settings.setup(args.require_setup)? } else { Vec::new() };
         let max_jobs = args.max_jobs.map(std::num::NonZeroU64::get);
@@ -204,7 +209,8 @@ impl Checked {
                 }),
                 alias: role.as_ref().and_then(Role::alias),
                 hooks: role.as_ref().and_then(|role| role.hooks(args)),
-                model,
+                model: model.filter(|_| target.endpoint.is_none()),
+                endpoint: target.endpoint,
                 run: session.run.clone(),
                 task: None,
                 group: None,
@@ -231,6 +237,7 @@ impl Checked {
             },
             backend,
             prompt,
+            token: target.token,
             named,
             base,
             notes,
@@ -248,7 +255,8 @@ impl Checked {
         base: Option<(String, String)>,
         notes: Vec<String>,
     ) -> Self {
-        Self { spec, backend, prompt, named, base, notes, may_overlap: false, quiet: false }
+        let (token, may_overlap, quiet) = (None, false, false);
+        Self { spec, backend, prompt, token, named, base, notes, quiet, may_overlap }
     }
 
     /// What would do the work.
@@ -477,20 +485,8 @@ fn compose(
         })?,
         None => task.bytes.as_slice().into(),
     };
-    let parts =
-        PromptParts { preamble: !args.no_preamble, agent, context: &context, scope, task: &task };
+    // It speaks of how things are here.
+    let preamble = !args.no_preamble && !backend.works_elsewhere();
+    let parts = PromptParts { preamble, agent, context: &context, scope, task: &task };
     Ok(parts.compose())
-}
-
-fn default_name(role: Option<&Role>, backend: &Backend, task: &Task) -> JobName {
-    let text = match (role, backend.runs_commands()) {
-        (Some(role), _) => return JobName::new(role.name()).unwrap_or_else(|_| slug(role.name())),
-        (None, true) if !task.argv.is_empty() => {
-            let program = task.argv.first().map(|word| word.rsplit('/').next().unwrap_or(word));
-            let rest = task.argv.iter().skip(1).find(|word| !word.starts_with('-'));
-            [program.unwrap_or_default(), rest.map_or("", String::as_str)].join(" ")
-        }
-        _ => task.title(),
-    };
-    slug(&text)
 }
