@@ -108,7 +108,6 @@ struct Server {
 pub fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     refuse_in_worker("serve")?;
     let session = Session::open()?;
-    let backend = spawn::backend_to_serve(args.backend.as_deref(), &session)?;
     let token = args.token_file.as_deref().map(read_token).transpose()?;
     let addresses = addresses(&args.http)?;
     let is_loopback = addresses.iter().all(|address| address.ip().is_loopback());
@@ -121,6 +120,7 @@ pub fn run(args: &ServeArgs) -> Result<Exit, Failure> {
             "--token-file FILE names one; `openssl rand -hex 32` makes one; or listen on 127.0.0.1",
         ));
     }
+    let backend = spawn::backend_to_serve(args.backend.as_deref(), &session)?;
     let failed = |e: io::Error| Failure::usage(format!("cannot listen on {}: {e}", args.http));
     let listener = TcpListener::bind(addresses.as_slice()).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
@@ -208,11 +208,14 @@ impl Server {
             }
         };
         self.ending.store(true, Ordering::SeqCst);
-        for client in self.clients().values() {
-            // Who waits for a job of theirs sees them go, and ends it.
-            let _ = client.shutdown(Shutdown::Read);
-        }
-        let left = self.clients().len();
+        let left = {
+            let clients = self.clients();
+            for client in clients.values() {
+                // Who waits for a job of theirs sees them go, and ends it.
+                let _ = client.shutdown(Shutdown::Read);
+            }
+            clients.len()
+        };
         if left > 0 {
             let requests = ui::plural(left as u64, "request");
             ui::note(format_args!("ending {requests}; once more, and their jobs go on"));
