@@ -48,6 +48,8 @@ fn a_server_is_asked_and_its_answer_and_usage_are_the_jobs() {
     sandbox.cx(["wait", "a"]).ok();
     let collected = sandbox.cx(["collect", "a", "--json"]).ok().json();
     assert_eq!(collected[0]["message"], "All of it.\n");
+    assert_eq!(collected[0]["url"], server.url());
+    assert!(sandbox.cx(["show", "a"]).ok().stdout().contains(&server.url()));
     assert_eq!(collected[0]["usage"], json!({ "input": 70, "cached": 0, "output": 8 }));
 
     let asked = server.asked();
