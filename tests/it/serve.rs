@@ -357,3 +357,23 @@ fn half_a_request_is_no_request() {
     assert_eq!(status(&whole(patient)), 200);
     served.end(&sandbox);
 }
+
+#[test]
+fn a_job_that_is_queued_or_lost_ends_its_request_too() {
+    let sandbox = Sandbox::new();
+    sandbox.expect_leftovers();
+    let served = Served::start(&sandbox, &["-b", "sh", "--max-jobs", "1"]);
+    let gate = sandbox.gate("gate");
+    let task = json!({ "task": gate.pass() }).to_string();
+    let first = served.post("/run", JSON, &task);
+    gate.arrived();
+    let second = served.post("/run", JSON, &task);
+    sandbox.until(2, "started");
+    drop(second);
+    assert_eq!(sandbox.until(2, "exited")["outcome"], "killed");
+    let supervisor = sandbox.until(1, "started")["supervisor"]["pid"].as_i64().unwrap();
+    sandbox.sh(&format!("kill -9 {supervisor}")).ok();
+    let answer = whole(first);
+    assert_eq!((status(&answer), &body_of(&answer)["error"]["outcome"]), (500, &json!("lost")));
+    served.end(&sandbox);
+}

@@ -108,3 +108,26 @@ fn a_lost_job_leaves_no_token() {
     assert_eq!(sandbox.job("a")["status"], "lost");
     assert_eq!(holding(&sandbox.repo().join(".git/cx")), [] as [String; 0]);
 }
+
+#[test]
+fn a_token_goes_to_the_server_that_was_named_and_to_nobody_else() {
+    let elsewhere = WorkerServer::answering("200 OK", "application/json", r#"{"output":"o"}"#);
+    let redirect = format!(
+        "HTTP/1.1 307 Go\r\nLocation: {}/run\r\nConnection: close\r\n\r\n",
+        elsewhere.url()
+    );
+    let server = WorkerServer::start([Part::Say(redirect)]);
+    let mut sandbox = sandbox();
+    sandbox.set("CODEX_API_KEY", TOKEN);
+    // What stays on this machine is no proxy's business, and what curl does for its owner
+    // is not what it does for us.
+    for proxy in ["http_proxy", "all_proxy", "ALL_PROXY"] {
+        sandbox.set(proxy, elsewhere.url());
+    }
+    fs::write(sandbox.root().join("home/.curlrc"), "location-trusted\nverbose\n").unwrap();
+    sandbox.cx(["spawn", "-b", "http", "--codex-url", &server.url(), "-n", "a", "Look"]).ok();
+    sandbox.cx(["wait", "a"]).code(1);
+    assert!(sandbox.job("a")["reason"].as_str().unwrap().starts_with("HTTP 307, a redirect to "));
+    assert_eq!((server.asked().len(), elsewhere.asked().len()), (1, 0));
+    assert_eq!(holding(&sandbox.repo().join(".git/cx")), [] as [String; 0]);
+}
