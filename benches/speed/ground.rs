@@ -125,6 +125,7 @@ pub(crate) fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
         agent: None,
         alias: None,
         hooks: None,
+        endpoint: None,
         model: None,
         run: None,
         task: None,
@@ -149,6 +150,9 @@ pub(crate) fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
         include: Vec::new(),
         extra_args: Vec::new(),
         env_exclude: Vec::new(),
+        checkpoint_ms: None,
+        secrets: Vec::new(),
+        notice: None,
         title: "true".to_owned(),
     })
 }

@@ -23,6 +23,7 @@ pub mod kill;
 pub mod logs;
 pub mod man;
 pub mod merge;
+mod notify;
 pub mod path;
 pub mod pick;
 pub mod plan;
@@ -38,6 +39,7 @@ pub mod run;
 pub mod runs;
 pub mod segment;
 pub mod send;
+pub mod serve;
 mod session;
 mod settings;
 pub mod show;
@@ -45,12 +47,12 @@ pub mod spawn;
 pub mod status;
 pub mod trust;
 pub mod usage;
-mod view;
 pub mod wait;
 
 use crate::{
     cli::{Cli, Color, Command},
     failure::{Exit, Failure},
+    view,
 };
 
 /// Runs the verb that the command line names.
@@ -95,6 +97,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Agents(args) => agents::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Route(args) => route::run(args),
+        Command::Serve(args) => serve::run(args),
         Command::Events(args) => events::run(args),
         Command::Trust(args) => trust::run(args),
         Command::Doctor(args) => doctor::run(args),

@@ -53,6 +53,9 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     row("agent", text(view.agent));
     row("alias", text(view.alias));
     row("backend", format!("{} ({})", view.backend, job.spec.program));
+    if let Some(url) = view.url {
+        row("server", url.to_owned());
+    }
     row("model", text(view.model));
     row("run", text(view.run));
     row("task", ui::clean(view.title));
@@ -100,6 +103,7 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     row("tried again", view.tried_again.map(|job| format!("as {job}")).unwrap_or_default());
     row("went on", view.went_on.map(|job| format!("as {job}")).unwrap_or_default());
     row("left", view::left_behind(&job).unwrap_or_default());
+    row("checkpoint", view::checkpoint_hint(&job).unwrap_or_default());
     for note in view.notes {
         row("note", ui::clean(note));
     }

@@ -36,7 +36,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use crate::job::{BackendName, Price, Usd};
+use crate::job::{BackendName, BaseUrl, Price, Usd};
 use file::{Base, File, Layer, ProgramLayer};
 
 /// Where a repository's own file lies in the checkout.
@@ -62,6 +62,9 @@ const WORKTREE_DIR: &str = "../{repo}.cx";
 /// Between TERM and KILL.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How long a hook may take.
+const HOOK_TIMEOUT: Duration = Duration::from_mins(1);
+
 /// Variables that are kept from the commands that a model runs.
 const ENV_EXCLUDE: [&str; 3] = ["*KEY*", "*TOKEN*", "*SECRET*"];
 
@@ -81,12 +84,21 @@ pub struct Config {
     pub silence: Option<Limit>,
     /// How long a worker has between TERM and KILL.
     pub grace: Duration,
+    /// Patterns of variables whose values are secrets, besides the usual ones: the
+    /// repository's and the person's.
+    pub secrets: Vec<String>,
+    /// Whether a person is told when what they have started is over.
+    pub notify: bool,
+    /// What runs once a job is over.
+    pub hooks: EndHooks,
     /// Where writers work.
     pub worktree: Worktree,
     /// The codex backend.
     pub codex: Program,
     /// The claude backend.
     pub claude: Program,
+    /// The http backend.
+    pub http: Http,
     /// What `cx merge` asks before it lands anything.
     pub merge: Merge,
     /// What models cost, by name. A person's own list is before a repository's, which
@@ -123,6 +135,19 @@ pub struct Hold {
     pub times: u64,
 }
 
+/// What runs once a job is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndHooks {
+    /// Whatever became of it.
+    pub on_exit: Option<Commanded<Command>>,
+    /// Where it did not succeed.
+    pub on_failure: Option<Commanded<Command>>,
+    /// Where no other job of the repository is live.
+    pub on_idle: Option<Commanded<Command>>,
+    /// How long each may take.
+    pub timeout: Duration,
+}
+
 /// A second name for an agent, as a file has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alias {
@@ -141,6 +166,21 @@ pub struct Merge {
     pub verify: Option<Commanded<Command>>,
     /// How long one run of it may take.
     pub verify_timeout: Option<Duration>,
+}
+
+/// The http backend: a server that does the work.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Http {
+    /// Where it is.
+    pub url: Option<Commanded<BaseUrl>>,
+    /// The file with its token, of the same file as `url`: a token is for one server.
+    pub token_file: Option<PathBuf>,
+    /// Whether it is not to be asked for a stream.
+    pub is_silent: bool,
+    /// Who is to do the work behind it.
+    pub provider: Option<String>,
+    /// Who else.
+    pub fallback: Option<String>,
 }
 
 /// Where writers work, and what is there before they start.
@@ -227,6 +267,15 @@ impl Config {
             timeout: timeout.and_then(Limit::duration),
             silence: overrides.silence.or_else(|| first(files, |layer| layer.silence)),
             grace: overrides.grace.or_else(grace).unwrap_or(GRACE),
+            secrets: files.iter().filter_map(|file| file.layer.secrets.clone()).flatten().collect(),
+            notify: first(files, |layer| layer.notify).unwrap_or(false),
+            hooks: EndHooks {
+                on_exit: commanded(files, |layer| layer.hooks.on_exit.clone()),
+                on_failure: commanded(files, |layer| layer.hooks.on_failure.clone()),
+                on_idle: commanded(files, |layer| layer.hooks.on_idle.clone()),
+                timeout: first(files, |layer| layer.hooks.timeout)
+                    .map_or(HOOK_TIMEOUT, |timeout| timeout.0),
+            },
             worktree: Worktree {
                 dir: dir.unwrap_or_else(|| WORKTREE_DIR.to_owned()),
                 setup: commanded(files, |layer| layer.worktree.setup.clone()),
@@ -234,6 +283,7 @@ impl Config {
             },
             codex: program(|layer| &layer.codex),
             claude: program(|layer| &layer.claude),
+            http: http(files),
             merge: Merge {
                 verify: commanded(files, |layer| layer.merge.verify.clone()),
                 verify_timeout: first(files, |layer| layer.merge.verify_timeout)
@@ -268,6 +318,17 @@ impl Config {
             // The nearest file that has a name says all of it.
             planners: files.iter().rev().flat_map(planners).collect(),
         }
+    }
+}
+
+fn http(files: &[File]) -> Http {
+    let at = files.iter().find(|file| file.layer.http.url.is_some());
+    Http {
+        url: commanded(files, |layer| layer.http.url.clone()),
+        token_file: at.and_then(|file| file.layer.http.token_file.clone()),
+        is_silent: first(files, |layer| layer.http.stream) == Some(false),
+        provider: first(files, |layer| layer.http.provider.clone()),
+        fallback: first(files, |layer| layer.http.fallback.clone()),
     }
 }
 

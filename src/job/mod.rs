@@ -7,16 +7,19 @@
 mod backend;
 mod budget;
 mod cost;
+mod endpoint;
 mod limit;
 mod name;
 mod outcome;
 mod price;
+pub mod secret;
 mod spec;
 mod template;
 
 pub use backend::{BackendName, BackendNameError};
 pub use budget::{Budget, BudgetOf, Spent};
 pub use cost::{Usd, UsdError};
+pub use endpoint::{BaseUrl, Endpoint, UrlError};
 pub use limit::{CountError, DurationError, parse_count, parse_duration};
 pub use name::{JobName, NameError, slug};
 pub use outcome::{Outcome, Usage, WorkerExit};

@@ -8,13 +8,15 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Hooks;
+use super::given::{Pool, Resolves, Resumes, TaskOf, Tree};
 use super::hold::{HoldLimits, OnHold};
 use super::landing::{Cleaned, Held, Merged, NotPicked, Unmerged};
 use super::run::{RunEnded, RunRevised, RunRunning, RunStarted, RunStopping, TaskSkipped};
 use super::usage::Used;
+use super::{Hooks, Notice};
 use crate::job::{
-    BackendName, Budget, JobId, JobName, Mode, Outcome, Price, ProcessRef, Usage, WorkerExit,
+    BackendName, Budget, Endpoint, JobId, JobName, Mode, Outcome, Price, ProcessRef, Usage,
+    WorkerExit,
 };
 
 /// The version that this cx writes. Readers take every version up to it, and
@@ -124,6 +126,9 @@ pub struct Spawned {
     /// The model, if one was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Where an HTTP worker is, and how it is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
     /// The run it belongs to (`CX_RUN`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
@@ -195,18 +200,17 @@ pub struct Spawned {
     /// Variables that the worker's commands must not see.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env_exclude: Vec<String>,
+    /// How often what lies in a writer's worktree is kept while it works, milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_ms: Option<u64>,
+    /// Patterns of variables whose values are secrets, besides the usual ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    /// Who is told of its end; trusted by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<Notice>,
     /// The task's first line, cut to 120 characters, for listings.
     pub title: String,
-}
-
-/// Jobs of which only so many run at once in one repository, over all shells and
-/// plans: those of one alias or agent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pool {
-    /// Whose.
-    pub name: String,
-    /// The most that may run at once when this job starts, itself included.
-    pub max: u64,
 }
 
 impl Spawned {
@@ -215,58 +219,6 @@ impl Spawned {
         let tree = self.tree.as_ref()?;
         Some((tree, tree.branch.as_deref()?))
     }
-}
-
-/// The worktree that a job works in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tree {
-    /// The linked worktree, absolute.
-    pub path: String,
-    /// The branch, `cx/NAME`. A reader has none: its HEAD is detached.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub branch: Option<String>,
-    /// The commit that it starts from, in full; see also [`Based`].
-    pub base: String,
-    /// The worker's working directory below `path`; empty for its top.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub prefix: String,
-}
-
-/// Which task of its run's plan a job is to do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TaskOf {
-    /// The task's id.
-    pub id: String,
-    /// The alias or agent, as the plan names it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alias: Option<String>,
-    /// Which attempt this is, from 1.
-    pub attempt: u32,
-    /// What it was repeated over, where its task is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub item: Option<String>,
-}
-
-/// The conflict that stands in a resolver's worktree: `tip` merged into its base.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resolves {
-    /// The job that was held back.
-    pub job: JobId,
-    /// The commit of it that is merged.
-    pub tip: String,
-    /// What has to succeed on the result.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub verify: Vec<String>,
-}
-
-/// What a job goes on from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resumes {
-    /// The job before it.
-    pub job: JobId,
-    /// In a new thread: its files go on, and not its conversation.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub anew: bool,
 }
 
 /// [`Event::Started`].

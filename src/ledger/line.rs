@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, Record, VERSION};
+use super::redact::redacted;
 use crate::job::JobId;
 
 #[derive(Serialize)]
@@ -38,7 +39,7 @@ struct Head<'a> {
 
 type Encoded = Result<Vec<u8>, jsonl::WriteError>;
 
-/// Encodes one event as a line with its newline.
+/// Encodes one event as a line with its newline, and no secret in it.
 pub(super) fn encode(at: Timestamp, job: JobId, event: &Event) -> Encoded {
     fn line<T: Serialize>((at, job, ev): (Timestamp, JobId, &str), body: &T) -> Encoded {
         // jsonl writes the newline separately; into a buffer, so that the file
@@ -47,6 +48,7 @@ pub(super) fn encode(at: Timestamp, job: JobId, event: &Event) -> Encoded {
         jsonl::write(&mut buffer, &Line { v: VERSION, t: at, ev, job, body })?;
         Ok(buffer)
     }
+    let event = &redacted(event.clone());
     let head = (at, job, event.kind());
     match event {
         Event::Spawned(body) => line(head, body),

@@ -27,6 +27,7 @@ fn store() -> (TempDir, Store) {
 
 fn tree(name: &str) -> Tree {
     Tree {
+        start: None,
         path: format!("/trees/{name}"),
         branch: Some(format!("cx/{name}")),
         base: "1".repeat(40),
@@ -44,6 +45,7 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         argv: Vec::new(),
         agent: None,
         alias: None,
+        endpoint: None,
         hooks: None,
         model: None,
         run: None,
@@ -69,6 +71,9 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         include: Vec::new(),
         extra_args: Vec::new(),
         env_exclude: Vec::new(),
+        checkpoint_ms: None,
+        secrets: Vec::new(),
+        notice: None,
         title: "a task".to_owned(),
     }
 }

@@ -10,7 +10,7 @@ use super::{Stop, Supervisor, SupervisorError, watch::Watched};
 use crate::{
     backend::{self, Answer, Backend, JudgeInput, Verdict},
     git::{self, CommitMessage, Place, commit, diff},
-    job::{Outcome, WorkerExit},
+    job::{Outcome, WorkerExit, secret},
     ledger::{Exited, JobFiles, Note, Spawned, Store, Tree},
     process::crash,
     ui,
@@ -194,6 +194,7 @@ impl Finisher<'_> {
         ended: &Ended,
         mut verdict: Verdict,
     ) -> Result<Exited, SupervisorError> {
+        self.forget_token(&mut verdict)?;
         let mut notes = std::mem::take(&mut verdict.notes);
         self.write_answer(&verdict.answer)?;
         crash::point("answered");
@@ -236,6 +237,18 @@ impl Finisher<'_> {
             files: kept.files,
             stragglers: ended.stragglers,
         })
+    }
+
+    /// Nobody needs the token any more. A server may have said it back to us: what is
+    /// written into the ledger does not have it.
+    fn forget_token(&self, verdict: &mut Verdict) -> Result<(), SupervisorError> {
+        let line = fs::read_to_string(self.files.token()).unwrap_or_default();
+        if let Some(token) = backend::http::token_in(&line) {
+            for said in verdict.reason.iter_mut().chain(&mut verdict.notes) {
+                *said = said.replace(token, "[token]");
+            }
+        }
+        Ok(self.files.remove_token()?)
     }
 
     fn write_answer(&self, answer: &Answer) -> Result<(), SupervisorError> {
@@ -316,6 +329,8 @@ impl Finisher<'_> {
             // What a shell command prints last is seldom a summary.
             Answer::Stdout | Answer::None => String::new(),
         };
+        // A commit is read by others, and pushed.
+        let answer = secret::redacted(&answer);
         let subject = subject(&answer).unwrap_or_else(|| self.spec.title.clone());
         let mut trailers = vec![
             ("Cx-Job".to_owned(), format!("{} {}", self.id.0, self.spec.name)),
@@ -332,7 +347,7 @@ impl Finisher<'_> {
             subject: format!("[{}] {}", verdict.outcome, ui::cut(&self.spec.title, 60)),
             body: format!(
                 "Left behind by a job that did not succeed.\n\n{}",
-                verdict.reason.clone().unwrap_or_default()
+                secret::redacted(verdict.reason.as_deref().unwrap_or_default())
             ),
             trailers,
         }

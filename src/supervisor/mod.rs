@@ -15,6 +15,7 @@
 //!    (`watch`). Where the model's service refuses: `on-hold`, and again from 2 (`hold`).
 //! 5. Everything below it is ended, what a writer left is committed, the answer
 //!    is written down (`finish`), then `exited`, and only then the lock goes.
+//! 6. Whoever is to be told of the end is told (`notice`).
 //!
 //! # What a crash leaves
 //! `kill -9` at any point frees the lock with no `exited` in the ledger. The
@@ -26,10 +27,12 @@
 
 mod base;
 mod budget;
+mod checkpoint;
 mod finish;
 mod hold;
 mod hooks;
 mod litter;
+mod notice;
 mod prepare;
 mod queue;
 mod recover;
@@ -53,12 +56,12 @@ use std::{
 use crate::{
     backend::{Backend, KeptError},
     git::{GitError, Oid, merge::Undecided},
-    job::{JobId, Outcome, WorkerExit},
+    job::{JobId, Outcome, WorkerExit, secret},
     ledger::{
         Cleaned, Event, Follower, JobFiles, Note, Spawned, Started, Store, StoreError, decode,
         glance,
     },
-    process::{crash, ending, signals::Signals, start, tree},
+    process::{crash, ending, secrets, signals::Signals, start, tree},
 };
 
 /// One job, while its supervisor lives.
@@ -85,6 +88,8 @@ struct Supervisor {
     has_tree: bool,
     /// Whether files that git does not track came along into it.
     came_along: bool,
+    /// Of a writer at work: when what it has done is to be kept.
+    checkpoints: Option<checkpoint::Checkpoints>,
     /// Of a resolver: what stood in conflict without markers.
     undecided: Vec<Undecided>,
 }
@@ -152,7 +157,7 @@ pub fn main_recover(args: &[OsString]) -> ExitCode {
 fn complain(log: &Path, what: &dyn std::fmt::Display) {
     let file = OpenOptions::new().append(true).create(true).mode(0o600).open(log);
     if let Ok(mut file) = file {
-        let _ = writeln!(file, "supervisor: {what}");
+        let _ = writeln!(file, "supervisor: {}", secret::redacted(&what.to_string()));
     }
 }
 
@@ -185,6 +190,7 @@ fn run(call: Call) -> Result<(), SupervisorError> {
     let Some(Event::Spawned(spec)) = store.record_at(offset)?.map(|record| record.event) else {
         return Err(SupervisorError::NoJob);
     };
+    secrets::keep(&spec.secrets);
     let files = store.job(id);
     let backend = Backend::of_job(spec.backend, &files.backend())?;
     let supervisor = Supervisor {
@@ -204,6 +210,7 @@ fn run(call: Call) -> Result<(), SupervisorError> {
         go_on: false,
         tries: hold::Tries::default(),
         asked_base: None,
+        checkpoints: None,
         undecided: Vec::new(),
     };
     supervisor.supervise()
@@ -215,13 +222,17 @@ const KILL: i32 = 9;
 impl Supervisor {
     fn supervise(mut self) -> Result<(), SupervisorError> {
         crash::point("supervisor-up");
-        if let Err(error) = self.see_through() {
-            // Nothing may run on that nobody watches. The lock goes only after.
-            let grace = Duration::from_millis(self.spec.grace_ms);
-            ending::end_descendants(None, &mut self.signals, TERM, grace, &mut || false)?;
-            return Err(error);
-        }
+        let over = match self.see_through() {
+            Ok(over) => over,
+            Err(error) => {
+                // Nothing may run on that nobody watches. The lock goes only after.
+                let grace = Duration::from_millis(self.spec.grace_ms);
+                ending::end_descendants(None, &mut self.signals, TERM, grace, &mut || false)?;
+                return Err(error);
+            }
+        };
         crash::point("exited");
+        let telling = over.and_then(|over| over.tell(&self.store));
         // Unlocked by name rather than by exiting: waiters need not wait until
         // this process is torn down. Closing it lets go of the turn.
         let lock = std::fs::File::from(self.lock);
@@ -238,11 +249,14 @@ impl Supervisor {
         }
         self.files.empty_tmp();
         self.store.refresh_snapshot();
+        if let Some(telling) = telling {
+            telling.attend(&mut self.signals);
+        }
         Ok(())
     }
 
     /// From `started` to `exited`.
-    fn see_through(&mut self) -> Result<(), SupervisorError> {
+    fn see_through(&mut self) -> Result<Option<notice::Over>, SupervisorError> {
         self.append(&Event::Started(Started { supervisor: tree::myself()? }))?;
         crash::point("started");
         let ended = if let Some(stop) = self.wait_to_begin()? {
@@ -259,15 +273,13 @@ impl Supervisor {
         }
         crash::point("before-exited");
         let exited = Event::Exited(Box::new(exited));
+        let nothing = Event::Cleaned(Cleaned { tree: true, files: false, kept: None });
+        let mut events = vec![&exited];
         if self.spec.tree.is_some() && !self.has_tree {
             // There is nothing to clean, and the name is free again.
-            let nothing = Event::Cleaned(Cleaned { tree: true, files: false, kept: None });
-            let mut appender = self.store.appender()?;
-            appender.append_all([(self.id, &exited), (self.id, &nothing)])?;
-        } else {
-            self.append(&exited)?;
+            events.push(&nothing);
         }
-        Ok(())
+        Ok(notice::write_end(&self.store, self.id, self.spec.notice.as_ref(), &events)?)
     }
 
     /// Steps 3 and 4: prepares, starts and watches the worker.

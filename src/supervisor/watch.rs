@@ -72,10 +72,9 @@ impl Supervisor {
                 }
                 look_again = now.checked_add(silence.saturating_sub(quiet));
             }
-            let next = match (end, look_again) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            };
+            self.checkpoint()?;
+            let due = self.checkpoints.as_ref().and_then(|points| points.next);
+            let next = [end, look_again, due].into_iter().flatten().min();
             let woken = self.signals.wait_or_watch(next, growth.as_ref())?;
             is_new = woken.written;
             if woken.terminate {

@@ -3,12 +3,16 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use super::{Stop, Supervisor, SupervisorError, finish::Ended, litter::Litter, prepare};
+use super::{
+    Stop, Supervisor, SupervisorError, checkpoint::Checkpoints, finish::Ended, litter::Litter,
+    prepare,
+};
 use crate::{
     backend::{self, LaunchInput, Stdin},
-    job::Mode,
+    job::{Mode, secret},
     ledger::{Event, Running},
     process::{
         confine, crash,
@@ -38,6 +42,7 @@ impl Supervisor {
             self.spec.tree.as_ref().map(|tree| tree.path.clone()).or(self.spec.checkout.clone());
         let argv: Vec<_> = self.spec.argv.iter().map(Into::into).collect();
         let places = self.writable_places();
+        let token = self.files.token();
         let launch = backend::launch(&LaunchInput {
             backend: &self.backend,
             id: &self.spec.id,
@@ -48,6 +53,7 @@ impl Supervisor {
             model: self.spec.model.as_deref(),
             prompt_file: &prompt_file,
             prompt: &prompt,
+            prompt_is_secret: secret::variable_in(&String::from_utf8_lossy(&prompt)).is_some(),
             argv: &argv,
             answer_file: &self.files.answer(),
             exclude_env: &self.spec.env_exclude,
@@ -55,6 +61,10 @@ impl Supervisor {
             resume: thread.as_deref(),
             commands_confined: places.is_some(),
             usd: self.usd_left()?,
+            endpoint: self.spec.endpoint.as_ref(),
+            token_file: token.exists().then_some(token.as_path()),
+            agent: self.spec.agent.as_deref(),
+            alias: self.spec.alias.as_deref(),
         });
         drop(prompt);
         let mut env = self.worker_env();
@@ -74,6 +84,11 @@ impl Supervisor {
                 .collect(),
             stdin: match launch.stdin {
                 Stdin::PromptFile => Input::File(prompt_file),
+                Stdin::Bytes(bytes) => {
+                    let request = self.files.request();
+                    self.files.replace(&request, &bytes)?;
+                    Input::File(request)
+                }
                 Stdin::Null => Input::Null,
             },
             stdout: self.files.stdout(),
@@ -102,9 +117,12 @@ impl Supervisor {
         // Now, so that the worker does not wait for it.
         self.note_what_is_left_out()?;
         let (stdout, stderr) = (self.files.stdout(), self.files.stderr());
+        let every = self.spec.checkpoint_ms.filter(|_| self.spec.mode == Mode::Writer);
+        self.checkpoints = every.map(Duration::from_millis).map(Checkpoints::every);
         self.usage.is_worker = true;
         let watched = self.watch(worker, &[&stdout, &stderr]);
         self.usage.is_worker = false;
+        self.checkpoints = None;
         let mut watched = watched?;
         watched.ran += self.tries.ran;
         if let Some((litter, root)) = litter {

@@ -158,6 +158,10 @@ pub struct RunArgs {
     #[arg(long)]
     pub(super) merge: bool,
 
+    /// Tell me when the run is over: on the desktop, or by the terminal and its bell
+    #[arg(long)]
+    pub(super) notify: bool,
+
     /// Say what each task does as it begins and ends
     #[arg(short, long)]
     pub(super) verbose: bool,

@@ -23,6 +23,7 @@ use crate::{
     job::{Budget, BudgetOf, Usd},
     ledger::RunFiles,
     plan::{Plan, Task, revise::Difference},
+    process::tty,
 };
 
 const VERSION: u32 = 1;
@@ -60,6 +61,10 @@ pub(super) struct Options {
     revise_plan: Option<String>,
     /// Where records in codex-flow's shapes are kept, absolute.
     records: Option<PathBuf>,
+    /// The person is told of its end.
+    notify: bool,
+    /// The terminal from which it was started, where the person is to be told.
+    terminal: Option<PathBuf>,
 }
 
 impl Options {
@@ -80,7 +85,14 @@ impl Options {
                 Some(dir) => session.cwd.join(dir),
                 None => session.top().to_owned(),
             }),
+            notify: args.notify,
+            terminal: Self::terminal_of(args),
         }
+    }
+
+    /// Where it goes on elsewhere, this is where the person is.
+    fn terminal_of(args: &RunArgs) -> Option<PathBuf> {
+        if args.notify || args.detach { tty::own() } else { None }
     }
 }
 
@@ -188,6 +200,9 @@ impl Stored {
         *max_tokens = args.max_tokens.or(*max_tokens);
         *max_budget_usd = args.max_budget_usd.or(*max_budget_usd);
         *no_hold |= args.no_hold;
+        // The person may be before another terminal by now.
+        let told = Options::terminal_of(args);
+        (self.options.notify, self.options.terminal) = (self.options.notify || args.notify, told);
         let plan = &mut self.plan;
         plan.fail_fast = (plan.fail_fast || args.fail_fast) && !args.keep_going;
         plan.timeout = args.timeout.or(plan.timeout);
@@ -242,6 +257,16 @@ impl Stored {
     /// Where records in codex-flow's shapes are kept.
     pub(super) fn records(&self) -> Option<Records> {
         self.options.records.clone().map(Records::below)
+    }
+
+    /// Whether the person is to be told of its end.
+    pub(super) fn is_to_notify(&self) -> bool {
+        self.options.notify
+    }
+
+    /// The terminal to tell its end on, where that may be another than ours.
+    pub(super) fn terminal(&self) -> Option<&Path> {
+        self.options.terminal.as_deref()
     }
 
     /// `--agents-dir`.

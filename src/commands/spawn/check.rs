@@ -5,7 +5,8 @@ use std::{fs, num::NonZeroU32, path::Path, time::Duration};
 use super::{
     SpawnArgs,
     base::{earlier, reader_base},
-    compose::compose,
+    compose::{compose, default_name},
+    endpoint::{Secret, Target},
     group::{self, Variant},
     known::Known,
     limits::{self, Limits},
@@ -25,19 +26,23 @@ use crate::{
         Oid, Place, Repo,
         scope::{self, Scope},
     },
-    job::{JobName, Mode, slug},
-    ledger::{Head as LedgerHead, Job, Resolves, Spawned, TaskOf, Tree},
+    job::{JobName, Mode},
+    ledger::{Head as LedgerHead, Job, Notice, Resolves, Spawned, TaskOf, Tree},
 };
 
 /// A job whose input is good.
 pub(super) struct Checked {
-    spec: Spawned,
+    pub(super) spec: Spawned,
     pub(super) backend: Backend,
     pub(super) prompt: Vec<u8>,
+    /// What tells a server who asks.
+    pub(super) token: Option<Secret>,
     /// The name was chosen by the person, and must not be another.
     named: bool,
     /// Base commit and prefix of a job with a worktree.
     base: Option<(String, String)>,
+    /// Where its branch is made, if that is not the base.
+    pub(super) start: Option<Oid>,
     pub(super) notes: Vec<String>,
     /// The notes are for the ledger alone.
     pub(super) quiet: bool,
@@ -128,6 +133,7 @@ impl Checked {
         if args.is_group() {
             group::require_writer(mode)?;
         }
+        let target = Target::of(args, &backend, mode, settings)?;
         let (task, mut after) = match known.given.take() {
             Some(given) => (given.task, given.after),
             None => (Task::read(args, &backend, &mut known.stdin)?, Vec::new()),
@@ -186,6 +192,7 @@ impl Checked {
             return Err(Failure::usage("a model's name cannot be empty or begin with '-'"));
         }
         let mut notes = settings.notes.clone();
+        notes.extend(target.notes);
         notes.extend(role.iter().flat_map(|role| role.notes(args, &backend)));
         let setup = if base.is_some() { settings.setup(args.require_setup)? } else { Vec::new() };
         let max_jobs = args.max_jobs.map(std::num::NonZeroU64::get);
@@ -207,7 +214,8 @@ impl Checked {
                 }),
                 alias: role.as_ref().and_then(Role::alias),
                 hooks: role.as_ref().and_then(|role| role.hooks(args)),
-                model,
+                model: model.filter(|_| target.endpoint.is_none()),
+                endpoint: target.endpoint,
                 run: session.run.clone(),
                 task: None,
                 group: None,
@@ -234,12 +242,17 @@ impl Checked {
                     .of_backend(backend.name)
                     .map(|own| own.env_exclude.clone())
                     .unwrap_or_default(),
+                checkpoint_ms: checkpoint(args, mode)?.map(millis),
+                secrets: config.secrets.clone(),
+                notice: settings.notice(args.notify),
                 title: task.title(),
             },
             backend,
             prompt,
+            token: target.token,
             named,
             base,
+            start: None,
             notes,
             quiet: false,
             may_overlap: args.allow_overlap,
@@ -255,7 +268,8 @@ impl Checked {
         base: Option<(String, String)>,
         notes: Vec<String>,
     ) -> Self {
-        Self { spec, backend, prompt, named, base, notes, may_overlap: false, quiet: false }
+        let (token, start, may_overlap, quiet) = (None, None, false, false);
+        Self { spec, backend, prompt, token, named, base, start, notes, quiet, may_overlap }
     }
 
     /// What would do the work.
@@ -290,6 +304,8 @@ impl Checked {
         self.spec.name = name;
         self.spec.run = Some(run.to_owned());
         self.spec.task = Some(task);
+        // The person is told of the run's end.
+        self.spec.notice = self.spec.notice.take().and_then(Notice::for_hooks_alone);
         self.quiet = true;
     }
 
@@ -343,6 +359,7 @@ impl Checked {
             path: path_text(&folder.join(spec.name.as_str()))?,
             branch: (spec.mode == Mode::Writer).then(|| format!("cx/{}", spec.name)),
             base: base.clone(),
+            start: self.start.as_ref().map(Oid::to_string),
             prefix: prefix.clone(),
         });
         Ok(spec)
@@ -434,6 +451,18 @@ fn choose_backend(
     settings.backend(own.unwrap_or(settings.config.backend))
 }
 
+/// How often its work is kept while it works.
+fn checkpoint(args: &SpawnArgs, mode: Mode) -> Result<Option<Duration>, Failure> {
+    match args.checkpoint {
+        Some(_) if mode == Mode::Reader => {
+            Err(Failure::usage("--checkpoint keeps the work of a writer, and this is a reader")
+                .hint("give --write, or an agent that writes"))
+        }
+        Some(every) if every.is_zero() => Err(Failure::usage("--checkpoint cannot be 0")),
+        every => Ok(every),
+    }
+}
+
 /// What stands where a writer of this name would have its branch and worktree.
 fn occupied(place: &Place, settings: &Settings, name: &str) -> Result<Option<String>, Failure> {
     let branch = format!("cx/{name}");
@@ -443,17 +472,4 @@ fn occupied(place: &Place, settings: &Settings, name: &str) -> Result<Option<Str
     let path = settings.worktree_folder(place).join(name);
     let there = fs::symlink_metadata(&path).is_ok();
     Ok(there.then(|| format!("{} exists already", path.display())))
-}
-
-fn default_name(role: Option<&Role>, backend: &Backend, task: &Task) -> JobName {
-    let text = match (role, backend.runs_commands()) {
-        (Some(role), _) => return JobName::new(role.name()).unwrap_or_else(|_| slug(role.name())),
-        (None, true) if !task.argv.is_empty() => {
-            let program = task.argv.first().map(|word| word.rsplit('/').next().unwrap_or(word));
-            let rest = task.argv.iter().skip(1).find(|word| !word.starts_with('-'));
-            [program.unwrap_or_default(), rest.map_or("", String::as_str)].join(" ")
-        }
-        _ => task.title(),
-    };
-    slug(&text)
 }

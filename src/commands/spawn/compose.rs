@@ -1,12 +1,13 @@
-//! What the worker is told: the task, and what stands around it.
+//! What a job's worker reads, and what the job is called where nobody says.
 
 use std::fs;
 
-use super::{SpawnArgs, task::Task};
+use super::{SpawnArgs, role::Role, task::Task};
 use crate::{
     agent::{Agent, ContextPack, PromptParts},
     backend::Backend,
     failure::Failure,
+    job::{JobName, secret, slug},
 };
 
 /// What the worker reads. A script is never dressed up.
@@ -49,7 +50,22 @@ pub(super) fn compose(
         })?,
         None => task.bytes.as_slice().into(),
     };
-    let parts =
-        PromptParts { preamble: !args.no_preamble, agent, context: &context, scope, task: &task };
+    // It speaks of how things are here.
+    let preamble = !args.no_preamble && !backend.works_elsewhere();
+    let parts = PromptParts { preamble, agent, context: &context, scope, task: &task };
     Ok(parts.compose())
+}
+
+/// What a job is called that nobody named.
+pub(super) fn default_name(role: Option<&Role>, backend: &Backend, task: &Task) -> JobName {
+    let text = match (role, backend.runs_commands()) {
+        (Some(role), _) => return JobName::new(role.name()).unwrap_or_else(|_| slug(role.name())),
+        (None, true) if !task.argv.is_empty() => {
+            let program = task.argv.first().map(|word| word.rsplit('/').next().unwrap_or(word));
+            let rest = task.argv.iter().skip(1).find(|word| !word.starts_with('-'));
+            [program.unwrap_or_default(), rest.map_or("", String::as_str)].join(" ")
+        }
+        _ => task.title(),
+    };
+    slug(&secret::redacted(&text))
 }
