@@ -36,6 +36,11 @@ impl Running {
         Self { meter: Meter::new(backend), told: Usage::default(), is_worker: false }
     }
 
+    /// Its worker's stream begins anew.
+    pub(super) fn begin_anew(&mut self, backend: &Backend) {
+        self.meter = Meter::new(backend);
+    }
+
     /// A worker goes on whose model has been refused.
     pub(super) fn forget_answers(&mut self) {
         self.meter.forget_answers();
