@@ -95,9 +95,7 @@ pub fn run(args: &RunsArgs) -> Result<Exit, Failure> {
 /// How many tasks a run has had; before its end, how many its plan has, where one that is
 /// repeated is one.
 fn tasks(run: &Run) -> u64 {
-    let had = |ended: &RunEnded| {
-        ended.succeeded + ended.failed + ended.skipped + ended.passed_over
-    };
+    let had = |ended: &RunEnded| ended.succeeded + ended.failed + ended.skipped + ended.passed_over;
     run.ended.as_ref().map_or(run.spec.tasks, had)
 }
 

@@ -229,6 +229,7 @@ impl Stored {
             .collect::<Result<_, _>>()
             .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
         let Options { agents_dir, hooks, strict_tools, .. } = self.options.clone();
-        Ok(PlanRoles { aliases, agents_dir, hooks, strict_tools })
+        let vars = self.plan.vars.clone();
+        Ok(PlanRoles { aliases, agents_dir, hooks, strict_tools, vars })
     }
 }

@@ -10,9 +10,10 @@ use super::{
     role::Role,
     task::Task,
     text::{path_text, unique_id},
+    words,
 };
 use crate::{
-    agent::{Agent, ContextPack, PromptParts},
+    agent::Agent,
     backend::{self, Backend, Family},
     commands::{
         session::{Session, git, label, store},
@@ -126,9 +127,9 @@ impl Checked {
         if args.is_group() {
             group::require_writer(mode)?;
         }
-        let (task, mut after) = match known.given.take() {
-            Some(given) => (given.task, given.after),
-            None => (Task::read(args, &backend, &mut known.stdin)?, Vec::new()),
+        let (task, mut after, given) = match known.given.take() {
+            Some(given) => (given.task, given.after, given.values),
+            None => (Task::read(args, &backend, &mut known.stdin)?, Vec::new(), None),
         };
         if !backend.runs_commands() && !task.argv.is_empty() {
             return Err(Failure::usage("an argv is for the backend sh"));
@@ -141,7 +142,12 @@ impl Checked {
         } else {
             args.scope.clone()
         };
-        let prompt = compose(args, agent, &backend, &scope, &task)?;
+        let id = unique_id()?;
+        let values = match given {
+            Some(values) => values,
+            None => words::values(args, role.as_ref(), session, &id)?,
+        };
+        let prompt = words::compose(args, (agent, &values), &backend, &scope, &task)?;
         // An argv is no script: its words are kept apart by NUL bytes.
         if task.argv.is_empty() {
             backend::check_prompt(&backend, &prompt)
@@ -190,7 +196,7 @@ impl Checked {
         let max_jobs = max_jobs.or_else(|| config.max_jobs.map(|n| n.get() as u64));
         Ok(Self {
             spec: Spawned {
-                id: unique_id()?,
+                id,
                 name,
                 mode,
                 backend: backend.name,
@@ -436,51 +442,6 @@ fn occupied(place: &Place, settings: &Settings, name: &str) -> Result<Option<Str
     let path = settings.worktree_folder(place).join(name);
     let there = fs::symlink_metadata(&path).is_ok();
     Ok(there.then(|| format!("{} exists already", path.display())))
-}
-
-/// What the worker reads. A script is never dressed up.
-fn compose(
-    args: &SpawnArgs,
-    agent: Option<&Agent>,
-    backend: &Backend,
-    scope: &[String],
-    task: &Task,
-) -> Result<Vec<u8>, Failure> {
-    let mut context = ContextPack {
-        goal: args.context.goal.clone(),
-        non_goals: args.context.non_goal.clone(),
-        constraints: args.context.constraint.clone(),
-        pointers: args.context.pointer.clone(),
-        decisions: args.context.decision.clone(),
-        success: args.context.success.clone(),
-        files: Vec::new(),
-    };
-    for path in &args.context.context {
-        let bytes = fs::read(path).map_err(|e| {
-            Failure::usage(format!("cannot read the context {}: {e}", path.display()))
-        })?;
-        context.add_file(&path.display().to_string(), bytes);
-    }
-    if backend.runs_commands() {
-        if !context.is_empty() {
-            return Err(Failure::usage("a shell command cannot be given context")
-                .hint("leave out --goal, --context and their like, or choose another backend"));
-        }
-        return Ok(task.bytes.clone());
-    }
-    if task.bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(Failure::usage("the prompt is empty").hint("say what the job is to do"));
-    }
-    let task = match agent {
-        Some(agent) => agent.in_its_words(&task.bytes).map_err(|e| {
-            Failure::usage(format!("{e}; nothing was started"))
-                .hint("an alias can leave it out: --alias NAME=AGENT:template={{task}}")
-        })?,
-        None => task.bytes.as_slice().into(),
-    };
-    let parts =
-        PromptParts { preamble: !args.no_preamble, agent, context: &context, scope, task: &task };
-    Ok(parts.compose())
 }
 
 fn default_name(role: Option<&Role>, backend: &Backend, task: &Task) -> JobName {

@@ -21,11 +21,13 @@ mod resolver;
 mod role;
 mod task;
 mod text;
+mod words;
 
 pub(super) use again::{Again, From, again, read_words, require_thread};
 pub(super) use planned::{Begun, PlanRoles, Spawner, Work};
 pub(super) use reader::{Asked, ask_reader};
 pub(super) use resolver::{Resolver, Who, check_resolver, resolver};
+pub(super) use words::said as said_vars;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -74,6 +76,10 @@ pub struct SpawnArgs {
     /// A second name for an agent, with keys of its definition set anew: NAME=AGENT[:KEY=VALUE,...]
     #[arg(long, value_name = "ALIAS")]
     alias: Vec<String>,
+
+    /// A value for `{{NAME}}` in the agent's template; may be repeated
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    vars: Vec<String>,
 
     /// Run the agent's hooks: before its worker, and after it
     #[arg(long)]
