@@ -65,12 +65,14 @@ pub(super) fn input<'a>(
         model: None,
         prompt_file: Path::new("/jobs/1/prompt"),
         prompt: b"",
+        prompt_is_secret: false,
         argv: &[],
         answer_file: Path::new("/jobs/1/last"),
         exclude_env: &[],
         extra_args: &[],
         resume: None,
         commands_confined: backend.name == BackendName::CLAUDE,
+        usd: None,
     }
 }
 

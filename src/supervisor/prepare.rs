@@ -39,10 +39,16 @@ impl Supervisor {
             return Ok(Err(Stop::not_started(reason)));
         }
         crash::point("worktree");
-        if self.spec.setup.is_empty() {
-            return Ok(Ok(()));
+        if let Err(stop) = self.set_up(&tree)? {
+            return Ok(Err(stop));
         }
-        self.set_up(&tree)
+        if !self.spec.setup.is_empty() || self.came_along {
+            // What is not known to be given is committed, which loses nothing.
+            if let Err(error) = worktree::note_given(&place, Path::new(&tree.path)) {
+                self.note(format!("what its worktree was given is not known: {error}"))?;
+            }
+        }
+        Ok(Ok(()))
     }
 
     fn make_worktree(
@@ -51,7 +57,7 @@ impl Supervisor {
         tree: &Tree,
     ) -> Result<Result<(), String>, SupervisorError> {
         let begun = Instant::now();
-        let base = match git::Oid::new(&tree.base) {
+        let base = match git::Oid::new(tree.beginning()) {
             Ok(base) => base,
             Err(error) => return Ok(Err(error.to_string())),
         };
@@ -79,10 +85,13 @@ impl Supervisor {
         }
         if let Some(checkout) = &place.checkout {
             match include::copy(checkout, Path::new(&tree.path), &self.spec.include) {
-                Ok(copied) if copied.files > 0 => self.note(format!(
-                    "{} came along into the worktree",
-                    crate::ui::plural(copied.files, "ignored file")
-                ))?,
+                Ok(copied) if copied.files > 0 => {
+                    self.came_along = true;
+                    self.note(format!(
+                        "{} came along into the worktree",
+                        crate::ui::plural(copied.files, "ignored file")
+                    ))?;
+                }
                 Ok(_) => {}
                 Err(error) => {
                     return Ok(Err(format!("ignored files could not come along: {error}")));
@@ -125,7 +134,7 @@ impl Supervisor {
         Ok(())
     }
 
-    fn place(&self) -> Result<Place, String> {
+    pub(super) fn place(&self) -> Result<Place, String> {
         let from = self.spec.checkout.as_deref().unwrap_or(&self.spec.cwd);
         match Place::discover(Path::new(from)) {
             Ok(Some(place)) => Ok(place),

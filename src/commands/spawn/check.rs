@@ -5,8 +5,10 @@ use std::{fs, num::NonZeroU32, path::Path, time::Duration};
 use super::{
     SpawnArgs,
     base::{earlier, reader_base},
+    compose::{compose, default_name},
     group::{self, Variant},
     known::Known,
+    limits::{self, Limits},
     role::Role,
     task::Task,
     text::{path_text, unique_id},
@@ -24,19 +26,21 @@ use crate::{
         Oid, Place, Repo,
         scope::{self, Scope},
     },
-    job::{JobName, Mode, slug},
-    ledger::{Head as LedgerHead, Job, Resolves, Spawned, TaskOf, Tree},
+    job::{JobName, Mode},
+    ledger::{Head as LedgerHead, Job, Notice, Resolves, Spawned, TaskOf, Tree},
 };
 
 /// A job whose input is good.
 pub(super) struct Checked {
-    spec: Spawned,
+    pub(super) spec: Spawned,
     pub(super) backend: Backend,
     pub(super) prompt: Vec<u8>,
     /// The name was chosen by the person, and must not be another.
     named: bool,
     /// Base commit and prefix of a job with a worktree.
     base: Option<(String, String)>,
+    /// Where its branch is made, if that is not the base.
+    pub(super) start: Option<Oid>,
     pub(super) notes: Vec<String>,
     /// The notes are for the ledger alone.
     pub(super) quiet: bool,
@@ -147,7 +151,7 @@ impl Checked {
             Some(values) => values,
             None => words::values(args, role.as_ref(), session, &id)?,
         };
-        let prompt = words::compose(args, (agent, &values), &backend, &scope, &task)?;
+        let prompt = compose(args, (agent, &values), &backend, &scope, &task)?;
         // An argv is no script: its words are kept apart by NUL bytes.
         if task.argv.is_empty() {
             backend::check_prompt(&backend, &prompt)
@@ -194,6 +198,7 @@ impl Checked {
         let setup = if base.is_some() { settings.setup(args.require_setup)? } else { Vec::new() };
         let max_jobs = args.max_jobs.map(std::num::NonZeroU64::get);
         let max_jobs = max_jobs.or_else(|| config.max_jobs.map(|n| n.get() as u64));
+        let limits = Limits::check(&args.uses, config, known.budget, (&backend, model.as_deref()))?;
         Ok(Self {
             spec: Spawned {
                 id,
@@ -224,6 +229,9 @@ impl Checked {
                 after: after.iter().map(|job| job.job).collect(),
                 timeout_ms: timeout.map(millis),
                 silence_ms: silence.map(millis),
+                budgets: limits.budgets,
+                price: limits.price,
+                hold: limits.hold,
                 grace_ms: millis(config.grace),
                 max_jobs,
                 pools,
@@ -234,12 +242,16 @@ impl Checked {
                     .of_backend(backend.name)
                     .map(|own| own.env_exclude.clone())
                     .unwrap_or_default(),
+                checkpoint_ms: checkpoint(args, mode)?.map(millis),
+                secrets: config.secrets.clone(),
+                notice: settings.notice(args.notify),
                 title: task.title(),
             },
             backend,
             prompt,
             named,
             base,
+            start: None,
             notes,
             quiet: false,
             may_overlap: args.allow_overlap,
@@ -255,7 +267,8 @@ impl Checked {
         base: Option<(String, String)>,
         notes: Vec<String>,
     ) -> Self {
-        Self { spec, backend, prompt, named, base, notes, may_overlap: false, quiet: false }
+        let (start, may_overlap, quiet) = (None, false, false);
+        Self { spec, backend, prompt, named, base, start, notes, quiet, may_overlap }
     }
 
     /// What would do the work.
@@ -290,6 +303,8 @@ impl Checked {
         self.spec.name = name;
         self.spec.run = Some(run.to_owned());
         self.spec.task = Some(task);
+        // The person is told of the run's end.
+        self.spec.notice = self.spec.notice.take().and_then(Notice::for_hooks_alone);
         self.quiet = true;
     }
 
@@ -327,6 +342,7 @@ impl Checked {
         head: &LedgerHead,
     ) -> Result<Spawned, Failure> {
         let mut spec = self.spec.clone();
+        limits::refuse_spent(session, &spec)?;
         let Some((base, prefix)) = &self.base else {
             spec.name = self.free_name(session, head, &|_| Ok(None))?;
             if let Some(resumes) = &spec.resumes {
@@ -342,6 +358,7 @@ impl Checked {
             path: path_text(&folder.join(spec.name.as_str()))?,
             branch: (spec.mode == Mode::Writer).then(|| format!("cx/{}", spec.name)),
             base: base.clone(),
+            start: self.start.as_ref().map(Oid::to_string),
             prefix: prefix.clone(),
         });
         Ok(spec)
@@ -433,6 +450,18 @@ fn choose_backend(
     settings.backend(own.unwrap_or(settings.config.backend))
 }
 
+/// How often its work is kept while it works.
+fn checkpoint(args: &SpawnArgs, mode: Mode) -> Result<Option<Duration>, Failure> {
+    match args.checkpoint {
+        Some(_) if mode == Mode::Reader => {
+            Err(Failure::usage("--checkpoint keeps the work of a writer, and this is a reader")
+                .hint("give --write, or an agent that writes"))
+        }
+        Some(every) if every.is_zero() => Err(Failure::usage("--checkpoint cannot be 0")),
+        every => Ok(every),
+    }
+}
+
 /// What stands where a writer of this name would have its branch and worktree.
 fn occupied(place: &Place, settings: &Settings, name: &str) -> Result<Option<String>, Failure> {
     let branch = format!("cx/{name}");
@@ -442,17 +471,4 @@ fn occupied(place: &Place, settings: &Settings, name: &str) -> Result<Option<Str
     let path = settings.worktree_folder(place).join(name);
     let there = fs::symlink_metadata(&path).is_ok();
     Ok(there.then(|| format!("{} exists already", path.display())))
-}
-
-fn default_name(role: Option<&Role>, backend: &Backend, task: &Task) -> JobName {
-    let text = match (role, backend.runs_commands()) {
-        (Some(role), _) => return JobName::new(role.name()).unwrap_or_else(|_| slug(role.name())),
-        (None, true) if !task.argv.is_empty() => {
-            let program = task.argv.first().map(|word| word.rsplit('/').next().unwrap_or(word));
-            let rest = task.argv.iter().skip(1).find(|word| !word.starts_with('-'));
-            [program.unwrap_or_default(), rest.map_or("", String::as_str)].join(" ")
-        }
-        _ => task.title(),
-    };
-    slug(&text)
 }

@@ -1,18 +1,11 @@
-//! What a worker is told: the task in the words of its agent, with what the template
-//! of that names.
+//! What the template of an agent may name besides the task.
 
-use std::{collections::BTreeMap, fs};
+use std::collections::BTreeMap;
 
-use super::{SpawnArgs, role::Role, task::Task};
-use crate::{
-    agent::{Agent, ContextPack, PromptParts},
-    backend::Backend,
-    commands::session::Session,
-    failure::Failure,
-    job::is_template_name,
-};
+use super::{SpawnArgs, role::Role};
+use crate::{commands::session::Session, failure::Failure, job::is_template_name};
 
-/// What an agent's template may name besides the task.
+/// By name.
 pub(in crate::commands) type Values = BTreeMap<String, String>;
 
 /// What `--var` gives.
@@ -61,52 +54,4 @@ pub(super) fn values(
 pub(super) fn of_worker(name: &str, id: &str, session: &str) -> Values {
     let own = [("worker_name", name), ("worker_id", id), ("session_id", session), ("run", session)];
     own.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
-}
-
-/// What the worker reads. A script is never dressed up.
-pub(super) fn compose(
-    args: &SpawnArgs,
-    (agent, values): (Option<&Agent>, &Values),
-    backend: &Backend,
-    scope: &[String],
-    task: &Task,
-) -> Result<Vec<u8>, Failure> {
-    let mut context = ContextPack {
-        goal: args.context.goal.clone(),
-        non_goals: args.context.non_goal.clone(),
-        constraints: args.context.constraint.clone(),
-        pointers: args.context.pointer.clone(),
-        decisions: args.context.decision.clone(),
-        success: args.context.success.clone(),
-        files: Vec::new(),
-    };
-    for path in &args.context.context {
-        let bytes = fs::read(path).map_err(|e| {
-            Failure::usage(format!("cannot read the context {}: {e}", path.display()))
-        })?;
-        context.add_file(&path.display().to_string(), bytes);
-    }
-    if backend.runs_commands() {
-        if !context.is_empty() {
-            return Err(Failure::usage("a shell command cannot be given context")
-                .hint("leave out --goal, --context and their like, or choose another backend"));
-        }
-        return Ok(task.bytes.clone());
-    }
-    if task.bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(Failure::usage("the prompt is empty").hint("say what the job is to do"));
-    }
-    let task = match agent {
-        Some(agent) => {
-            let words = agent.in_its_words(&task.bytes, &|name| values.get(name).cloned());
-            words.map_err(|e| {
-                Failure::usage(format!("{e}; nothing was started"))
-                    .hint("give it one with --var NAME=VALUE; or leave it out: --alias NAME=AGENT:template={{task}}")
-            })?
-        }
-        None => task.bytes.as_slice().into(),
-    };
-    let parts =
-        PromptParts { preamble: !args.no_preamble, agent, context: &context, scope, task: &task };
-    Ok(parts.compose())
 }

@@ -30,8 +30,9 @@ const TOOLS: &[&str] = &[
     "sed", "seq", "setsid", "sh", "sort", "tail", "test", "touch", "tr", "true", "uname", "wc",
 ];
 
-/// When every commit in a sandbox was made, unless the test says otherwise.
-const DATE: &str = "2026-01-02T03:04:05+00:00";
+/// When every commit in a sandbox was made, unless the test says otherwise:
+/// 2026-01-02T03:04:05Z, in the form that cx reads without git.
+const DATE: &str = "@1767323045 +0000";
 
 /// See the module.
 pub(crate) struct Sandbox {
@@ -261,6 +262,13 @@ impl Sandbox {
     /// The commands of all processes of this sandbox that are alive.
     pub(crate) fn live_processes(&self) -> Vec<String> {
         processes::with_variable(&self.mark()).into_iter().map(|process| process.what).collect()
+    }
+
+    /// Waits until nothing of this sandbox runs any more.
+    #[track_caller]
+    pub(crate) fn until_quiet(&self) {
+        let quiet = processes::all_exit(&self.mark(), super::DEADLINE);
+        assert!(quiet, "still run: {:?}", self.live_processes());
     }
 
     fn mark(&self) -> String {
