@@ -30,7 +30,7 @@ impl Meter {
         let counter = match &backend.family {
             Family::Codex => Counter::Codex(codex::Counter::default()),
             Family::Claude => Counter::Claude(claude::Counter::default()),
-            Family::Sh => Counter::None,
+            Family::Http | Family::Sh => Counter::None,
         };
         Self { counter, offset: 0 }
     }
@@ -73,6 +73,15 @@ impl Meter {
         match &self.counter {
             Counter::Codex(counter) => counter.answered,
             Counter::Claude(counter) => counter.answered,
+            Counter::None => false,
+        }
+    }
+
+    /// Whether it has done its work, and only has to end.
+    pub fn is_over(&self) -> bool {
+        match &self.counter {
+            Counter::Codex(counter) => counter.over,
+            Counter::Claude(counter) => counter.over,
             Counter::None => false,
         }
     }

@@ -140,6 +140,10 @@ mod tests {
             resume: None,
             commands_confined: true,
             usd: None,
+            endpoint: None,
+            token_file: None,
+            agent: None,
+            alias: None,
         }
     }
 

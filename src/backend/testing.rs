@@ -73,6 +73,10 @@ pub(super) fn input<'a>(
         resume: None,
         commands_confined: backend.name == BackendName::CLAUDE,
         usd: None,
+        endpoint: None,
+        token_file: None,
+        agent: None,
+        alias: None,
     }
 }
 
