@@ -110,7 +110,7 @@ pub(super) fn read(tree: &Node, wrong: &mut Wrong) -> Plan {
             "tasks" => plan.tasks = tasks(node, wrong),
             "max-tokens" => plan.max_tokens = wrong.take(value::tokens(key, node).map(Some)),
             "max-budget-usd" => {
-                plan.max_budget_usd = wrong.take(value::dollars(key, node).map(Some))
+                plan.max_budget_usd = wrong.take(value::dollars(key, node).map(Some));
             }
             _ => wrong.take(Err(value::unknown(key, "a plan", &KEYS))),
         }
@@ -235,7 +235,7 @@ fn task(id: Option<&Key>, said: &Node, wrong: &mut Wrong) -> Task {
             "max-turns" => task.max_turns = wrong.take(value::some(key, node).map(Some)),
             "max-tokens" => task.max_tokens = wrong.take(value::tokens(key, node).map(Some)),
             "max-budget-usd" => {
-                task.max_budget_usd = wrong.take(value::dollars(key, node).map(Some))
+                task.max_budget_usd = wrong.take(value::dollars(key, node).map(Some));
             }
             _ => wrong.take(Err(value::unknown(key, "a task", &TASK))),
         }
