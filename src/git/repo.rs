@@ -278,16 +278,6 @@ impl Repo {
         Ok(held.into_iter().find(|tree| tree.branch.as_deref() == Some(name)).map(|tree| tree.path))
     }
 
-    /// Points `ORIG_HEAD` of the place's worktree at `oid`, as merges do.
-    pub(super) fn set_original_head(&self, oid: &Oid) -> Result<(), GitError> {
-        if let Some(lib) = &self.lib
-            && lib.reference("ORIG_HEAD", lib_oid(oid)?, true, "").is_ok()
-        {
-            return Ok(());
-        }
-        self.git().args(["update-ref", "ORIG_HEAD", oid.as_str()]).run().map(drop)
-    }
-
     /// How many commits are in `tip` that are not in `base`.
     pub fn commits_between(&self, base: &Oid, tip: &Oid) -> Result<usize, GitError> {
         if let Some(lib) = &self.lib
