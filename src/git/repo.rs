@@ -218,17 +218,30 @@ impl Repo {
         Ok(self.branch_tip(name)?.is_some())
     }
 
+    /// A branch below `name`, as in a folder: there can be no branch `name` then.
+    pub fn branch_below(&self, name: &str) -> Result<Option<String>, GitError> {
+        Ok(self.branches_in(&format!("{name}/"))?.into_iter().next())
+    }
+
     /// The local branches, sorted. Names that are not UTF-8 are left out.
     pub fn branches(&self) -> Result<Vec<String>, GitError> {
+        self.branches_in("")
+    }
+
+    /// The local branches whose names begin with `prefix`, which is empty or ends
+    /// with a `/`.
+    fn branches_in(&self, prefix: &str) -> Result<Vec<String>, GitError> {
         let mut names: Vec<String> = if let Some(lib) = &self.lib {
-            let references = lib.references_glob("refs/heads/*").map_err(|e| lib_error(&e))?;
+            let glob = format!("refs/heads/{prefix}*");
+            let references = lib.references_glob(&glob).map_err(|e| lib_error(&e))?;
             references
                 .filter_map(Result::ok)
                 .filter_map(|r| r.name().ok()?.strip_prefix("refs/heads/").map(str::to_owned))
                 .collect()
         } else {
             let format = "--format=%(refname:lstrip=2)";
-            let output = self.git().args(["for-each-ref", format, "refs/heads"]).read()?;
+            let within = format!("refs/heads/{prefix}");
+            let output = self.git().args(["for-each-ref", format, &within]).read()?;
             String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
         };
         names.sort_unstable();
