@@ -45,6 +45,7 @@ use super::{
     settings::Settings,
 };
 use crate::{
+    backend::Backend,
     failure::{Exit, Failure},
     job::{JobId, Mode, parse_duration},
     ledger::{Appender, Event, JobFiles, Note, Spawned},
@@ -231,7 +232,7 @@ impl SpawnArgs {
 
 /// The backend that other people's tasks are given to: a shell only where that was said
 /// here and now, and one that is there.
-pub(super) fn backend_to_serve(word: Option<&str>, session: &Session) -> Result<String, Failure> {
+pub(super) fn backend_to_serve(word: Option<&str>, session: &Session) -> Result<Backend, Failure> {
     let settings = Settings::load(session)?;
     let args = SpawnArgs { backend: word.map(str::to_owned), ..SpawnArgs::default() };
     let backend = Checked::backend(&args, session, &settings)?;
@@ -242,7 +243,7 @@ pub(super) fn backend_to_serve(word: Option<&str>, session: &Session) -> Result<
         .hint("choose another with -b; or give -b sh, if that is what you want"));
     }
     settings.program(&backend, None, Mode::Reader, &session.cwd)?;
-    Ok(backend.name.to_string())
+    Ok(backend)
 }
 
 /// Runs the verb.
