@@ -182,6 +182,7 @@ verbs! {
     "plan" => Plan(commands::plan::PlanArgs),
     "route" => Route(commands::route::RouteArgs),
     "serve" => Serve(commands::serve::ServeArgs),
+    "usage" => Usage(commands::usage::UsageArgs),
     "events" => Events(commands::events::EventsArgs),
     "trust" => Trust(commands::trust::TrustArgs),
     "doctor" => Doctor(commands::doctor::DoctorArgs),

@@ -16,7 +16,9 @@ mod claude;
 mod codex;
 mod family;
 pub mod http;
+mod meter;
 pub mod program;
+mod refusal;
 mod sh;
 #[cfg(test)]
 mod testing;
@@ -29,7 +31,11 @@ use std::io;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use crate::job::{BackendName, Endpoint, Mode, Outcome, Usage, WorkerExit};
+use jiff::Timestamp;
+
+use crate::job::{BackendName, Endpoint, Mode, Outcome, Usage, Usd, WorkerExit};
+pub use meter::Meter;
+pub use refusal::Refusal;
 
 /// Everything that decides how a worker is started.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +59,9 @@ pub struct LaunchInput<'a> {
     pub prompt_file: &'a Path,
     /// What is in `prompt_file`. Only `sh` scripts look at it.
     pub prompt: &'a [u8],
+    /// Whether there is something in `prompt` that nobody may see in a list of
+    /// processes.
+    pub prompt_is_secret: bool,
     /// Several words given to `sh`: run as they are, the first one being
     /// replaced by `program`. Empty for everything else.
     pub argv: &'a [OsString],
@@ -77,6 +86,8 @@ pub struct LaunchInput<'a> {
     pub agent: Option<&'a str>,
     /// The alias by which the role was asked for.
     pub alias: Option<&'a str>,
+    /// What it may cost, where that is limited and the program can keep to it.
+    pub usd: Option<Usd>,
 }
 
 /// The argument that limits the turns of a worker, where the backend has one.
@@ -217,6 +228,9 @@ pub struct Verdict {
     pub answer: Answer,
     /// Tokens; see [`counts_whole_thread`].
     pub usage: Option<Usage>,
+    /// Of a refusal for rate or quota: until when, where that was told apart from the
+    /// sentence; see [`Refusal`].
+    pub resets: Option<Timestamp>,
     /// The thread by which the work can be resumed.
     pub thread_id: Option<String>,
     /// What a reader of the result should know even of a success: commands that
@@ -332,6 +346,14 @@ pub fn counts_whole_thread(backend: &Backend) -> bool {
     }
 }
 
+/// Whether its program tells what it costs.
+pub fn tells_cost(backend: &Backend) -> bool {
+    match &backend.family {
+        Family::Claude => true,
+        Family::Codex | Family::Http | Family::Sh => false,
+    }
+}
+
 /// Variables that its worker must not inherit.
 pub fn env_remove(backend: &Backend) -> &'static [&'static str] {
     match &backend.family {
@@ -418,6 +440,7 @@ impl Verdict {
             reason: None,
             answer: Answer::None,
             usage: None,
+            resets: None,
             thread_id: None,
             notes: Vec::new(),
             sandbox_unproven: false,

@@ -65,6 +65,7 @@ pub(super) fn input<'a>(
         model: None,
         prompt_file: Path::new("/jobs/1/prompt"),
         prompt: b"",
+        prompt_is_secret: false,
         argv: &[],
         answer_file: Path::new("/jobs/1/last"),
         exclude_env: &[],
@@ -75,6 +76,7 @@ pub(super) fn input<'a>(
         token_file: None,
         agent: None,
         alias: None,
+        usd: None,
     }
 }
 

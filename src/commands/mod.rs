@@ -23,6 +23,7 @@ pub mod kill;
 pub mod logs;
 pub mod man;
 pub mod merge;
+mod notify;
 pub mod path;
 pub mod pick;
 pub mod plan;
@@ -45,12 +46,13 @@ pub mod show;
 pub mod spawn;
 pub mod status;
 pub mod trust;
-mod view;
+pub mod usage;
 pub mod wait;
 
 use crate::{
     cli::{Cli, Color, Command},
     failure::{Exit, Failure},
+    view,
 };
 
 /// Runs the verb that the command line names.
@@ -70,6 +72,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Status(args) => status::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Jobs(args) => jobs::run(args),
+        Command::Usage(args) => usage::run(args),
         Command::Wait(args) => wait::run(args),
         Command::Collect(args) => collect::run(args),
         Command::Merge(args) => merge::run(args),

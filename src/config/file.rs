@@ -1,9 +1,10 @@
 //! One configuration file: what it says, what it should not say, and where.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
@@ -17,7 +18,7 @@ use super::planner::PlannerLayers;
 use super::trust::visible;
 use super::value::{Command, Limit, Origin, Span};
 use super::{ConfigError, aliases};
-use crate::job::{BackendName, BaseUrl};
+use crate::job::{BackendName, BaseUrl, Price, Usd};
 
 /// What one file says; nothing where it says nothing. The fields are the keys.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -29,13 +30,29 @@ pub(super) struct Layer {
     pub(super) timeout: Option<Limit>,
     pub(super) silence: Option<Limit>,
     pub(super) grace: Option<Span>,
+    pub(super) secrets: Option<Vec<String>>,
+    pub(super) notify: Option<bool>,
+    pub(super) hooks: HooksLayer,
     pub(super) worktree: WorktreeLayer,
     pub(super) codex: ProgramLayer,
     pub(super) claude: ProgramLayer,
     pub(super) http: HttpLayer,
     pub(super) merge: MergeLayer,
+    pub(super) price: Option<BTreeMap<String, Price>>,
+    pub(super) budget: BudgetLayer,
+    pub(super) hold: HoldLayer,
     pub(super) alias: Option<serde_json::Map<String, Value>>,
     pub(super) planner: Option<PlannerLayers>,
+}
+
+/// The table `[hooks]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(super) struct HooksLayer {
+    pub(super) on_exit: Option<Command>,
+    pub(super) on_failure: Option<Command>,
+    pub(super) on_idle: Option<Command>,
+    pub(super) timeout: Option<Span>,
 }
 
 /// The table `[worktree]`.
@@ -74,6 +91,23 @@ pub(super) struct HttpLayer {
 pub(super) struct MergeLayer {
     pub(super) verify: Option<Command>,
     pub(super) verify_timeout: Option<Limit>,
+}
+
+/// The table `[budget]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(super) struct BudgetLayer {
+    pub(super) tokens_per_day: Option<NonZeroU64>,
+    pub(super) usd_per_day: Option<Usd>,
+}
+
+/// The table `[hold]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(super) struct HoldLayer {
+    pub(super) enabled: Option<bool>,
+    pub(super) longest: Option<Span>,
+    pub(super) times: Option<NonZeroU64>,
 }
 
 /// A file that was read.
@@ -246,7 +280,12 @@ impl Layer {
             ("codex.program".to_owned(), program(&self.codex)),
             ("http.token-file".to_owned(), self.http.token_file.as_ref().map(text)),
             ("http.url".to_owned(), self.http.url.as_ref().map(|url| url.as_str().into())),
+            ("hooks.on-exit".to_owned(), self.hooks.on_exit.as_ref().map(command)),
+            ("hooks.on-failure".to_owned(), self.hooks.on_failure.as_ref().map(command)),
+            ("hooks.on-idle".to_owned(), self.hooks.on_idle.as_ref().map(command)),
             ("merge.verify".to_owned(), self.merge.verify.as_ref().map(command)),
+            // A program of the person's runs, and their terminal rings.
+            ("notify".to_owned(), self.notify.filter(|notify| *notify).map(Value::from)),
         ];
         commands.extend(self.planner.iter().flatten().map(|(name, planner)| {
             (format!("planner.{name}.command"), planner.command.as_ref().map(command))
@@ -272,6 +311,8 @@ impl Layer {
             table.program = None;
         }
         (self.http.url, self.http.token_file) = (None, None);
+        self.hooks = HooksLayer::default();
+        self.notify = self.notify.filter(|notify| !notify);
         self.merge.verify = None;
         if let Some(planners) = &mut self.planner {
             planners.retain(|_, planner| planner.command.is_none());

@@ -36,6 +36,12 @@ const AFTER_WORKER: [(&str, bool); 6] = [
     ("unlocked", true),
 ];
 
+/// Points of a writer at work whose work is kept meanwhile; tried in `checkpoints.rs`.
+const CHECKPOINT: [&str; 1] = ["checkpoint"];
+
+/// Points while somebody is told of a job's end; tried in `notice.rs`.
+const TELLING: [&str; 1] = ["telling"];
+
 /// Points in the supervisor of a resolver.
 const RESOLVER: [&str; 2] = ["conflict-stands", "verified"];
 
@@ -109,6 +115,8 @@ fn points() -> BTreeSet<&'static str> {
         [
             &BEFORE_WORKER[..],
             &WITH_WORKER,
+            &CHECKPOINT,
+            &TELLING,
             &RESOLVER,
             &NEEDS,
             &QUEUE,

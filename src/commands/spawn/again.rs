@@ -16,12 +16,13 @@ use crate::{
         settings::Settings,
     },
     failure::Failure,
+    git::Oid,
     job::{JobId, JobName},
     ledger::{Job, Resumes, Spawned, Tree},
 };
 
 /// How a job is taken up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::commands) enum From {
     /// In its thread and in its files.
     Thread,
@@ -29,6 +30,8 @@ pub(in crate::commands) enum From {
     Files,
     /// From where it started, in files of its own.
     Base,
+    /// From this commit, in files of its own.
+    Commit(Oid),
 }
 
 /// What is different.
@@ -85,14 +88,15 @@ impl Checked {
         };
         let after = match again.from {
             _ if before.is_live() => vec![before.job],
-            From::Thread => Vec::new(),
+            // What it came after is in its base.
+            From::Thread | From::Commit(_) => Vec::new(),
             From::Files | From::Base => needs(session, before)?,
         };
         let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
         let resumes = match again.from {
             From::Thread => Some(Resumes { job: before.job, anew: false }),
             From::Files => Some(Resumes { job: before.job, anew: true }),
-            From::Base => None,
+            From::Base | From::Commit(_) => None,
         };
         let mut tree = old.tree.clone().filter(|_| resumes.is_some());
         if let Some(tree) = &tree {
@@ -120,6 +124,8 @@ impl Checked {
             timeout_ms: again.timeout.map(millis).or(old.timeout_ms),
             silence_ms: again.silence.map(millis).or(old.silence_ms),
             extra_args: settings.extra_args(&backend)?,
+            secrets: settings.config.secrets.clone(),
+            notice: settings.notice(old.notice.as_ref().is_some_and(|notice| notice.notify)),
             title: if is_told {
                 Task { bytes: prompt.clone(), argv: Vec::new() }.title()
             } else {
@@ -129,6 +135,9 @@ impl Checked {
         };
         let mut checked = Self::of(spec, backend, prompt, named, base, settings.notes.clone());
         checked.token = Target::token_again(old.endpoint.as_ref(), settings)?;
+        if let From::Commit(commit) = again.from {
+            checked.start = Some(commit);
+        }
         Ok(checked)
     }
 

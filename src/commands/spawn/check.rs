@@ -5,15 +5,17 @@ use std::{fs, num::NonZeroU32, path::Path, time::Duration};
 use super::{
     SpawnArgs,
     base::{earlier, reader_base},
+    compose::{compose, default_name},
     endpoint::{Secret, Target},
     group::{self, Variant},
     known::Known,
+    limits::{self, Limits},
     role::Role,
     task::Task,
-    text::{default_name, path_text, unique_id},
+    text::{path_text, unique_id},
 };
 use crate::{
-    agent::{Agent, ContextPack, PromptParts},
+    agent::Agent,
     backend::{self, Backend, Family},
     commands::{
         session::{Session, git, label, store},
@@ -25,12 +27,12 @@ use crate::{
         scope::{self, Scope},
     },
     job::{JobName, Mode},
-    ledger::{Head as LedgerHead, Job, Resolves, Spawned, TaskOf, Tree},
+    ledger::{Head as LedgerHead, Job, Notice, Resolves, Spawned, TaskOf, Tree},
 };
 
 /// A job whose input is good.
 pub(super) struct Checked {
-    spec: Spawned,
+    pub(super) spec: Spawned,
     pub(super) backend: Backend,
     pub(super) prompt: Vec<u8>,
     /// What tells a server who asks.
@@ -39,6 +41,8 @@ pub(super) struct Checked {
     named: bool,
     /// Base commit and prefix of a job with a worktree.
     base: Option<(String, String)>,
+    /// Where its branch is made, if that is not the base.
+    pub(super) start: Option<Oid>,
     pub(super) notes: Vec<String>,
     /// The notes are for the ledger alone.
     pub(super) quiet: bool,
@@ -193,6 +197,7 @@ impl Checked {
         let setup = if base.is_some() { settings.setup(args.require_setup)? } else { Vec::new() };
         let max_jobs = args.max_jobs.map(std::num::NonZeroU64::get);
         let max_jobs = max_jobs.or_else(|| config.max_jobs.map(|n| n.get() as u64));
+        let limits = Limits::check(&args.uses, config, known.budget, (&backend, model.as_deref()))?;
         Ok(Self {
             spec: Spawned {
                 id: unique_id()?,
@@ -224,6 +229,9 @@ impl Checked {
                 after: after.iter().map(|job| job.job).collect(),
                 timeout_ms: timeout.map(millis),
                 silence_ms: silence.map(millis),
+                budgets: limits.budgets,
+                price: limits.price,
+                hold: limits.hold,
                 grace_ms: millis(config.grace),
                 max_jobs,
                 pools,
@@ -234,6 +242,9 @@ impl Checked {
                     .of_backend(backend.name)
                     .map(|own| own.env_exclude.clone())
                     .unwrap_or_default(),
+                checkpoint_ms: checkpoint(args, mode)?.map(millis),
+                secrets: config.secrets.clone(),
+                notice: settings.notice(args.notify),
                 title: task.title(),
             },
             backend,
@@ -241,6 +252,7 @@ impl Checked {
             token: target.token,
             named,
             base,
+            start: None,
             notes,
             quiet: false,
             may_overlap: args.allow_overlap,
@@ -256,8 +268,8 @@ impl Checked {
         base: Option<(String, String)>,
         notes: Vec<String>,
     ) -> Self {
-        let (token, may_overlap, quiet) = (None, false, false);
-        Self { spec, backend, prompt, token, named, base, notes, quiet, may_overlap }
+        let (token, start, may_overlap, quiet) = (None, None, false, false);
+        Self { spec, backend, prompt, token, named, base, start, notes, quiet, may_overlap }
     }
 
     /// What would do the work.
@@ -292,6 +304,8 @@ impl Checked {
         self.spec.name = name;
         self.spec.run = Some(run.to_owned());
         self.spec.task = Some(task);
+        // The person is told of the run's end.
+        self.spec.notice = self.spec.notice.take().and_then(Notice::for_hooks_alone);
         self.quiet = true;
     }
 
@@ -329,6 +343,7 @@ impl Checked {
         head: &LedgerHead,
     ) -> Result<Spawned, Failure> {
         let mut spec = self.spec.clone();
+        limits::refuse_spent(session, &spec)?;
         let Some((base, prefix)) = &self.base else {
             spec.name = self.free_name(session, head, &|_| Ok(None))?;
             if let Some(resumes) = &spec.resumes {
@@ -344,6 +359,7 @@ impl Checked {
             path: path_text(&folder.join(spec.name.as_str()))?,
             branch: (spec.mode == Mode::Writer).then(|| format!("cx/{}", spec.name)),
             base: base.clone(),
+            start: self.start.as_ref().map(Oid::to_string),
             prefix: prefix.clone(),
         });
         Ok(spec)
@@ -435,6 +451,18 @@ fn choose_backend(
     settings.backend(own.unwrap_or(settings.config.backend))
 }
 
+/// How often its work is kept while it works.
+fn checkpoint(args: &SpawnArgs, mode: Mode) -> Result<Option<Duration>, Failure> {
+    match args.checkpoint {
+        Some(_) if mode == Mode::Reader => {
+            Err(Failure::usage("--checkpoint keeps the work of a writer, and this is a reader")
+                .hint("give --write, or an agent that writes"))
+        }
+        Some(every) if every.is_zero() => Err(Failure::usage("--checkpoint cannot be 0")),
+        every => Ok(every),
+    }
+}
+
 /// What stands where a writer of this name would have its branch and worktree.
 fn occupied(place: &Place, settings: &Settings, name: &str) -> Result<Option<String>, Failure> {
     let branch = format!("cx/{name}");
@@ -444,50 +472,4 @@ fn occupied(place: &Place, settings: &Settings, name: &str) -> Result<Option<Str
     let path = settings.worktree_folder(place).join(name);
     let there = fs::symlink_metadata(&path).is_ok();
     Ok(there.then(|| format!("{} exists already", path.display())))
-}
-
-/// What the worker reads. A script is never dressed up.
-fn compose(
-    args: &SpawnArgs,
-    agent: Option<&Agent>,
-    backend: &Backend,
-    scope: &[String],
-    task: &Task,
-) -> Result<Vec<u8>, Failure> {
-    let mut context = ContextPack {
-        goal: args.context.goal.clone(),
-        non_goals: args.context.non_goal.clone(),
-        constraints: args.context.constraint.clone(),
-        pointers: args.context.pointer.clone(),
-        decisions: args.context.decision.clone(),
-        success: args.context.success.clone(),
-        files: Vec::new(),
-    };
-    for path in &args.context.context {
-        let bytes = fs::read(path).map_err(|e| {
-            Failure::usage(format!("cannot read the context {}: {e}", path.display()))
-        })?;
-        context.add_file(&path.display().to_string(), bytes);
-    }
-    if backend.runs_commands() {
-        if !context.is_empty() {
-            return Err(Failure::usage("a shell command cannot be given context")
-                .hint("leave out --goal, --context and their like, or choose another backend"));
-        }
-        return Ok(task.bytes.clone());
-    }
-    if task.bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(Failure::usage("the prompt is empty").hint("say what the job is to do"));
-    }
-    let task = match agent {
-        Some(agent) => agent.in_its_words(&task.bytes).map_err(|e| {
-            Failure::usage(format!("{e}; nothing was started"))
-                .hint("an alias can leave it out: --alias NAME=AGENT:template={{task}}")
-        })?,
-        None => task.bytes.as_slice().into(),
-    };
-    // It speaks of how things are here.
-    let preamble = !args.no_preamble && !backend.works_elsewhere();
-    let parts = PromptParts { preamble, agent, context: &context, scope, task: &task };
-    Ok(parts.compose())
 }

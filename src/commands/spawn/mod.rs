@@ -13,17 +13,21 @@
 mod again;
 mod base;
 mod check;
+mod compose;
 mod endpoint;
 mod group;
 mod known;
+mod limits;
 mod planned;
 mod reader;
 mod resolver;
 mod role;
+mod secrets;
 mod task;
 mod text;
 
 pub(super) use again::{Again, From, again, read_words, require_thread};
+pub(super) use limits::UseArgs;
 pub(super) use planned::{Begun, PlanRoles, Spawner, Work};
 pub(super) use reader::{Asked, ask_reader};
 pub(super) use resolver::{Resolver, Who, check_resolver, resolver};
@@ -140,6 +144,9 @@ pub struct SpawnArgs {
     #[arg(long, value_name = "D", value_parser = parse_duration)]
     silence: Option<Duration>,
 
+    #[command(flatten)]
+    uses: UseArgs,
+
     /// Start only once JOB has succeeded, and with its work; may be repeated
     ///
     /// A writer starts from --base merged with the work of the writers it comes
@@ -156,6 +163,14 @@ pub struct SpawnArgs {
     /// Do not start without the repository's setup command, trusted or not
     #[arg(long)]
     require_setup: bool,
+
+    /// Keep what lies in a writer's worktree this often, while it works, under refs/cx/checkpoints/
+    #[arg(long, value_name = "D", value_parser = parse_duration, conflicts_with = "read")]
+    checkpoint: Option<Duration>,
+
+    /// Tell me when it is over: on the desktop, or by the terminal and its bell
+    #[arg(long)]
+    notify: bool,
 
     /// Leave out the worker preamble
     #[arg(long)]
@@ -281,6 +296,7 @@ fn launch(
     settings: &Settings,
     checked: &mut [Checked],
 ) -> Result<Vec<Entered>, Failure> {
+    checked.iter().try_for_each(Checked::refuse_secrets)?;
     let drafts =
         checked.iter().map(|one| Draft::make(session, one)).collect::<Result<Vec<_>, _>>()?;
     let mut jobs = {

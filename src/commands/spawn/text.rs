@@ -1,14 +1,8 @@
-//! What the ledger says of a job is text: its paths, its name, and the id that is its
-//! alone.
+//! What the ledger says of a job is text: its paths, and the id that is its alone.
 
 use std::{fs, io::Read, path::Path};
 
-use super::{role::Role, task::Task};
-use crate::{
-    backend::Backend,
-    failure::Failure,
-    job::{JobName, slug},
-};
+use crate::failure::Failure;
 
 /// A path as the ledger can hold it.
 pub(super) fn path_text(path: &Path) -> Result<String, Failure> {
@@ -28,18 +22,4 @@ pub(super) fn unique_id() -> Result<String, Failure> {
         .and_then(|mut file| file.read_exact(&mut bytes))
         .map_err(|e| Failure::internal(format!("cannot read /dev/urandom: {e}")))?;
     Ok(format!("{:016x}", u64::from_ne_bytes(bytes)))
-}
-
-/// The name of a job that was given none.
-pub(super) fn default_name(role: Option<&Role>, backend: &Backend, task: &Task) -> JobName {
-    let text = match (role, backend.runs_commands()) {
-        (Some(role), _) => return JobName::new(role.name()).unwrap_or_else(|_| slug(role.name())),
-        (None, true) if !task.argv.is_empty() => {
-            let program = task.argv.first().map(|word| word.rsplit('/').next().unwrap_or(word));
-            let rest = task.argv.iter().skip(1).find(|word| !word.starts_with('-'));
-            [program.unwrap_or_default(), rest.map_or("", String::as_str)].join(" ")
-        }
-        _ => task.title(),
-    };
-    slug(&text)
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    num::NonZeroU64,
     time::Instant,
 };
 
@@ -19,6 +20,7 @@ use crate::{
         view,
     },
     failure::Failure,
+    job::{Budget, BudgetOf},
     ledger::{Event, Job, NO_JOB, Note, TaskOf, TaskSkipped},
     plan::{Task, TaskIx},
     process::crash,
@@ -201,6 +203,11 @@ pub(in crate::commands::run) fn work<'t>(
         timeout: task.timeout,
         silence: task.silence,
         max_turns: task.max_turns,
+        budget: Budget::new(
+            BudgetOf::Job,
+            task.max_tokens.map(NonZeroU64::get),
+            task.max_budget_usd,
+        ),
         prompt: String::from("-"),
         argv: Vec::new(),
         after: Vec::new(),
