@@ -54,6 +54,10 @@ const QUEUE: [&str; 3] = ["waiting", "queued", "admitted"];
 /// The same in a pool; tried in `spawn/pools.rs`.
 const POOL: [&str; 1] = ["turn-got"];
 
+/// Points in a supervisor that waits until a model's service may be asked again; tried in
+/// `holds.rs`.
+const HOLD: [&str; 2] = ["on-hold", "hold-left"];
+
 /// Points in a recovery; the first is in the command that finds the job lost.
 const RECOVERY: [&str; 8] = [
     "lost",
@@ -121,6 +125,7 @@ fn points() -> BTreeSet<&'static str> {
             &NEEDS,
             &QUEUE,
             &POOL,
+            &HOLD,
             &RECOVERY,
             &UNDO,
             &VERIFY,
