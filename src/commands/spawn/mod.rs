@@ -311,6 +311,11 @@ fn launch(
     };
     crash::point("spawned");
     for (job, one) in jobs.iter_mut().zip(checked.iter()) {
+        if let Some(token) = &one.token {
+            // Not before the job exists: whoever looks after it removes this.
+            let files = session.store.job(job.id);
+            files.replace(&files.token(), token.0.as_bytes()).map_err(store)?;
+        }
         job.start(session)?;
         crash::point("supervisor-started");
         for note in &one.notes {
@@ -353,9 +358,6 @@ impl Draft {
         io::Write::write_all(&mut file, &one.prompt).map_err(|e| {
             Failure::internal(format!("cannot write {}: {e}; nothing was started", path.display()))
         })?;
-        if let Some(token) = &one.token {
-            files.replace(&files.token(), token.0.as_bytes()).map_err(store)?;
-        }
         let kept = one.backend.to_keep().map_err(|e| Failure::internal(e.to_string()))?;
         if let Some(kept) = kept {
             files.replace(&files.backend(), &kept).map_err(store)?;

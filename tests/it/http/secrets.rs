@@ -114,6 +114,26 @@ fn a_lost_job_leaves_no_token() {
 }
 
 #[test]
+fn a_spawn_that_is_cut_short_leaves_no_token() {
+    for point in ["draft", "settled", "spawned", "supervisor-started"] {
+        let mut sandbox = sandbox();
+        sandbox.expect_leftovers();
+        sandbox.set("CODEX_API_KEY", TOKEN);
+        let server = WorkerServer::answering("500 Oops", "text/plain", "no");
+        let url = server.url();
+        let mut spawn = sandbox.cx_command(["spawn", "-b", "http", "--codex-url", &url, "Look"]);
+        sandbox
+            .run({
+                spawn.env("CX_CRASH_AT", point);
+                spawn
+            })
+            .signal(9);
+        sandbox.cx(["wait"]).status_code();
+        assert_eq!(holding(&sandbox.repo().join(".git/cx")), [] as [String; 0], "{point}");
+    }
+}
+
+#[test]
 fn a_token_goes_to_the_server_that_was_named_and_to_nobody_else() {
     let elsewhere = WorkerServer::answering("200 OK", "application/json", r#"{"output":"o"}"#);
     let redirect = format!(
