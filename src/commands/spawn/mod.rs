@@ -53,6 +53,7 @@ use super::{
     settings::Settings,
 };
 use crate::{
+    backend::Backend,
     failure::{Exit, Failure},
     job::{Candidate as _, JobId, Mode, parse_duration},
     ledger::{self, Appender, Event, Job, JobFiles, Note, Spawned},
@@ -254,7 +255,7 @@ impl SpawnArgs {
 
 /// The backend that other people's tasks are given to: a shell only where that was said
 /// here and now, and one that is there.
-pub(super) fn backend_to_serve(word: Option<&str>, session: &Session) -> Result<String, Failure> {
+pub(super) fn backend_to_serve(word: Option<&str>, session: &Session) -> Result<Backend, Failure> {
     let settings = Settings::load(session)?;
     let args = SpawnArgs { backend: word.map(str::to_owned), ..SpawnArgs::default() };
     let backend = Checked::backend(&args, session, &settings)?;
@@ -265,7 +266,7 @@ pub(super) fn backend_to_serve(word: Option<&str>, session: &Session) -> Result<
         .hint("choose another with -b; or give -b sh, if that is what you want"));
     }
     settings.program(&backend, None, Mode::Reader, &session.cwd)?;
-    Ok(backend.name.to_string())
+    Ok(backend)
 }
 
 /// Runs the verb.
@@ -328,6 +329,11 @@ fn launch(
     };
     crash::point("spawned");
     for (job, one) in jobs.iter_mut().zip(checked.iter()) {
+        if let Some(token) = &one.token {
+            // Not before the job exists: whoever looks after it removes this.
+            let files = session.store.job(job.id);
+            files.replace(&files.token(), token.0.as_bytes()).map_err(store)?;
+        }
         job.start(session)?;
         crash::point("supervisor-started");
         for note in &one.notes {
@@ -387,9 +393,6 @@ impl Draft {
         io::Write::write_all(&mut file, &one.prompt).map_err(|e| {
             Failure::internal(format!("cannot write {}: {e}; nothing was started", path.display()))
         })?;
-        if let Some(token) = &one.token {
-            files.replace(&files.token(), token.0.as_bytes()).map_err(store)?;
-        }
         let kept = one.backend.to_keep().map_err(|e| Failure::internal(e.to_string()))?;
         if let Some(kept) = kept {
             files.replace(&files.backend(), &kept).map_err(store)?;
