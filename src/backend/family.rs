@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::command::Command;
 use crate::job::BackendName;
 
 /// What does a job's work.
@@ -31,6 +32,8 @@ pub enum Family {
     Claude,
     /// A shell command or an argv that runs as it is.
     Sh,
+    /// A program that a definition describes.
+    Command(Box<Command>),
 }
 
 /// Why it is not known what did a job's work. Reads as a sentence.

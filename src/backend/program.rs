@@ -85,7 +85,7 @@ pub fn locate(
     let path = find(name, install(backend), path_env)?;
     Ok(match &backend.family {
         Family::Codex => native_codex(&path),
-        Family::Claude => {
+        Family::Claude | Family::Command(_) => {
             let native = !head(&path).starts_with(b"#!");
             Program { path, native }
         }
@@ -109,6 +109,7 @@ fn usual_name(backend: &Backend) -> &str {
         Family::Codex => "codex",
         Family::Claude => "claude",
         Family::Sh => "sh",
+        Family::Command(command) => command.argv.first().map_or("", String::as_str),
     }
 }
 
@@ -118,6 +119,7 @@ pub fn install(backend: &Backend) -> Option<&str> {
         Family::Codex => Some("npm install -g @openai/codex"),
         Family::Claude => Some("npm install -g @anthropic-ai/claude-code"),
         Family::Sh => None,
+        Family::Command(command) => command.install.as_deref(),
     }
 }
 

@@ -132,6 +132,7 @@ mod tests {
             prompt,
             argv,
             answer_file: Path::new("/jobs/1/last"),
+            tmp: Path::new("/jobs/1/tmp"),
             exclude_env: &[],
             extra_args: &[],
             resume: None,

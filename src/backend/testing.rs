@@ -67,6 +67,7 @@ pub(super) fn input<'a>(
         prompt: b"",
         argv: &[],
         answer_file: Path::new("/jobs/1/last"),
+        tmp: Path::new("/jobs/1/tmp"),
         exclude_env: &[],
         extra_args: &[],
         resume: None,

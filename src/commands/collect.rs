@@ -275,8 +275,8 @@ fn wanted(session: &Session, args: &CollectArgs) -> Result<Vec<Job>, Failure> {
 /// Where a job's final message lies, if it had one.
 pub(super) fn message_file(session: &Session, job: &Job) -> PathBuf {
     let files = session.store.job(job.job);
-    let has_events = backend::has_events(&shown_backend(&files, job));
-    if has_events { files.last_message() } else { files.stdout() }
+    let on_stdout = backend::answers_on_stdout(&shown_backend(&files, job));
+    if on_stdout { files.stdout() } else { files.last_message() }
 }
 
 /// The final message of this very job; `None` when it had none.

@@ -2,6 +2,7 @@
 
 pub mod agents;
 pub mod apply;
+mod backends;
 mod branch;
 mod candidates;
 pub mod cd;

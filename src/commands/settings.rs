@@ -6,9 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{claims, session::Session};
+use super::{backends::Catalog, claims, session::Session};
 use crate::{
-    backend::{self, Backend, program},
+    backend::{self, Backend, Family, program},
     config::{self, Command, Config, Loaded, Overrides, Places, Trust},
     failure::{Exit, Failure},
     git::Place,
@@ -24,6 +24,8 @@ pub(super) struct Settings {
     pub(super) notes: Vec<String>,
     /// The keys whose commands were withheld.
     withheld: Vec<String>,
+    /// What does the work.
+    pub(super) catalog: Catalog,
 }
 
 impl Settings {
@@ -49,15 +51,20 @@ impl Settings {
                 claim.file()
             ));
         }
-        Ok(Self { config: loaded.config, notes, withheld })
+        let catalog = Catalog::read(&loaded.config.backends, &mut notes)?;
+        Ok(Self { config: loaded.config, notes, withheld, catalog })
     }
 
     /// What a name stands for.
     pub(super) fn backend(&self, name: BackendName) -> Result<Backend, Failure> {
-        Backend::built_in(name).ok_or_else(|| {
-            let known: Vec<_> = self.backends().iter().map(ToString::to_string).collect();
-            Failure::usage(format!("there is no backend '{name}'"))
-                .hint(format!("one of: {}", known.join(", ")))
+        self.catalog.find(name).map(|(backend, _)| backend).ok_or_else(|| {
+            let known: Vec<_> = self.catalog.names().iter().map(ToString::to_string).collect();
+            let hint = if self.is_withheld(&format!("backends.{name}")) {
+                "the repository defines it, and is not trusted: `cx trust` shows it".to_owned()
+            } else {
+                format!("one of: {}", known.join(", "))
+            };
+            Failure::usage(format!("there is no backend '{name}'")).hint(hint)
         })
     }
 
@@ -67,10 +74,13 @@ impl Settings {
         self.backend(name)
     }
 
-    /// Every name that stands for a backend, in the order in which they are listed.
-    #[expect(clippy::unused_self, reason = "more of them come from the configuration")]
-    pub(super) fn backends(&self) -> Vec<BackendName> {
-        BackendName::BUILT_IN.to_vec()
+    /// The model for a backend where nobody asks for another.
+    pub(super) fn model_for<'a>(&'a self, backend: &'a Backend) -> Option<&'a str> {
+        match &backend.family {
+            Family::Command(_) if !backend::takes_model(backend) => None,
+            Family::Command(command) => self.config.model_over(command.model.as_deref()),
+            Family::Codex | Family::Claude | Family::Sh => self.config.model_for(backend.name),
+        }
     }
 
     /// The program of a backend, or for an argv its first word, as it is found by a

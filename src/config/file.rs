@@ -12,6 +12,7 @@ use serde_ignored::Path as Ignored;
 use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
+use super::backends::{self, BackendTable};
 use super::keys::keys_of;
 use super::planner::PlannerLayers;
 use super::trust::visible;
@@ -35,6 +36,7 @@ pub(super) struct Layer {
     pub(super) merge: MergeLayer,
     pub(super) alias: Option<serde_json::Map<String, Value>>,
     pub(super) planner: Option<PlannerLayers>,
+    pub(super) backends: Option<serde_json::Map<String, Value>>,
 }
 
 /// The table `[worktree]`.
@@ -72,6 +74,8 @@ pub(super) struct File {
     /// What it wants run, as key and JSON, in the order of the keys' names; empty
     /// for a person's own file, which needs nobody's trust.
     pub(super) commands: Vec<(String, String)>,
+    /// Under `backends`.
+    pub(super) backends: Vec<BackendTable>,
     pub(super) warnings: Vec<Warning>,
 }
 
@@ -199,7 +203,11 @@ pub(super) fn parse(text: &str, origin: Origin, base: Base) -> Result<File, Conf
             return Err(invalid(line_of(&["planner", name]), problem));
         }
     }
-    Ok(File { origin, layer, commands, warnings })
+    let backends = match layer.backends {
+        Some(_) => backends::tables(text, &origin, base),
+        None => Vec::new(),
+    };
+    Ok(File { origin, layer, commands, backends, warnings })
 }
 
 impl Layer {
@@ -234,6 +242,11 @@ impl Layer {
         for (name, value) in self.alias.iter().flatten() {
             aliases::commands(&format!("alias.{name}"), "", value, &mut commands);
         }
+        // All of it: the program, and what it is told that it may do.
+        let backends = self.backends.iter().flatten();
+        commands.extend(
+            backends.map(|(name, value)| (format!("backends.{name}"), visible(&value.to_string()))),
+        );
         commands.sort();
         commands
     }
@@ -245,6 +258,7 @@ impl Layer {
             table.args = None;
             table.program = None;
         }
+        self.backends = None;
         self.merge.verify = None;
         if let Some(planners) = &mut self.planner {
             planners.retain(|_, planner| planner.command.is_none());
@@ -290,7 +304,7 @@ fn worktree_dir(dir: &str, repository: bool, home: &Path) -> Result<String, &'st
 }
 
 /// A program's path: a bare name stays one, for `PATH`.
-fn located(program: &Path, base: Base) -> PathBuf {
+pub(super) fn located(program: &Path, base: Base) -> PathBuf {
     match program.strip_prefix("~") {
         Ok(rest) if !rest.as_os_str().is_empty() => base.home.join(rest),
         _ if program.components().count() > 1 || program.is_absolute() => base.folder.join(program),

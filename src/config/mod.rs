@@ -15,6 +15,7 @@
 //! leaves the old state or the new one.
 
 mod aliases;
+mod backends;
 mod file;
 mod keys;
 mod overrides;
@@ -23,6 +24,7 @@ mod roots;
 mod trust;
 mod value;
 
+pub use backends::BackendTable;
 pub use file::Warning;
 pub use overrides::Overrides;
 pub use planner::Planner;
@@ -86,6 +88,10 @@ pub struct Config {
     pub planners: BTreeMap<String, Planner>,
     /// Second names for agents, the nearest file's first.
     pub aliases: Vec<Alias>,
+    /// Definitions of backends, the nearest file's first.
+    pub backends: Vec<BackendTable>,
+    /// `CX_MODEL` says what the model is.
+    is_model_forced: bool,
 }
 
 /// A second name for an agent, as a file has it.
@@ -138,8 +144,12 @@ impl Config {
     /// The model for `backend`: its own, or the one for all. `CX_MODEL` is before
     /// both.
     pub fn model_for(&self, backend: BackendName) -> Option<&str> {
-        let own = self.of_backend(backend).and_then(|own| own.model.as_deref());
-        own.or(self.model.as_deref())
+        self.model_over(self.of_backend(backend).and_then(|own| own.model.as_deref()))
+    }
+
+    /// The same for a backend whose own model is known.
+    pub fn model_over<'a>(&'a self, own: Option<&'a str>) -> Option<&'a str> {
+        own.filter(|_| !self.is_model_forced).or(self.model.as_deref())
     }
 
     /// What is configured for `backend`, if it can be configured.
@@ -172,13 +182,11 @@ impl Config {
             let mut env_exclude = first(own.iter().copied(), excluded)
                 .unwrap_or_else(|| ENV_EXCLUDE.map(str::to_owned).to_vec());
             env_exclude.extend(others.iter().filter_map(|file| excluded(&file.layer)).flatten());
-            // A model from the variable is before one for this backend alone.
-            let own_model = || first(files, |layer| table(layer).model.clone());
             Program {
                 program: commanded(files, |layer| table(layer).program.clone()),
                 args: commanded(files, |layer| table(layer).args.clone()),
                 env_exclude,
-                model: if overrides.model.is_some() { None } else { own_model() },
+                model: first(files, |layer| table(layer).model.clone()),
             }
         };
 
@@ -214,6 +222,8 @@ impl Config {
                     })
                 })
                 .collect(),
+            is_model_forced: overrides.model.is_some(),
+            backends: files.iter().flat_map(|file| file.backends.iter().cloned()).collect(),
             model: overrides.model.clone().or_else(|| first(files, |layer| layer.model.clone())),
             // The nearest file that has a name says all of it.
             planners: files.iter().rev().flat_map(planners).collect(),
@@ -339,6 +349,7 @@ impl Loaded {
         for file in self.files.iter_mut().filter(|file| file.origin.is_repository()) {
             keys.extend(std::mem::take(&mut file.commands).into_iter().map(|(key, _)| key));
             file.layer.withhold();
+            file.backends.clear();
         }
         self.config = Config::of(&self.overrides, &self.files);
         keys

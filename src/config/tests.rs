@@ -76,6 +76,8 @@ fn without_files_there_are_the_defaults() {
             merge: Merge { verify: None, verify_timeout: None },
             planners: BTreeMap::new(),
             aliases: Vec::new(),
+            backends: Vec::new(),
+            is_model_forced: false,
         }
     );
     assert_eq!(loaded.warnings, []);

@@ -42,6 +42,7 @@ impl Supervisor {
             prompt: &prompt,
             argv: &argv,
             answer_file: &self.files.answer(),
+            tmp: &self.files.tmp(),
             exclude_env: &self.spec.env_exclude,
             extra_args: &self.spec.extra_args,
             resume: thread.as_deref(),
@@ -61,7 +62,7 @@ impl Supervisor {
             env,
             env_remove: prepare::scrubbed()
                 .into_iter()
-                .chain(backend::env_remove(&self.backend).iter().map(|&name| name.to_owned()))
+                .chain(backend::env_remove(&self.backend))
                 .collect(),
             stdin: match launch.stdin {
                 Stdin::PromptFile => Input::File(self.files.prompt()),

@@ -10,6 +10,7 @@ use super::{
     role::Role,
     task::Task,
     text::{path_text, unique_id},
+    who::{choose_backend, require_able},
 };
 use crate::{
     agent::{Agent, ContextPack, PromptParts},
@@ -179,7 +180,8 @@ impl Checked {
             .model
             .clone()
             .or_else(|| agent.and_then(|agent| agent.model.clone()))
-            .or_else(|| config.model_for(backend.name).map(str::to_owned));
+            .or_else(|| settings.model_for(&backend).map(str::to_owned));
+        require_able(&backend, mode, model.is_some())?;
         if model.as_deref().is_some_and(|model| model.is_empty() || model.starts_with('-')) {
             return Err(Failure::usage("a model's name cannot be empty or begin with '-'"));
         }
@@ -412,18 +414,6 @@ impl Checked {
                 .hint("choose another with -n, or leave -n out")),
         }
     }
-}
-
-fn choose_backend(
-    word: Option<&str>,
-    agent: Option<&Agent>,
-    settings: &Settings,
-) -> Result<Backend, Failure> {
-    if let Some(word) = word {
-        return settings.backend_of(word);
-    }
-    let own = agent.and_then(|agent| agent.backend);
-    settings.backend(own.unwrap_or(settings.config.backend))
 }
 
 /// What stands where a writer of this name would have its branch and worktree.

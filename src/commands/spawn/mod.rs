@@ -21,6 +21,7 @@ mod resolver;
 mod role;
 mod task;
 mod text;
+mod who;
 
 pub(super) use again::{Again, From, again, read_words, require_thread};
 pub(super) use planned::{Begun, PlanRoles, Spawner, Work};

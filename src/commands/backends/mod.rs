@@ -1,0 +1,5 @@
+//! `cx backends`
+
+mod catalog;
+
+pub(super) use catalog::Catalog;
