@@ -183,7 +183,9 @@ pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
                 result: message.map(text),
             }),
             Shape::Lines(format) => {
-                out.line(fill(format, &|key| field(key, &view, message.as_deref()))?)?;
+                let line = fill(format, &|key| field(key, &view, message.as_deref()))?;
+                out.foreign(line.as_bytes())?;
+                out.line("")?;
             }
             Shape::Summary => out.line(headline(job, &view))?,
             Shape::Plain | Shape::Detailed if args.output.is_some() => {
@@ -352,7 +354,7 @@ fn print(
         out.line(format_args!("-- {left}"))?;
     }
     if let Some(message) = message {
-        out.bytes(message)?;
+        out.foreign(message)?;
         if !message.ends_with(b"\n") && !message.is_empty() {
             out.line("")?;
         }

@@ -22,7 +22,8 @@ use crate::{
 /// Print what a job's worker has put out
 ///
 /// For codex and claude their events as readable lines, with the last lines that each command
-/// put out; `--raw` gives them as they came.
+/// put out; `--raw` gives them as they came. On a terminal control characters are made visible,
+/// but not with `--raw` and `--stderr`.
 #[derive(Debug, Args)]
 pub struct LogsArgs {
     /// Go on as more comes, until the job ends
@@ -125,8 +126,12 @@ impl Reader {
             })?,
         };
         self.offset += bytes.len() as u64;
-        if self.raw || !backend::has_events(&self.backend) {
+        if self.raw {
             out.bytes(&bytes)?;
+            return out.flush();
+        }
+        if !backend::has_events(&self.backend) {
+            out.foreign(&bytes)?;
             return out.flush();
         }
         self.partial.extend(bytes);
@@ -171,7 +176,8 @@ impl Reader {
             };
             // An error comes again as the reason why the turn failed.
             if !(text.starts_with("! ") && text == self.last) {
-                out.line(&text)?;
+                out.foreign(text.as_bytes())?;
+                out.line("")?;
                 self.last = text;
             }
         }

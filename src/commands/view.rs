@@ -11,6 +11,7 @@ use crate::{
     backend,
     job::{JobId, Mode, ProcessRef, Usage, WorkerExit},
     ledger::{Job, JobFiles, Phase, Store, Wait},
+    process::tree,
     ui,
 };
 
@@ -261,6 +262,9 @@ pub(super) fn activity(job: &Job, files: &JobFiles) -> Option<String> {
         }
         Phase::Starting | Phase::Ended => None,
         Phase::Lost => Some("its supervisor vanished; keeping what it left".to_owned()),
+        Phase::Running if job.worker.is_some_and(tree::is_stopped) => {
+            Some(format!("stopped; `cx kill -s CONT {}` lets it go on", job.job.0))
+        }
         Phase::Running => {
             let tail = backend::tail(&files.stdout(), TAIL).ok()?;
             let root = job.spec.tree.as_ref().map(|tree| &tree.path).or(job.spec.checkout.as_ref());

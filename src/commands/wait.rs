@@ -83,6 +83,7 @@ pub fn run(args: &WaitArgs) -> Result<Exit, Failure> {
         ui::note("no jobs to wait for");
         return Ok(if args.any { Exit::NotFound } else { Exit::Success });
     }
+    let began_live: BTreeSet<_> = jobs.iter().filter(|j| j.is_live()).map(|j| j.job).collect();
     let deadline = args.timeout.and_then(deadline_in);
     match wait(&session, &mut jobs, args.any, deadline)? {
         Ended::Done => {}
@@ -115,6 +116,15 @@ pub fn run(args: &WaitArgs) -> Result<Exit, Failure> {
     // The last lines on a terminal have told already.
     if !ui::stderr_is_terminal() {
         tell_failures(&session, &jobs);
+    }
+    let earlier = |job: &&Job| !is_well(job) && !began_live.contains(&job.job);
+    let earlier: Vec<_> = jobs.iter().filter(earlier).map(label).collect();
+    if args.jobs.is_empty() && !earlier.is_empty() && !began_live.is_empty() {
+        ui::hint(format_args!(
+            "failed before this wait and not yet collected: {}; `cx collect` hands them out, \
+             and then they count no more",
+            earlier.join(", ")
+        ));
     }
     match jobs.as_slice() {
         [one] if !args.jobs.is_empty() => Ok(Exit::Code(code(one))),

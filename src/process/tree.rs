@@ -32,6 +32,11 @@ pub fn is_alive(process: ProcessRef) -> bool {
     Stat::read(process.pid).is_some_and(|stat| stat.start == process.start && stat.state != b'Z')
 }
 
+/// Whether this very process has been stopped by a signal and can go on.
+pub fn is_stopped(process: ProcessRef) -> bool {
+    Stat::read(process.pid).is_some_and(|stat| stat.start == process.start && stat.state == b'T')
+}
+
 /// Sends a signal to this very process. `false` when it is gone, or when it has
 /// made itself somebody else's (`sudo`) and we may not.
 pub fn signal(process: ProcessRef, signal: i32) -> io::Result<bool> {

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
+use super::text;
 use crate::failure::Failure;
 
 const BOLD_RED: Style = AnsiColor::Red.on_default().bold();
@@ -17,6 +18,7 @@ const CYAN: Style = AnsiColor::Cyan.on_default();
 pub struct Out {
     stream: io::BufWriter<io::StdoutLock<'static>>,
     colour: bool,
+    terminal: bool,
 }
 
 /// Opens stdout for an answer.
@@ -25,6 +27,7 @@ pub fn out() -> Out {
     Out {
         stream: io::BufWriter::new(io::stdout().lock()),
         colour: choice != anstream::ColorChoice::Never,
+        terminal: is_terminal(),
     }
 }
 
@@ -42,6 +45,13 @@ impl Out {
     /// Writes bytes of others as they are.
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.stream.write_all(bytes).map_err(|e| stdout_failure(&e))
+    }
+
+    /// Writes what a worker has said: byte for byte, but on a terminal with its
+    /// control characters made visible (colours and newlines stay), so that it
+    /// cannot paint over what stands there or set a title.
+    pub fn foreign(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        if self.terminal { self.bytes(&text::tame(bytes)) } else { self.bytes(bytes) }
     }
 
     /// Writes a value as JSON on a line of its own.

@@ -42,23 +42,19 @@ impl Table {
 
     /// The lines. `columns` is the terminal's width, if it is one; what does
     /// not fit is taken from the columns that may shrink, in the order given,
-    /// each down to eight columns before the next.
+    /// each down to eight columns before the next. Where that is not enough they
+    /// go, in that order too, and at last the widest of the others is cut.
     pub fn lines(&self, columns: Option<usize>, shrink: &[usize]) -> Vec<String> {
-        let mut widths = vec![0; self.columns.len()];
+        let mut natural = vec![0; self.columns.len()];
         for row in &self.rows {
-            for (slot, cell) in widths.iter_mut().zip(row) {
+            for (slot, cell) in natural.iter_mut().zip(row) {
                 *slot = width(cell).max(*slot);
             }
         }
-        if let Some(columns) = columns {
-            let gaps = widths.iter().filter(|w| **w > 0).count().saturating_sub(1) * 2;
-            for index in shrink {
-                let total: usize = widths.iter().sum::<usize>() + gaps;
-                if let Some(slot) = widths.get_mut(*index) {
-                    *slot -= total.saturating_sub(columns).min(slot.saturating_sub(8));
-                }
-            }
-        }
+        let widths = match columns {
+            Some(columns) => fitted(&natural, columns, shrink),
+            None => natural,
+        };
         self.rows.iter().enumerate().map(|(at, row)| self.line(at, row, &widths)).collect()
     }
 
@@ -90,6 +86,34 @@ impl Table {
     }
 }
 
+/// What a row of these widths takes, with two columns between its cells.
+fn total(widths: &[usize]) -> usize {
+    let gaps = widths.iter().filter(|w| **w > 0).count().saturating_sub(1) * 2;
+    widths.iter().sum::<usize>() + gaps
+}
+
+/// `natural` made to fit into `columns`; see [`Table::lines`].
+fn fitted(natural: &[usize], columns: usize, shrink: &[usize]) -> Vec<usize> {
+    let mut widths = natural.to_vec();
+    for gone in 0..=shrink.len() {
+        widths = natural.to_vec();
+        for (order, index) in shrink.iter().enumerate() {
+            let over = total(&widths).saturating_sub(columns);
+            if let Some(slot) = widths.get_mut(*index) {
+                *slot = if order < gone { 0 } else { *slot - over.min(slot.saturating_sub(8)) };
+            }
+        }
+        if total(&widths) <= columns {
+            return widths;
+        }
+    }
+    let over = total(&widths).saturating_sub(columns);
+    if let Some(widest) = widths.iter_mut().max() {
+        *widest = widest.saturating_sub(over).max(1);
+    }
+    widths
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,5 +125,7 @@ mod tests {
         table.row(vec!["10".into(), "x".into(), String::new()]);
         assert_eq!(table.lines(None, &[2]), [" 1  auth  a long title that is cut", "10  x"]);
         assert_eq!(table.lines(Some(20), &[2]), [" 1  auth  a long ti…", "10  x"]);
+        assert_eq!(table.lines(Some(12), &[2]), [" 1  auth", "10  x"]);
+        assert_eq!(table.lines(Some(7), &[2]), [" 1  au…", "10  x"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::Sandbox;
+use crate::support::{Sandbox, Terminal};
 
 #[test]
 fn each_job_is_handed_out_once() {
@@ -22,6 +22,20 @@ fn each_job_is_handed_out_once() {
     // Named or with --all: again.
     assert!(sandbox.cx(["collect", "a"]).ok().stdout().contains("answer a"));
     assert_eq!(sandbox.cx(["collect", "--all", "--format", "{name}"]).ok().stdout(), "a\nb\n");
+}
+
+#[test]
+fn an_answer_paints_on_no_terminal_and_is_whole_elsewhere() {
+    let sandbox = Sandbox::new();
+    let painted = "one\u{1b}[2J\u{1b}[1;1Htwo\u{1b}[31mred\u{1b}[0m\r";
+    sandbox.reader("r", "printf 'one\\033[2J\\033[1;1Htwo\\033[31mred\\033[0m\\r'");
+    sandbox.cx(["wait"]).ok();
+    for verb in [&["collect", "r"][..], &["logs", "r"]] {
+        let (code, screen) = Terminal::start(&sandbox, "cx", verb).finish();
+        assert_eq!(code, Some(0));
+        assert!(screen.contains("one␛[2J␛[1;1Htwored␍"), "{screen}");
+        assert!(sandbox.cx(verb).ok().stdout().contains(painted));
+    }
 }
 
 #[test]

@@ -133,6 +133,8 @@ fn stop_and_cont_pause_and_go_on() {
     sandbox.reader("r", &format!("{}; echo went on", gate.pass()));
     gate.arrived();
     sandbox.cx(["kill", "-s", "STOP", "r"]).ok();
+    let listed = sandbox.cx(["jobs"]).ok().stdout();
+    assert!(listed.contains("stopped; `cx kill -s CONT 1` lets it go on"), "{listed}");
     gate.open();
     sandbox.cx(["wait", "--timeout", "0.3", "r"]).code(124);
     sandbox.cx(["kill", "-s", "CONT", "r"]).ok();

@@ -27,6 +27,27 @@ fn one_job_gives_its_own_code() {
 }
 
 #[test]
+fn a_failure_of_earlier_is_told_as_one() {
+    let sandbox = Sandbox::new();
+    let gate = sandbox.gate("gate");
+    sandbox.reader("old", "exit 3");
+    let alone = sandbox.cx(["wait"]).code(1).stderr();
+    assert!(!alone.contains("hint"), "{alone}");
+    sandbox.reader("new", &gate.pass());
+    let terminal = Terminal::start(&sandbox, "cx", ["wait"]);
+    gate.arrived();
+    terminal.wait_for("running");
+    gate.open();
+    let (code, screen) = terminal.finish();
+    assert_eq!(code, Some(1));
+    let screen = screen.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        screen.contains("failed before this wait and not yet collected: [1] old; `cx collect`"),
+        "{screen}"
+    );
+}
+
+#[test]
 fn several_jobs_give_zero_only_if_all_were_well() {
     let sandbox = Sandbox::new();
     sandbox.reader("a", "true");
