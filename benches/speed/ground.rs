@@ -135,6 +135,7 @@ pub(crate) fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
         scope: Vec::new(),
         resolves: None,
         resumes: None,
+        repeats: None,
         after: Vec::new(),
         timeout_ms: None,
         silence_ms: None,

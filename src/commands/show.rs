@@ -96,6 +96,7 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     }
     row("thread", text(view.thread));
     row("resumes", view.resumes.map(|job| job.to_string()).unwrap_or_default());
+    row("does again", view.repeats.map(|job| job.to_string()).unwrap_or_default());
     row("tried again", view.tried_again.map(|job| format!("as {job}")).unwrap_or_default());
     row("went on", view.went_on.map(|job| format!("as {job}")).unwrap_or_default());
     row("left", view::left_behind(&job).unwrap_or_default());

@@ -106,6 +106,7 @@ pub(super) struct JobView<'a> {
     pub tree_gone: bool,
     /// The job that it goes on from.
     pub resumes: Option<JobId>,
+    pub repeats: Option<JobId>,
     /// The job that goes on from it.
     pub went_on: Option<JobId>,
     /// The next attempt at its task, in the same run.
@@ -174,6 +175,7 @@ impl<'a> JobView<'a> {
             not_picked: job.not_picked,
             tree_gone: job.tree_gone,
             resumes: job.spec.resumes.as_ref().map(|resumes| resumes.job),
+            repeats: job.spec.repeats,
             went_on: job.went_on,
             tried_again: job.tried_again,
             files_gone: job.files_gone,

@@ -394,7 +394,7 @@ impl ConfigError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unreadable { .. } => None,
-            Self::Invalid { .. } => Some("docs/config.md lists every key".to_owned()),
+            Self::Invalid { .. } => Some("`cx man config` lists every key".to_owned()),
             Self::Variable { name, .. } => Some(format!("`unset {name}` leaves it to the files")),
         }
     }

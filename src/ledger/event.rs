@@ -146,6 +146,9 @@ pub struct Spawned {
     /// is this job's from here on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumes: Option<Resumes>,
+    /// The job whose task it does again, from where that started, in files of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<JobId>,
     /// Wall-clock limit for the worker, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,

@@ -101,7 +101,7 @@ pub struct Job {
     /// The job that goes on from it, in its tree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub went_on: Option<JobId>,
-    /// The next attempt at its task, in the same run.
+    /// The next attempt at its task, in files of its own: of its run, or by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tried_again: Option<JobId>,
 }
@@ -332,6 +332,10 @@ impl State {
                 let is_end = matches!(event, Event::Exited(_));
                 if let Some(job) = self.jobs.get_mut(&record.job) {
                     job.fold(record.at, event);
+                    let run = job.spec.run.as_ref().filter(|_| is_end);
+                    if let Some(run) = run.and_then(|run| self.runs.get_mut(run)) {
+                        run.seen_at = record.at;
+                    }
                 }
                 if is_end {
                     self.hand_back(record.job);
@@ -348,8 +352,11 @@ impl State {
         }
     }
 
-    /// What the attempts before at the same task of a run came to counts no more.
+    /// What the attempts before at the same task came to counts no more.
     fn supersede(&mut self, by: JobId, spec: &Spawned) {
+        if let Some(before) = spec.repeats.and_then(|before| self.jobs.get_mut(&before)) {
+            before.tried_again = Some(by);
+        }
         let Some(task) = spec.task.as_ref().filter(|task| task.attempt > 1) else { return };
         let same = |job: &&mut Job| {
             job.job != by

@@ -36,7 +36,8 @@ pub use landing::{Batch, Cleaned, Held, Merged, NotPicked, Unmerged};
 pub use log::{Appender, FollowedState, Follower};
 pub use promise::Promise;
 pub use run::{
-    NO_JOB, RunEnded, RunOutcome, RunRevised, RunRunning, RunStarted, RunStopping, TaskSkipped,
+    NO_JOB, RevisedTask, RunEnded, RunOutcome, RunRevised, RunRunning, RunStarted, RunStopping,
+    TaskSkipped,
 };
 pub use runs::Run;
 pub use snapshot::Head;

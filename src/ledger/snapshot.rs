@@ -24,9 +24,9 @@ use super::{
 };
 use crate::job::JobId;
 
-/// 2: with runs. What an earlier cx makes of it is nothing, and the other way
+/// 2: with runs; 4: with how long they were worked on. What an earlier cx makes of it is nothing, and the other way
 /// round.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// How many closed jobs stay at hand.
 const KEEP_CLOSED: usize = 100;

@@ -53,6 +53,7 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         scope: Vec::new(),
         resolves: None,
         resumes: None,
+        repeats: None,
         after: Vec::new(),
         timeout_ms: None,
         silence_ms: None,

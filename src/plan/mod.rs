@@ -24,7 +24,6 @@ pub use arguments::{Argument, Choice};
 pub use check::{Graph, check};
 pub use pattern::{PATTERNS, Pattern};
 pub use problem::{Kind, Problem, nearest};
-pub use read::PlanError;
 pub use schedule::{End, Schedule, State, Step, TaskIx};
 pub use when::{Ending, When, WhenError};
 

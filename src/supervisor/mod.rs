@@ -75,6 +75,8 @@ struct Supervisor {
     asked_base: Option<String>,
     /// Its worktree was made.
     has_tree: bool,
+    /// Whether files that git does not track came along into it.
+    came_along: bool,
     /// Of a resolver: what stood in conflict without markers.
     undecided: Vec<Undecided>,
 }
@@ -184,6 +186,7 @@ fn run(call: Call) -> Result<(), SupervisorError> {
         id,
         // That of the job before is there already.
         has_tree: spec.resumes.is_some(),
+        came_along: false,
         spec: *spec,
         lock,
         signals,

@@ -19,7 +19,7 @@ use crate::{
 /// A plan is a task map, a pipeline, phases, a list of workers or cx's own form,
 /// in JSON, YAML or TOML; or one of the patterns that are part of cx: review, fix,
 /// scout, split, research and options. All of it is checked before anything
-/// starts. docs/plans.md shows each form.
+/// starts. `cx man plans` shows each form.
 #[derive(Debug, Default, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct RunArgs {

@@ -21,7 +21,7 @@ use crate::{
     },
     failure::Failure,
     ledger::RunFiles,
-    plan::{Plan, Task},
+    plan::{Plan, Task, revise::Difference},
 };
 
 const VERSION: u32 = 1;
@@ -102,9 +102,9 @@ pub(super) struct Stored {
     version: u32,
     /// Counts the plans that were in force, from 1.
     pub(super) revision: u64,
-    /// What the last revision has changed, one sentence.
+    /// What the last revision has changed.
     #[serde(default)]
-    pub(super) why: String,
+    pub(super) difference: Difference,
     /// The tasks that had begun when the reviser was asked last.
     #[serde(default)]
     pub(super) seen: BTreeSet<String>,
@@ -132,7 +132,7 @@ impl Stored {
         Self {
             version: VERSION,
             revision: 1,
-            why: String::new(),
+            difference: Difference::default(),
             seen: BTreeSet::new(),
             cwd,
             source,

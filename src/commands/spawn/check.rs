@@ -216,6 +216,7 @@ impl Checked {
                 scope,
                 resolves: None,
                 resumes: None,
+                repeats: None,
                 after: after.iter().map(|job| job.job).collect(),
                 timeout_ms: timeout.map(millis),
                 silence_ms: silence.map(millis),

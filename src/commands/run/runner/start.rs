@@ -63,9 +63,16 @@ impl Runner<'_> {
             return false;
         }
         let Some(limit) = self.stored.max_jobs() else { return true };
-        let live = self.followed.state().jobs.values().filter(|job| job.is_live());
-        let others = live.filter(|job| !self.live.contains_key(&job.job)).count();
-        ((others + self.live.len()) as u64) < limit.get()
+        let state = self.followed.state();
+        // Who waits in the queue of a pool, where another run was faster, takes up no
+        // room here yet.
+        let waits = state.waits();
+        let is_in_pool = |job: &&Job| {
+            let turn = waits.get(&job.job).map(|wait| wait.turn);
+            turn.is_some_and(|at| job.spec.turns().get(at).is_some_and(|turn| turn.pool.is_some()))
+        };
+        let live = state.jobs.values().filter(|job| job.is_live() && !is_in_pool(job));
+        (live.count() as u64) < limit.get()
     }
 
     /// Whether as many jobs of the task's pool live as may.

@@ -153,7 +153,14 @@ fn a_slip_in_the_own_form_is_an_error_with_its_line() {
             "[tasks.a]\ntimeout = 'ever'",
             "plan:2: 'timeout' is 'ever', which is not a duration: write 90s, 10m, 1h30m or a number of seconds",
         ),
-        ("[tasks.a]\nretries = -1", "plan:2: 'retries' has to be a whole number, and is a number"),
+        (
+            "[tasks.a]\nretries = -1",
+            "plan:2: 'retries' is -1, and has to be a whole number from 0 on",
+        ),
+        (
+            "retries = true\n[tasks.a]",
+            "plan:1: 'retries' has to be a whole number, and is true or false",
+        ),
         (
             "[tasks.a]\nforeach = 1",
             "plan:2: 'foreach' has to be a list, a text or a table, and is a number",
