@@ -325,6 +325,10 @@ fn write_message(path: &Path, job: &Job, message: Option<&[u8]>) -> Result<(), F
 
 fn headline(job: &Job, view: &JobView<'_>) -> String {
     let mut parts = vec![label(job), view::status_with_code(job), ui::short(view::elapsed(job))];
+    if !view.fell_over.is_empty() {
+        let before: Vec<String> = view.fell_over.iter().map(|fell| fell.from.to_string()).collect();
+        parts.push(format!("{} instead of {}", view.backend, before.join(", ")));
+    }
     if let Some(usage) = view.usage {
         parts.push(format!("{} tokens in, {} out", usage.input, usage.output));
         parts.extend(usage.cost_usd.map(|cost| cost.to_string()));

@@ -12,7 +12,7 @@ use crate::{
     config::{self, Command, Config, Loaded, Overrides, Places, Trust},
     failure::{Exit, Failure},
     git::Place,
-    job::{BackendName, Mode},
+    job::{BackendChoice, BackendChoiceError, BackendName, Mode},
 };
 
 /// The configuration that counts.
@@ -68,10 +68,14 @@ impl Settings {
         })
     }
 
-    /// The same for a word that somebody typed.
-    pub(super) fn backend_of(&self, word: &str) -> Result<Backend, Failure> {
-        let name = word.parse().map_err(|e| Failure::usage(format!("'{word}' {e}")))?;
-        self.backend(name)
+    /// Names that somebody typed. Each stands for a backend.
+    pub(super) fn choice(&self, words: &str) -> Result<BackendChoice, Failure> {
+        let wrong = |e: BackendChoiceError| Failure::usage(format!("'{words}' {e}"));
+        let choice: BackendChoice = words.parse().map_err(wrong)?;
+        for name in choice.names() {
+            self.backend(name)?;
+        }
+        Ok(choice)
     }
 
     /// The model for a backend where nobody asks for another.
@@ -147,6 +151,12 @@ impl Settings {
             Failure::usage(e.to_string()).hint(format!("change {key} in the configuration"))
         })?;
         Ok(args)
+    }
+
+    /// Patterns of variables that the commands of a backend's worker must not see.
+    pub(super) fn env_exclude(&self, backend: &Backend) -> Vec<String> {
+        let own = self.config.of_backend(backend.name);
+        own.map(|own| own.env_exclude.clone()).unwrap_or_default()
     }
 
     /// The folder that a repository's worktrees lie in.

@@ -53,6 +53,9 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     row("agent", text(view.agent));
     row("alias", text(view.alias));
     row("backend", format!("{} ({})", view.backend, job.spec.program));
+    for fell in view.fell_over {
+        row("instead of", ui::clean(&format!("{}, which {}", fell.from, fell.reason)));
+    }
     row("model", text(view.model));
     row("run", text(view.run));
     row("task", ui::clean(view.title));

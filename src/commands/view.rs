@@ -10,7 +10,7 @@ use super::session::shown_backend;
 use crate::{
     backend,
     job::{JobId, Mode, ProcessRef, Usage, WorkerExit},
-    ledger::{Job, JobFiles, Phase, Store, Wait},
+    ledger::{FellOver, Job, JobFiles, Phase, Store, Wait},
     process::tree,
     ui,
 };
@@ -39,6 +39,8 @@ pub(super) struct JobView<'a> {
     pub alias: Option<&'a str>,
     /// `codex`, `sh`, ...
     pub backend: &'a str,
+    /// Those that could not do it, in their order.
+    pub fell_over: &'a [FellOver],
     /// The model that was asked for.
     pub model: Option<&'a str>,
     /// The run it belongs to.
@@ -142,6 +144,7 @@ impl<'a> JobView<'a> {
             agent: spec.agent.as_deref(),
             alias: spec.alias.as_deref(),
             backend: spec.backend.as_str(),
+            fell_over: &job.fell_over,
             model: spec.model.as_deref(),
             run: spec.run.as_deref(),
             group: spec.group.as_deref(),

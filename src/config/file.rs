@@ -18,13 +18,13 @@ use super::planner::PlannerLayers;
 use super::trust::visible;
 use super::value::{Command, Limit, Origin, Span};
 use super::{ConfigError, aliases};
-use crate::job::BackendName;
+use crate::job::BackendChoice;
 
 /// What one file says; nothing where it says nothing. The fields are the keys.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub(super) struct Layer {
-    pub(super) backend: Option<BackendName>,
+    pub(super) backend: Option<BackendChoice>,
     pub(super) model: Option<String>,
     pub(super) max_jobs: Option<NonZeroUsize>,
     pub(super) timeout: Option<Limit>,
@@ -221,9 +221,9 @@ impl Layer {
         let program =
             |table: &ProgramLayer| table.program.as_ref().map(|path| path.to_string_lossy().into());
         // On `sh` it is the person's prompt that runs, for which they did not ask.
-        let backend = self.backend.filter(|kind| *kind == BackendName::SH);
+        let backend = self.backend.filter(BackendChoice::is_shell);
         let mut commands = vec![
-            ("backend".to_owned(), backend.map(|kind| kind.as_str().into())),
+            ("backend".to_owned(), backend.map(|choice| choice.to_string().into())),
             ("claude.args".to_owned(), self.claude.args.as_deref().map(argv)),
             ("claude.program".to_owned(), program(&self.claude)),
             ("codex.args".to_owned(), self.codex.args.as_deref().map(argv)),
@@ -253,7 +253,7 @@ impl Layer {
 
     /// Forgets what [`Layer::commands`] names.
     pub(super) fn withhold(&mut self) {
-        self.backend = self.backend.filter(|kind| *kind != BackendName::SH);
+        self.backend = self.backend.filter(|choice| !choice.is_shell());
         for table in [&mut self.codex, &mut self.claude] {
             table.args = None;
             table.program = None;

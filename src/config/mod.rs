@@ -38,7 +38,7 @@ use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use crate::job::BackendName;
+use crate::job::{BackendChoice, BackendName};
 use file::{Base, File, Layer, ProgramLayer};
 
 /// Where a repository's own file lies in the checkout.
@@ -65,7 +65,7 @@ const ENV_EXCLUDE: [&str; 3] = ["*KEY*", "*TOKEN*", "*SECRET*"];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// What does the work where neither a job nor its agent says.
-    pub backend: BackendName,
+    pub backend: BackendChoice,
     /// The model for every backend; see [`Config::model_for`].
     pub model: Option<String>,
     /// Live workers of one repository at most; without it there is no limit.
@@ -195,7 +195,7 @@ impl Config {
         let backend = overrides.backend.or_else(|| first(files, |layer| layer.backend));
         let dir = first(files, |layer| layer.worktree.dir.clone());
         Self {
-            backend: backend.unwrap_or(BackendName::CODEX),
+            backend: backend.unwrap_or_else(|| BackendName::CODEX.into()),
             max_jobs: overrides.max_jobs.or_else(|| first(files, |layer| layer.max_jobs)),
             timeout: timeout.and_then(Limit::duration),
             silence: overrides.silence.or_else(|| first(files, |layer| layer.silence)),

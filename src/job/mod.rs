@@ -5,6 +5,7 @@
 //! so every rule in this folder is tested by calling it.
 
 mod backend;
+mod choice;
 mod cost;
 mod limit;
 mod name;
@@ -13,6 +14,7 @@ mod spec;
 mod template;
 
 pub use backend::{BackendName, BackendNameError};
+pub use choice::{BackendChoice, BackendChoiceError};
 pub use cost::Usd;
 pub use limit::{CountError, DurationError, parse_count, parse_duration};
 pub use name::{JobName, NameError, slug};

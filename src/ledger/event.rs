@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Hooks;
+use super::fallback::{Fallback, FellOver};
 use super::landing::{Cleaned, Held, Merged, NotPicked, Unmerged};
+use super::relation::{Resolves, Resumes, TaskOf};
 use super::run::{RunEnded, RunRevised, RunRunning, RunStarted, RunStopping, TaskSkipped};
 use crate::job::{BackendName, JobId, JobName, Mode, Outcome, ProcessRef, Usage, WorkerExit};
 
@@ -52,6 +54,8 @@ pub enum Event {
     Note(Note),
     /// The worker's process was started.
     Running(Running),
+    /// Another backend does its work from here on.
+    FellOver(FellOver),
     /// Somebody asked for a signal to be sent.
     KillRequested(KillRequested),
     /// The job is over. Nothing of it runs any more.
@@ -170,6 +174,9 @@ pub struct Spawned {
     /// top of `.worktreeinclude`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub include: Vec<String>,
+    /// What does the work, in this order, where `backend` cannot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<Fallback>,
     /// More arguments for the worker's program.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra_args: Vec<String>,
@@ -211,43 +218,6 @@ pub struct Tree {
     /// The worker's working directory below `path`; empty for its top.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub prefix: String,
-}
-
-/// Which task of its run's plan a job is to do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TaskOf {
-    /// The task's id.
-    pub id: String,
-    /// The alias or agent, as the plan names it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alias: Option<String>,
-    /// Which attempt this is, from 1.
-    pub attempt: u32,
-    /// What it was repeated over, where its task is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub item: Option<String>,
-}
-
-/// The conflict that stands in a resolver's worktree: `tip` merged into its base.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resolves {
-    /// The job that was held back.
-    pub job: JobId,
-    /// The commit of it that is merged.
-    pub tip: String,
-    /// What has to succeed on the result.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub verify: Vec<String>,
-}
-
-/// What a job goes on from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resumes {
-    /// The job before it.
-    pub job: JobId,
-    /// In a new thread: its files go on, and not its conversation.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub anew: bool,
 }
 
 /// [`Event::Started`].
@@ -387,6 +357,7 @@ impl Event {
             Self::Worktree(_) => "worktree",
             Self::Note(_) => "note",
             Self::Running(_) => "running",
+            Self::FellOver(_) => "fell-over",
             Self::KillRequested(_) => "kill-requested",
             Self::Exited(_) => "exited",
             Self::Lost => "lost",
@@ -427,6 +398,7 @@ pub(super) fn encode(at: Timestamp, job: JobId, event: &Event) -> Encoded {
         Event::Worktree(body) => line(head, body),
         Event::Note(body) => line(head, body),
         Event::Running(body) => line(head, body),
+        Event::FellOver(body) => line(head, body),
         Event::KillRequested(body) => line(head, body),
         Event::Exited(body) => line(head, body),
         Event::Merged(body) => line(head, body),
@@ -466,6 +438,7 @@ pub fn decode(line: &[u8]) -> Option<Record> {
         "worktree" => body(line, Event::Worktree),
         "note" => body(line, Event::Note),
         "running" => body(line, Event::Running),
+        "fell-over" => body(line, Event::FellOver),
         "kill-requested" => body(line, Event::KillRequested),
         "exited" => body(line, |b| Event::Exited(Box::new(b))),
         "lost" => Event::Lost,

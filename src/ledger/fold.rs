@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     event::{Based, Event, Exited, Record, Spawned, Worktree},
+    fallback::FellOver,
     landing::{Held, Merged},
     run::NO_JOB,
     runs::{self, Run},
@@ -71,6 +72,10 @@ pub struct Job {
     /// The last signal that somebody asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kill: Option<i32>,
+    /// The backends that could not do its work; `spec` is as it is for the one that
+    /// does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fell_over: Vec<FellOver>,
     /// What a person should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -125,6 +130,7 @@ impl Job {
             worktree: None,
             admitted,
             kill: None,
+            fell_over: Vec::new(),
             notes: Vec::new(),
             exited: None,
             collected: false,
@@ -248,6 +254,10 @@ impl Job {
                 self.phase = Phase::Running;
                 self.worker = Some(running.worker);
                 self.running_at = Some(at);
+            }
+            Event::FellOver(fell) => {
+                self.spec.fall_over(fell.to);
+                self.fell_over.push(fell);
             }
             Event::KillRequested(request) => self.kill = Some(request.signal),
             Event::Lost => self.phase = Phase::Lost,

@@ -14,11 +14,13 @@
 
 mod check;
 mod event;
+mod fallback;
 mod fold;
 mod hooks;
 mod landing;
 mod log;
 mod promise;
+mod relation;
 mod run;
 mod runs;
 mod segment;
@@ -27,14 +29,16 @@ mod store;
 mod turn;
 
 pub use event::{
-    Based, Event, Exited, KillRequested, Note, Pool, Record, Resolves, Resumes, Running, Spawned,
-    Started, TaskOf, Tree, VERSION, Waiting, Worktree, decode, glance,
+    Based, Event, Exited, KillRequested, Note, Pool, Record, Running, Spawned, Started, Tree,
+    VERSION, Waiting, Worktree, decode, glance,
 };
+pub use fallback::{Fallback, FellOver};
 pub use fold::{Job, Phase, State};
 pub use hooks::Hooks;
 pub use landing::{Batch, Cleaned, Held, Merged, NotPicked, Unmerged};
 pub use log::{Appender, FollowedState, Follower};
 pub use promise::Promise;
+pub use relation::{Resolves, Resumes, TaskOf};
 pub use run::{
     NO_JOB, RevisedTask, RunEnded, RunOutcome, RunRevised, RunRunning, RunStarted, RunStopping,
     TaskSkipped,

@@ -22,7 +22,8 @@ pub(super) struct Ended {
     exit: Option<WorkerExit>,
     stop: Option<Stop>,
     stragglers: u64,
-    ran: Duration,
+    /// How long it ran, with the tries before it.
+    pub(super) ran: Duration,
     answer_file: Option<PathBuf>,
     /// The thread that it had to answer on.
     thread: Option<String>,
@@ -107,7 +108,7 @@ impl Supervisor {
         self.finisher().finish(ended, verdict)
     }
 
-    fn finisher(&self) -> Finisher<'_> {
+    pub(super) fn finisher(&self) -> Finisher<'_> {
         Finisher {
             store: &self.store,
             id: self.id,

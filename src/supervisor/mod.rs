@@ -25,6 +25,7 @@
 //! runs and leaves the rest to the same recovery.
 
 mod base;
+mod fall_over;
 mod finish;
 mod hooks;
 mod litter;
@@ -269,7 +270,7 @@ impl Supervisor {
         {
             return Ok(finish::Ended::stopped(stop));
         }
-        self.run_worker()
+        self.run_workers()
     }
 
     fn append(&self, event: &Event) -> Result<(), StoreError> {

@@ -36,6 +36,9 @@ const AFTER_WORKER: [(&str, bool); 6] = [
     ("unlocked", true),
 ];
 
+/// A point between two backends; tried in `backends.rs`.
+const FALL_OVER: [&str; 1] = ["fell-over"];
+
 /// Points in the supervisor of a resolver.
 const RESOLVER: [&str; 2] = ["conflict-stands", "verified"];
 
@@ -109,6 +112,7 @@ fn points() -> BTreeSet<&'static str> {
         [
             &BEFORE_WORKER[..],
             &WITH_WORKER,
+            &FALL_OVER,
             &RESOLVER,
             &NEEDS,
             &QUEUE,

@@ -40,7 +40,7 @@ impl Catalog {
             let definition =
                 backend::define(&table.name, &table.node).map_err(|(line, problem)| {
                     Failure::usage(format!("{file}:{line}: {problem}; nothing was started"))
-                        .hint("docs/backends.md lists every key")
+                        .hint("`cx man backends` lists every key")
                 })?;
             notes.extend(definition.unknown.iter().map(|unknown| {
                 let near = unknown.nearest.as_ref();

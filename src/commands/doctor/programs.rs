@@ -59,7 +59,7 @@ pub(super) fn codex(session: &Session, settings: &Settings, findings: &mut Findi
         Err(error) => {
             let mend =
                 error.hint().unwrap_or_else(|| "see codex.program in `cx man config`".into());
-            return if settings.config.backend == BackendName::CODEX {
+            return if settings.config.backend.names().any(|name| name == BackendName::CODEX) {
                 findings.problem("codex", error.to_string(), mend);
             } else {
                 findings.note("codex", error.to_string(), mend);

@@ -10,7 +10,7 @@ use super::{
     role::Role,
     task::Task,
     text::{path_text, unique_id},
-    who::{choose_backend, require_able},
+    who::{self, Able},
 };
 use crate::{
     agent::{Agent, ContextPack, PromptParts},
@@ -25,13 +25,17 @@ use crate::{
         scope::{self, Scope},
     },
     job::{JobName, Mode, slug},
-    ledger::{Head as LedgerHead, Job, Resolves, Spawned, TaskOf, Tree},
+    ledger::{FellOver, Head as LedgerHead, Job, Resolves, Spawned, TaskOf, Tree},
 };
 
 /// A job whose input is good.
 pub(super) struct Checked {
     spec: Spawned,
-    pub(super) backend: Backend,
+    backend: Backend,
+    /// Who does it where that one cannot.
+    in_its_place: Vec<Backend>,
+    /// Those that are not there.
+    pub(super) passed_over: Vec<FellOver>,
     pub(super) prompt: Vec<u8>,
     /// The name was chosen by the person, and must not be another.
     named: bool,
@@ -117,7 +121,8 @@ impl Checked {
         let role = known.role(variant.agent.as_deref(), args, session, settings)?;
         let pools = role.iter().filter_map(Role::pool).collect();
         let agent = role.as_ref().map(Role::agent);
-        let backend = choose_backend(variant.backend.as_deref(), agent, settings)?;
+        let choice = who::choice(variant.backend.as_deref(), agent, settings)?;
+        let backend = settings.backend(choice.first())?;
         let mode = match (args.read, args.write) {
             (true, _) => Mode::Reader,
             (_, true) => Mode::Writer,
@@ -143,12 +148,16 @@ impl Checked {
             args.scope.clone()
         };
         let prompt = compose(args, agent, &backend, &scope, &task)?;
-        // An argv is no script: its words are kept apart by NUL bytes.
-        if task.argv.is_empty() {
-            backend::check_prompt(&backend, &prompt)
-                .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
-        }
-        let program = known.program(&backend, task.argv.first(), mode, (session, settings))?;
+        let asked = who::Task {
+            mode,
+            // An argv is no script: its words are kept apart by NUL bytes.
+            prompt: task.argv.is_empty().then_some(&prompt),
+            argv: &task.argv,
+            model: variant.model.as_deref().or(agent.and_then(|agent| agent.model.as_deref())),
+        };
+        let chosen = who::choose(choice, asked, known, (session, settings))?;
+        let fallbacks = who::fallbacks(&chosen.rest, settings)?;
+        let Able { backend, program, model } = chosen.first;
         let named = args.name.is_some();
         let name = match &args.name {
             Some(word) => JobName::new(word).map_err(|e| {
@@ -176,15 +185,6 @@ impl Checked {
             .silence
             .or(agent.and_then(|agent| agent.silence))
             .or_else(|| config.silence_for(backend.name));
-        let model = variant
-            .model
-            .clone()
-            .or_else(|| agent.and_then(|agent| agent.model.clone()))
-            .or_else(|| settings.model_for(&backend).map(str::to_owned));
-        require_able(&backend, mode, model.is_some())?;
-        if model.as_deref().is_some_and(|model| model.is_empty() || model.starts_with('-')) {
-            return Err(Failure::usage("a model's name cannot be empty or begin with '-'"));
-        }
         let mut notes = settings.notes.clone();
         notes.extend(role.iter().flat_map(|role| role.notes(args, &backend)));
         let setup = if base.is_some() { settings.setup(args.require_setup)? } else { Vec::new() };
@@ -226,13 +226,13 @@ impl Checked {
                 setup,
                 include: config.worktree.include.clone(),
                 extra_args: settings.extra_args(&backend)?,
-                env_exclude: config
-                    .of_backend(backend.name)
-                    .map(|own| own.env_exclude.clone())
-                    .unwrap_or_default(),
+                env_exclude: settings.env_exclude(&backend),
+                fallbacks,
                 title: task.title(),
             },
             backend,
+            in_its_place: chosen.rest.into_iter().map(|able| able.backend).collect(),
+            passed_over: chosen.passed_over,
             prompt,
             named,
             base,
@@ -242,16 +242,32 @@ impl Checked {
         })
     }
 
+    /// All that can come to do its work.
+    pub(super) fn backends(&self) -> impl Iterator<Item = &Backend> {
+        std::iter::once(&self.backend).chain(&self.in_its_place)
+    }
+
     /// One whose spec is known.
     pub(super) fn of(
         spec: Spawned,
-        backend: Backend,
+        (backend, in_its_place): (Backend, Vec<Backend>),
         prompt: Vec<u8>,
         named: bool,
         base: Option<(String, String)>,
         notes: Vec<String>,
     ) -> Self {
-        Self { spec, backend, prompt, named, base, notes, may_overlap: false, quiet: false }
+        Self {
+            spec,
+            backend,
+            in_its_place,
+            passed_over: Vec::new(),
+            prompt,
+            named,
+            base,
+            notes,
+            may_overlap: false,
+            quiet: false,
+        }
     }
 
     /// What would do the work.
@@ -262,7 +278,8 @@ impl Checked {
     ) -> Result<Backend, Failure> {
         let role = Known::default().role(args.agent.as_deref(), args, session, settings)?;
         let agent = role.as_ref().map(Role::agent);
-        choose_backend(args.backend.as_deref(), agent, settings)
+        let choice = who::choice(args.backend.as_deref(), agent, settings)?;
+        settings.backend(choice.first())
     }
 
     /// Makes it a job whose answer has the shape that the file `schema` describes.
@@ -275,8 +292,14 @@ impl Checked {
         self.spec.name = name;
         self.spec.title = title;
         // The prompt says the same, for backends that cannot be told otherwise.
+        let words = ["--output-schema".to_owned(), path_text(schema)?];
         if self.backend.family == Family::Codex {
-            self.spec.extra_args.extend(["--output-schema".to_owned(), path_text(schema)?]);
+            self.spec.extra_args.extend(words.clone());
+        }
+        for (other, fallback) in self.in_its_place.iter().zip(&mut self.spec.fallbacks) {
+            if other.family == Family::Codex {
+                fallback.extra_args.extend(words.clone());
+            }
         }
         Ok(())
     }
@@ -291,12 +314,16 @@ impl Checked {
 
     /// Limits its turns, where the backend can.
     pub(super) fn limit_turns(&mut self, turns: NonZeroU32) {
-        match backend::max_turns(&self.backend, turns) {
-            Some(arg) => self.spec.extra_args.push(arg),
-            None => self.notes.push(format!(
-                "'max-turns' is not honoured: {} cannot limit turns",
-                self.backend.name
-            )),
+        let own = (&self.backend, &mut self.spec.extra_args);
+        let others = self.spec.fallbacks.iter_mut().map(|fallback| &mut fallback.extra_args);
+        for (backend, args) in std::iter::once(own).chain(self.in_its_place.iter().zip(others)) {
+            match backend::max_turns(backend, turns) {
+                Some(arg) => args.push(arg),
+                None => self.notes.push(format!(
+                    "'max-turns' is not honoured: {} cannot limit turns",
+                    backend.name
+                )),
+            }
         }
     }
 

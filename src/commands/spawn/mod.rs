@@ -45,6 +45,7 @@ use super::{
     settings::Settings,
 };
 use crate::{
+    backend::Backend,
     failure::{Exit, Failure},
     job::{JobId, Mode, parse_duration},
     ledger::{Appender, Event, JobFiles, Note, Spawned},
@@ -277,6 +278,12 @@ fn launch(
     for (job, one) in jobs.iter_mut().zip(checked.iter()) {
         job.start(session)?;
         crash::point("supervisor-started");
+        for fell in &one.passed_over {
+            if !one.quiet {
+                ui::warn(format_args!("{} {}; {} does it", fell.from, fell.reason, fell.to));
+            }
+            session.store.append(job.id, &Event::FellOver(fell.clone())).map_err(store)?;
+        }
         for note in &one.notes {
             if !one.quiet {
                 ui::warn(note);
@@ -317,7 +324,8 @@ impl Draft {
         io::Write::write_all(&mut file, &one.prompt).map_err(|e| {
             Failure::internal(format!("cannot write {}: {e}; nothing was started", path.display()))
         })?;
-        let kept = one.backend.to_keep().map_err(|e| Failure::internal(e.to_string()))?;
+        let kept =
+            Backend::to_keep(one.backends()).map_err(|e| Failure::internal(e.to_string()))?;
         if let Some(kept) = kept {
             files.replace(&files.backend(), &kept).map_err(store)?;
         }
