@@ -183,6 +183,7 @@ verbs! {
     "route" => Route(commands::route::RouteArgs),
     "events" => Events(commands::events::EventsArgs),
     "trust" => Trust(commands::trust::TrustArgs),
+    "backends" => Backends(commands::backends::BackendsArgs),
     "doctor" => Doctor(commands::doctor::DoctorArgs),
     "init" => Init(commands::init::InitArgs),
     "completions" => Completions(commands::completions::CompletionsArgs),

@@ -2,7 +2,7 @@
 
 pub mod agents;
 pub mod apply;
-mod backends;
+pub mod backends;
 mod branch;
 mod candidates;
 pub mod cd;
@@ -96,6 +96,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Route(args) => route::run(args),
         Command::Events(args) => events::run(args),
         Command::Trust(args) => trust::run(args),
+        Command::Backends(args) => backends::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Init(args) => init::run(args),
         Command::Completions(args) => completions::run(args),

@@ -345,3 +345,91 @@ fn a_crash_between_two_backends_loses_the_job_and_none_of_its_work() {
     assert_eq!((&job["status"], &job["backend"]), (&json!("lost"), &json!("second")));
     assert_eq!(sandbox.git(["ls-tree", "--name-only", "cx/j"]), "README.md\nhalf");
 }
+
+#[test]
+fn all_are_listed_with_what_they_can_and_whether_they_have_run() {
+    let sandbox = Sandbox::with_mine();
+    sandbox.on("mine", &["x"]).ok();
+    sandbox.cx(["wait", "j"]).ok();
+    let all = sandbox.cx(["backends", "--json"]).ok().json();
+    let names: Vec<&str> =
+        all.as_array().unwrap().iter().filter_map(|one| one["name"].as_str()).collect();
+    let expected = "codex claude sh mine gemini opencode copilot qwen aider amp goose cursor-agent";
+    assert_eq!(
+        names.into_iter().filter(|name| *name != "http").collect::<Vec<_>>().join(" "),
+        expected
+    );
+    let one = |name: &str| {
+        all.as_array().unwrap().iter().find(|one| one["name"] == name).unwrap().clone()
+    };
+    let mine = one("mine");
+    assert!(mine["from"].as_str().unwrap().ends_with("config/cx/config.toml"), "{mine}");
+    assert_eq!((&mine["line"], &mine["modes"]), (&json!(2), &json!(["reader", "writer"])));
+    assert_eq!((&mine["last"]["status"], &mine["last"]["job"]), (&json!("succeeded"), &json!(1)));
+    assert!(mine["resumes"] == true && mine["usage"] == true && mine["model"] == true, "{mine}");
+    let gemini = one("gemini");
+    assert_eq!((&gemini["program"], &gemini["last"]), (&json!(null), &json!(null)));
+    assert_eq!(gemini["install"], "npm install -g @google/gemini-cli");
+    assert!(gemini["checked"].as_str().unwrap().contains("never run"), "{gemini}");
+    assert_eq!(one("codex")["default"], true);
+    let lines = sandbox.lines(["backends"]);
+    let line = |name: &str| lines.iter().find(|line| line.starts_with(name)).unwrap();
+    assert!(
+        line("mine").contains("reads, writes  model, usage, resume  [1] j succeeded"),
+        "{lines:?}"
+    );
+    assert!(
+        line("gemini").contains("not installed") && line("gemini").ends_with("never run here"),
+        "{lines:?}"
+    );
+    let shown = sandbox.cx(["backends", "goose"]).ok().stdout();
+    assert!(
+        shown.contains("install   curl -fsSL") && shown.contains("not even its help"),
+        "{shown}"
+    );
+    sandbox.cx(["backends", "nobody"]).refused(2, "there is no backend 'nobody'");
+}
+
+#[test]
+fn a_program_is_asked_for_its_version_where_that_is_wanted() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("[backends.tool]\nargv = ['tool']\nversion = ['--version']\n");
+    sandbox.script_tool("tool", "test \"$1\" = --version && echo 'tool 1.2'");
+    assert_eq!(sandbox.cx(["backends", "--json", "tool"]).ok().json()["version"], "tool 1.2");
+    let all = sandbox.cx(["backends", "--json"]).ok().stdout();
+    assert!(!all.contains("tool 1.2"), "{all}");
+    let all = sandbox.cx(["backends", "--versions"]).ok().stdout();
+    assert!(all.contains("tool 1.2 at "), "{all}");
+}
+
+#[test]
+fn the_doctor_looks_at_what_is_configured_or_there() {
+    let sandbox = Sandbox::new();
+    let finding = |text: &str| {
+        let report = sandbox.cx(["doctor", "--json"]).json();
+        let findings = report["findings"].as_array().unwrap().clone();
+        let found = findings.iter().find(|one| one["text"].as_str().unwrap().contains(text));
+        found.map(|one| (one["level"].clone(), one["mend"].clone()))
+    };
+    sandbox.configure(
+        "[backends.tool]\nargv = ['tool']\nversion = '--version'\ninstall = 'make tool'\n",
+    );
+    assert_eq!(
+        finding("tool: tool was not found on PATH"),
+        Some((json!("note"), json!("install it: make tool")))
+    );
+    assert_eq!(finding("gemini"), None);
+    sandbox.script_tool("tool", "exit 3");
+    let (level, mend) = finding("does not run: exit 3").expect("a problem");
+    assert_eq!((level, mend), (json!("problem"), json!("install it again: make tool")));
+    sandbox.script_tool("tool", "echo 1.2");
+    assert_eq!(finding("tool: 1.2 at ").expect("well").0, "ok");
+    sandbox.configure("backend = 'gemini'\n[backends.tool]\nargv = ['tool']\nclour = 1\n");
+    assert_eq!(finding("gemini: gemini was not found on PATH").expect("a problem").0, "problem");
+    assert_eq!(finding("there is no key 'backends.tool.clour'").expect("a problem").0, "problem");
+    sandbox.configure("[backends.tool]\nargv = []\n");
+    assert_eq!(
+        finding("'backends.tool.argv' has to begin with a program").expect("a problem").0,
+        "problem"
+    );
+}

@@ -71,6 +71,11 @@ impl Catalog {
         defined.cloned().or_else(|| Some((backend::ready(name)?, Whence::Ready)))
     }
 
+    /// Whether the configuration defines it.
+    pub(in crate::commands) fn is_defined(&self, name: BackendName) -> bool {
+        self.defined.iter().any(|(backend, _)| backend.name == name)
+    }
+
     /// Every name, in the order in which they are listed.
     pub(in crate::commands) fn names(&self) -> Vec<BackendName> {
         let mut names = BackendName::BUILT_IN.to_vec();

@@ -161,7 +161,11 @@ pub(super) fn confinement(findings: &mut Findings) {
 }
 
 /// Asks a program; the error reads as the end of a sentence about it.
-pub(super) fn ask(session: &Session, program: &Path, args: &[OsString]) -> Result<Answer, String> {
+pub(in crate::commands) fn ask(
+    session: &Session,
+    program: &Path,
+    args: &[OsString],
+) -> Result<Answer, String> {
     let question = Question {
         program,
         args: args.to_vec(),
