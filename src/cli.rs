@@ -181,6 +181,8 @@ verbs! {
     "agents" => Agents(commands::agents::AgentsArgs),
     "plan" => Plan(commands::plan::PlanArgs),
     "route" => Route(commands::route::RouteArgs),
+    "usage" => Usage(commands::usage::UsageArgs),
+    "serve" => Serve(commands::serve::ServeArgs),
     "events" => Events(commands::events::EventsArgs),
     "trust" => Trust(commands::trust::TrustArgs),
     "backends" => Backends(commands::backends::BackendsArgs),

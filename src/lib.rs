@@ -18,11 +18,12 @@ pub mod plan;
 pub mod process;
 pub mod supervisor;
 pub mod ui;
+mod view;
 
 use std::{ffi::OsString, process::ExitCode};
 
 use commands::{completions, segment};
-use process::{leash, start, within};
+use process::{leash, secrets, start, within};
 
 /// The whole program: `args` is the command line, the program's name first.
 ///
@@ -30,15 +31,25 @@ use process::{leash, start, within};
 /// as long as its worker, and keeps in memory what it has ever touched.
 pub fn main(args: &[OsString]) -> ExitCode {
     match args.get(1).and_then(|verb| verb.to_str()) {
-        Some(start::SUPERVISE) => return supervisor::main(&args[2..]),
+        Some(start::SUPERVISE) => {
+            secrets::keep(&[]);
+            return supervisor::main(&args[2..]);
+        }
         Some(leash::LEASH) => return leash::main(&args[2..]),
-        Some(start::RECOVER) => return supervisor::main_recover(&args[2..]),
+        Some(start::RECOVER) => {
+            secrets::keep(&[]);
+            return supervisor::main_recover(&args[2..]);
+        }
         Some(within::WITHIN) => return within::main(&args[2..]),
-        Some(start::RUN) => return commands::run::main(&args[2..]),
+        Some(start::RUN) => {
+            secrets::keep(&[]);
+            return commands::run::main(&args[2..]);
+        }
         Some(segment::VERB) => return segment::main(&args[2..]),
         _ => {}
     }
     completions::answer();
+    secrets::keep(&[]);
     let cli = match cli::parse(args) {
         Ok(cli) => cli,
         Err(error) => {

@@ -125,6 +125,7 @@ pub(crate) fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
         agent: None,
         alias: None,
         hooks: None,
+        endpoint: None,
         model: None,
         run: None,
         task: None,
@@ -139,6 +140,9 @@ pub(crate) fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
         after: Vec::new(),
         timeout_ms: None,
         silence_ms: None,
+        budgets: Vec::new(),
+        price: None,
+        hold: None,
         grace_ms: 10_000,
         max_jobs: None,
         pools: Vec::new(),
@@ -147,6 +151,9 @@ pub(crate) fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
         fallbacks: Vec::new(),
         extra_args: Vec::new(),
         env_exclude: Vec::new(),
+        checkpoint_ms: None,
+        secrets: Vec::new(),
+        notice: None,
         title: "true".to_owned(),
     })
 }

@@ -97,7 +97,8 @@ impl Ground {
             spawned.mode = cx::job::Mode::Writer;
             let tree = self.path(&format!("repo.cx/job-{job}")).display().to_string();
             let (base, prefix) = (base.clone(), String::new());
-            spawned.tree = Some(Tree { path: tree, branch: Some(branch.clone()), base, prefix });
+            spawned.tree =
+                Some(Tree { start: None, path: tree, branch: Some(branch.clone()), base, prefix });
             let mut exited = exited();
             exited.tip = Some(oid(&branch)?);
             exited.commits = 1;

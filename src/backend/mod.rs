@@ -17,8 +17,11 @@ mod codex;
 pub mod command;
 mod error;
 mod family;
+pub mod http;
+mod meter;
 pub mod program;
 mod ready;
+mod refusal;
 mod sh;
 #[cfg(test)]
 mod testing;
@@ -34,7 +37,11 @@ use std::io;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use crate::job::{Mode, Outcome, Usage, WorkerExit};
+use jiff::Timestamp;
+
+use crate::job::{Endpoint, Mode, Outcome, Usage, Usd, WorkerExit};
+pub use meter::Meter;
+pub use refusal::Refusal;
 
 /// Everything that decides how a worker is started.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +65,9 @@ pub struct LaunchInput<'a> {
     pub prompt_file: &'a Path,
     /// What is in `prompt_file`. Only `sh` scripts look at it.
     pub prompt: &'a [u8],
+    /// Whether there is something in `prompt` that nobody may see in a list of
+    /// processes.
+    pub prompt_is_secret: bool,
     /// Several words given to `sh`: run as they are, the first one being
     /// replaced by `program`. Empty for everything else.
     pub argv: &'a [OsString],
@@ -77,6 +87,16 @@ pub struct LaunchInput<'a> {
     /// Whether the commands that the program runs are confined by us, so that they
     /// need no other bounds; see [`command_prefix`].
     pub commands_confined: bool,
+    /// What it may cost, where that is limited and the program can keep to it.
+    pub usd: Option<Usd>,
+    /// Where an HTTP worker is.
+    pub endpoint: Option<&'a Endpoint>,
+    /// The file with the [token](http::authorization) for it, absolute.
+    pub token_file: Option<&'a Path>,
+    /// The job's role. Only an HTTP worker is told.
+    pub agent: Option<&'a str>,
+    /// The alias by which the role was asked for.
+    pub alias: Option<&'a str>,
 }
 
 /// The argument that limits the turns of a worker, where the backend has one.
@@ -84,7 +104,7 @@ pub fn max_turns(backend: &Backend, turns: NonZeroU32) -> Option<String> {
     match &backend.family {
         Family::Claude => Some(format!("--max-turns={turns}")),
         Family::Command(command) => command::max_turns(command, turns),
-        Family::Codex | Family::Sh => None,
+        Family::Codex | Family::Http | Family::Sh => None,
     }
 }
 
@@ -108,10 +128,12 @@ pub struct Launch {
 }
 
 /// What a worker's stdin is. Never a pipe: codex reads it to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stdin {
     /// The file with the prompt.
     PromptFile,
+    /// A file with these bytes.
+    Bytes(Vec<u8>),
     /// `/dev/null`.
     Null,
 }
@@ -146,6 +168,9 @@ pub struct Verdict {
     pub answer: Answer,
     /// Tokens; see [`counts_whole_thread`].
     pub usage: Option<Usage>,
+    /// Of a refusal for rate or quota: until when, where that was told apart from the
+    /// sentence; see [`Refusal`].
+    pub resets: Option<Timestamp>,
     /// The thread by which the work can be resumed.
     pub thread_id: Option<String>,
     /// What a reader of the result should know even of a success: commands that
@@ -175,6 +200,7 @@ pub fn check_prompt(backend: &Backend, prompt: &[u8]) -> Result<(), PromptError>
         Family::Command(command) => command::check_prompt(backend.name, command, prompt),
         Family::Codex => codex::check_prompt(prompt),
         Family::Claude => claude::check_prompt(prompt),
+        Family::Http => http::check_prompt(prompt),
         Family::Sh => sh::check_prompt(prompt),
     }
 }
@@ -185,6 +211,7 @@ pub fn check_args(backend: &Backend, args: &[String]) -> Result<(), ArgError> {
     match &backend.family {
         Family::Codex => codex::check_args(args),
         Family::Claude => claude::check_args(args),
+        Family::Http => http::check_args(args),
         Family::Sh => sh::check_args(args),
         // Its definition is the person's, or trusted, as a whole.
         Family::Command(_) => Ok(()),
@@ -196,6 +223,7 @@ pub fn launch(input: &LaunchInput<'_>) -> Launch {
     match &input.backend.family {
         Family::Codex => codex::launch(input),
         Family::Claude => claude::launch(input),
+        Family::Http => http::launch(input),
         Family::Sh => sh::launch(input),
         Family::Command(command) => command::launch(command, input),
     }
@@ -206,7 +234,7 @@ pub fn launch(input: &LaunchInput<'_>) -> Launch {
 pub fn sandbox_probe(backend: &Backend, program: &Path) -> Option<Launch> {
     match &backend.family {
         Family::Codex => Some(codex::sandbox_probe(program)),
-        Family::Claude | Family::Sh | Family::Command(_) => None,
+        Family::Claude | Family::Http | Family::Sh | Family::Command(_) => None,
     }
 }
 
@@ -216,7 +244,7 @@ pub fn sandbox_probe(backend: &Backend, program: &Path) -> Option<Launch> {
 pub fn command_prefix(backend: &Backend) -> Option<&'static str> {
     match &backend.family {
         Family::Claude => Some(claude::PREFIX_VARIABLE),
-        Family::Codex | Family::Sh | Family::Command(_) => None,
+        Family::Codex | Family::Http | Family::Sh | Family::Command(_) => None,
     }
 }
 
@@ -226,7 +254,7 @@ pub fn is_confined_by_us(backend: &Backend, mode: Mode) -> bool {
     match (&backend.family, mode) {
         // A reader only reads, whatever a definition says.
         (Family::Claude, _) | (Family::Sh | Family::Command(_), Mode::Reader) => true,
-        (Family::Codex, _) | (Family::Sh, Mode::Writer) => false,
+        (Family::Codex | Family::Http, _) | (Family::Sh, Mode::Writer) => false,
         (Family::Command(command), Mode::Writer) => {
             command.writer.as_ref().is_none_or(|writer| !writer.unconfined)
         }
@@ -239,7 +267,7 @@ pub fn own_places(backend: &Backend, variable: impl Fn(&str) -> Option<OsString>
     match &backend.family {
         Family::Claude => claude::own_places(variable),
         Family::Command(command) => command::own_places(command, variable),
-        Family::Codex | Family::Sh => Vec::new(),
+        Family::Codex | Family::Http | Family::Sh => Vec::new(),
     }
 }
 
@@ -247,7 +275,7 @@ pub fn own_places(backend: &Backend, variable: impl Fn(&str) -> Option<OsString>
 pub fn more_folders(backend: &Backend, args: &[String]) -> Vec<PathBuf> {
     match &backend.family {
         Family::Claude => claude::more_folders(args),
-        Family::Codex | Family::Sh | Family::Command(_) => Vec::new(),
+        Family::Codex | Family::Http | Family::Sh | Family::Command(_) => Vec::new(),
     }
 }
 
@@ -255,7 +283,7 @@ pub fn more_folders(backend: &Backend, args: &[String]) -> Vec<PathBuf> {
 pub fn has_threads(backend: &Backend) -> bool {
     match &backend.family {
         Family::Codex | Family::Claude => true,
-        Family::Sh => false,
+        Family::Http | Family::Sh => false,
         Family::Command(command) => command.has_threads(),
     }
 }
@@ -264,6 +292,7 @@ pub fn has_threads(backend: &Backend) -> bool {
 pub fn can(backend: &Backend, mode: Mode) -> bool {
     match &backend.family {
         Family::Codex | Family::Claude | Family::Sh => true,
+        Family::Http => mode == Mode::Reader,
         Family::Command(command) => command.mode(mode).is_some(),
     }
 }
@@ -272,7 +301,7 @@ pub fn can(backend: &Backend, mode: Mode) -> bool {
 pub fn takes_model(backend: &Backend) -> bool {
     match &backend.family {
         Family::Codex | Family::Claude => true,
-        Family::Sh => false,
+        Family::Http | Family::Sh => false,
         Family::Command(command) => !command.model_args.is_empty(),
     }
 }
@@ -280,7 +309,7 @@ pub fn takes_model(backend: &Backend) -> bool {
 /// Whether it says what it used.
 pub fn tells_usage(backend: &Backend) -> bool {
     match &backend.family {
-        Family::Codex | Family::Claude => true,
+        Family::Codex | Family::Claude | Family::Http => true,
         Family::Sh => false,
         Family::Command(command) => command.usage.is_some(),
     }
@@ -290,8 +319,19 @@ pub fn tells_usage(backend: &Backend) -> bool {
 pub fn counts_whole_thread(backend: &Backend) -> bool {
     match &backend.family {
         Family::Codex => true,
-        Family::Claude | Family::Sh => false,
+        Family::Claude | Family::Http | Family::Sh => false,
         Family::Command(command) => command.usage.as_ref().is_some_and(|usage| usage.whole_thread),
+    }
+}
+
+/// Whether its program tells what it costs.
+pub fn tells_cost(backend: &Backend) -> bool {
+    match &backend.family {
+        Family::Claude => true,
+        Family::Codex | Family::Http | Family::Sh => false,
+        Family::Command(command) => {
+            command.usage.as_ref().is_some_and(|usage| !usage.cost_usd.is_empty())
+        }
     }
 }
 
@@ -299,6 +339,7 @@ pub fn counts_whole_thread(backend: &Backend) -> bool {
 pub fn env_remove(backend: &Backend) -> Vec<String> {
     match &backend.family {
         Family::Claude => claude::ENV_REMOVE.map(str::to_owned).to_vec(),
+        Family::Http => http::ENV_REMOVE.map(str::to_owned).to_vec(),
         Family::Codex | Family::Sh => Vec::new(),
         Family::Command(command) => command.env_remove.clone(),
     }
@@ -309,7 +350,7 @@ pub fn env_remove(backend: &Backend) -> Vec<String> {
 pub fn litter(backend: &Backend) -> &'static [&'static str] {
     match &backend.family {
         Family::Codex => &[".agents", ".aws", ".codex", ".git"],
-        Family::Claude | Family::Sh | Family::Command(_) => &[],
+        Family::Claude | Family::Http | Family::Sh | Family::Command(_) => &[],
     }
 }
 
@@ -319,6 +360,7 @@ pub fn activity(backend: &Backend, tail: &[u8], root: Option<&Path>) -> Option<S
     match &backend.family {
         Family::Codex => codex::activity(tail, root),
         Family::Claude => claude::activity(tail, root),
+        Family::Http => http::activity(tail),
         Family::Sh => sh::activity(tail),
         Family::Command(command) => command::activity(command, tail, root),
     }
@@ -328,7 +370,7 @@ pub fn activity(backend: &Backend, tail: &[u8], root: Option<&Path>) -> Option<S
 /// plain output.
 pub fn has_events(backend: &Backend) -> bool {
     match &backend.family {
-        Family::Codex | Family::Claude => true,
+        Family::Codex | Family::Claude | Family::Http => true,
         Family::Sh => false,
         Family::Command(command) => command.output == command::Output::Events,
     }
@@ -338,7 +380,7 @@ pub fn has_events(backend: &Backend) -> bool {
 /// of it or something else.
 pub fn answers_on_stdout(backend: &Backend) -> bool {
     match &backend.family {
-        Family::Codex | Family::Claude => false,
+        Family::Codex | Family::Claude | Family::Http => false,
         Family::Sh => true,
         Family::Command(command) => command.answer.from == command::AnswerFrom::Stdout,
     }
@@ -350,6 +392,7 @@ pub fn render(backend: &Backend, line: &[u8], root: Option<&Path>) -> Option<Str
     match &backend.family {
         Family::Codex => codex::render(line, root),
         Family::Claude => claude::render(line, root),
+        Family::Http => http::render(line),
         Family::Sh => Some(String::from_utf8_lossy(line).into_owned()),
         Family::Command(command) => command::render(command, line, root),
     }
@@ -362,6 +405,7 @@ pub fn judge(backend: &Backend, input: &JudgeInput<'_>) -> io::Result<Verdict> {
     match &backend.family {
         Family::Codex => codex::judge(input),
         Family::Claude => claude::judge(input),
+        Family::Http => http::judge(input),
         Family::Sh => sh::judge(input),
         Family::Command(command) => command::judge(backend.name, command, input),
     }
@@ -373,6 +417,7 @@ pub fn hint(backend: &Backend, outcome: &Outcome, reason: &str) -> Option<String
     match &backend.family {
         Family::Codex => codex::hint(outcome, reason).map(str::to_owned),
         Family::Claude => claude::hint(outcome, reason).map(str::to_owned),
+        Family::Http => http::hint(reason).map(str::to_owned),
         Family::Sh => None,
         Family::Command(command) => command::hint(command, outcome, reason),
     }
@@ -392,6 +437,7 @@ impl Verdict {
             reason: None,
             answer: Answer::None,
             usage: None,
+            resets: None,
             thread_id: None,
             notes: Vec::new(),
             sandbox_unproven: false,

@@ -2,7 +2,8 @@
 //!
 //! A script is the text of `sh -c -- SCRIPT sh`: `$0` is `sh`, there are no
 //! positional parameters, and a leading `-` is part of the script. Linux takes no
-//! argument of 128 KiB or more; a longer script is sourced from the prompt file
+//! argument of 128 KiB or more; a longer script, or one with a secret in it, which
+//! all users could read among the arguments, is sourced from the prompt file
 //! (`sh -c -- ". 'FILE'" sh`), which keeps `$0` and `$#` as they are otherwise.
 //!
 //! The exit code alone decides, and stdout is the message.
@@ -48,7 +49,7 @@ pub(super) fn launch(input: &LaunchInput<'_>) -> Launch {
     let args = if let [_, rest @ ..] = input.argv {
         rest.to_vec()
     } else {
-        let script = if input.prompt.len() < ARG_MAX {
+        let script = if input.prompt.len() < ARG_MAX && !input.prompt_is_secret {
             OsStr::from_bytes(input.prompt).to_owned()
         } else {
             source(input.prompt_file.as_os_str())
@@ -104,6 +105,7 @@ pub(super) fn judge(input: &JudgeInput<'_>) -> io::Result<Verdict> {
         reason,
         answer: Answer::Stdout,
         usage: None,
+        resets: None,
         thread_id: None,
         notes: Vec::new(),
         sandbox_unproven: false,
@@ -130,6 +132,7 @@ mod tests {
             model: None,
             prompt_file: file,
             prompt,
+            prompt_is_secret: false,
             argv,
             answer_file: Path::new("/jobs/1/last"),
             tmp: Path::new("/jobs/1/tmp"),
@@ -137,6 +140,11 @@ mod tests {
             extra_args: &[],
             resume: None,
             commands_confined: true,
+            usd: None,
+            endpoint: None,
+            token_file: None,
+            agent: None,
+            alias: None,
         }
     }
 

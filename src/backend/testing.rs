@@ -65,6 +65,7 @@ pub(super) fn input<'a>(
         model: None,
         prompt_file: Path::new("/jobs/1/prompt"),
         prompt: b"",
+        prompt_is_secret: false,
         argv: &[],
         answer_file: Path::new("/jobs/1/last"),
         tmp: Path::new("/jobs/1/tmp"),
@@ -72,6 +73,11 @@ pub(super) fn input<'a>(
         extra_args: &[],
         resume: None,
         commands_confined: backend.name == BackendName::CLAUDE,
+        usd: None,
+        endpoint: None,
+        token_file: None,
+        agent: None,
+        alias: None,
     }
 }
 

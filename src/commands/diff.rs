@@ -7,7 +7,8 @@ use clap::Args;
 use super::session::{Session, git, label};
 use crate::{
     failure::{Exit, Failure},
-    git::{Oid, diff},
+    git::{Oid, Place, checkpoint, diff},
+    ledger::Job,
     ui,
 };
 
@@ -25,6 +26,10 @@ pub struct DiffArgs {
     #[arg(long, conflicts_with = "stat")]
     name_only: bool,
 
+    /// Since its last checkpoint (`cx spawn --checkpoint`), and not since its base
+    #[arg(long)]
+    since_checkpoint: bool,
+
     /// The job
     #[arg(required = true, value_name = "JOB", add = super::candidates::writer())]
     job: Vec<String>,
@@ -41,7 +46,8 @@ pub fn run(args: &DiffArgs) -> Result<Exit, Failure> {
             format!("{} is a reader and changes nothing", label(&job)),
         ));
     };
-    let base = oid(&tree.base, &job)?;
+    let base =
+        if args.since_checkpoint { checkpoint_of(place, &job)? } else { oid(&tree.base, &job)? };
     let mut options: Vec<&str> = Vec::new();
     options.extend(args.stat.then_some("--stat"));
     options.extend(args.name_only.then_some("--name-only"));
@@ -60,7 +66,22 @@ pub fn run(args: &DiffArgs) -> Result<Exit, Failure> {
     Ok(if code == 0 { Exit::Success } else { Exit::Code(code) })
 }
 
-fn oid(text: &str, job: &crate::ledger::Job) -> Result<Oid, Failure> {
+/// The last checkpoint of a job.
+pub(super) fn checkpoint_of(place: &Place, job: &Job) -> Result<Oid, Failure> {
+    let none = || {
+        let failure = Failure::new(Exit::Failed, format!("{} has no checkpoint", label(job)));
+        match job.spec.checkpoint_ms {
+            Some(_) if job.tree_gone => failure.hint("it was cleaned"),
+            Some(_) => failure.hint("none was due yet, or it had changed nothing by then"),
+            None => failure.hint("`cx spawn --checkpoint 5m` makes one every five minutes"),
+        }
+    };
+    let is_its_own = job.spec.checkpoint_ms.is_some() && !job.tree_gone;
+    let last = checkpoint::last(place, job.spec.name.as_str()).map_err(git)?;
+    Ok(last.filter(|_| is_its_own).ok_or_else(none)?.oid)
+}
+
+fn oid(text: &str, job: &Job) -> Result<Oid, Failure> {
     Oid::new(text).map_err(|_| {
         Failure::internal(format!("the ledger has no commit for {}: '{text}'", label(job)))
     })

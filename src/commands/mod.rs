@@ -24,6 +24,7 @@ pub mod kill;
 pub mod logs;
 pub mod man;
 pub mod merge;
+mod notify;
 pub mod path;
 pub mod pick;
 pub mod plan;
@@ -39,18 +40,20 @@ pub mod run;
 pub mod runs;
 pub mod segment;
 pub mod send;
+pub mod serve;
 mod session;
 mod settings;
 pub mod show;
 pub mod spawn;
 pub mod status;
 pub mod trust;
-mod view;
+pub mod usage;
 pub mod wait;
 
 use crate::{
     cli::{Cli, Color, Command},
     failure::{Exit, Failure},
+    view,
 };
 
 /// Runs the verb that the command line names.
@@ -70,6 +73,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Status(args) => status::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Jobs(args) => jobs::run(args),
+        Command::Usage(args) => usage::run(args),
         Command::Wait(args) => wait::run(args),
         Command::Collect(args) => collect::run(args),
         Command::Merge(args) => merge::run(args),
@@ -94,6 +98,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Agents(args) => agents::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Route(args) => route::run(args),
+        Command::Serve(args) => serve::run(args),
         Command::Events(args) => events::run(args),
         Command::Trust(args) => trust::run(args),
         Command::Backends(args) => backends::run(args),

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::{
+    diff::checkpoint_of,
     resume::{How, last_of, refuse_live},
     session::{Session, refuse_in_worker},
     spawn::From,
@@ -26,6 +27,10 @@ pub struct RetryArgs {
     #[arg(long)]
     fresh: bool,
 
+    /// From its last checkpoint (`cx spawn --checkpoint`), in a worktree of its own
+    #[arg(long, conflicts_with = "fresh")]
+    from_checkpoint: bool,
+
     /// The job
     #[arg(value_name = "JOB", add = super::candidates::any_job())]
     job: String,
@@ -35,12 +40,16 @@ pub struct RetryArgs {
 pub fn run(args: &RetryArgs) -> Result<Exit, Failure> {
     refuse_in_worker("retry jobs")?;
     let session = Session::open()?;
-    let job = if args.fresh {
+    let job = if args.fresh || args.from_checkpoint {
         session.job(std::slice::from_ref(&args.job))?
     } else {
         last_of(&session, &args.job)?
     };
     refuse_live(&job, "retry", "`cx kill` ends it")?;
+    if args.from_checkpoint {
+        let commit = checkpoint_of(session.repository("retry")?, &job)?;
+        return args.how.start(&session, &job, From::Commit(commit), None);
+    }
     let from = if args.fresh || job.is_without_tree() { From::Base } else { From::Files };
     args.how.start(&session, &job, from, None)
 }

@@ -20,6 +20,8 @@ use crate::{
     supervisor::recover_lost,
 };
 
+pub(super) use crate::view::shown_backend;
+
 /// Where a command stands.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -316,12 +318,6 @@ pub(super) fn label(job: &Job) -> String {
 /// What does a job's work, as it was when the job was spawned.
 pub(super) fn backend_of(files: &JobFiles, job: &Job) -> Result<Backend, KeptError> {
     Backend::of_job(job.spec.backend, &files.backend())
-}
-
-/// The same for showing what the job puts out: where it is not known any more, that
-/// is shown as it is.
-pub(super) fn shown_backend(files: &JobFiles, job: &Job) -> Backend {
-    backend_of(files, job).unwrap_or_else(|_| Backend::unknown(job.spec.backend))
 }
 
 /// A failure of the state.

@@ -9,10 +9,12 @@ use std::{
 use super::{backends::Catalog, claims, session::Session};
 use crate::{
     backend::{self, Backend, Family, program},
-    config::{self, Command, Config, Loaded, Overrides, Places, Trust},
+    config::{self, Command, Commanded, Config, Loaded, Overrides, Places, Trust},
     failure::{Exit, Failure},
     git::Place,
     job::{BackendChoice, BackendChoiceError, BackendName, Mode},
+    ledger::Notice,
+    process::{secrets, tty},
 };
 
 /// The configuration that counts.
@@ -32,6 +34,7 @@ impl Settings {
     /// Reads the configuration for where we stand.
     pub(super) fn load(session: &Session) -> Result<Self, Failure> {
         let mut loaded = load(session)?;
+        secrets::keep(&loaded.config.secrets);
         let mut notes: Vec<String> = loaded
             .warnings
             .iter()
@@ -83,7 +86,9 @@ impl Settings {
         match &backend.family {
             Family::Command(_) if !backend::takes_model(backend) => None,
             Family::Command(command) => self.config.model_over(command.model.as_deref()),
-            Family::Codex | Family::Claude | Family::Sh => self.config.model_for(backend.name),
+            Family::Codex | Family::Claude | Family::Http | Family::Sh => {
+                self.config.model_for(backend.name)
+            }
         }
     }
 
@@ -130,16 +135,32 @@ impl Settings {
             .hint("`cx trust` shows it and remembers that you trust it"));
         }
         match &self.config.worktree.setup {
-            Some(command) => Ok(match &command.value {
-                Command::Shell(script) => vec!["sh".to_owned(), "-c".to_owned(), script.clone()],
-                Command::Argv(argv) => argv.clone(),
-            }),
+            Some(command) => Ok(argv(&command.value)),
             None if required => {
                 Err(Failure::usage("--require-setup was given, and no setup command is configured")
                     .hint("set worktree.setup in .cx/config.toml"))
             }
             None => Ok(Vec::new()),
         }
+    }
+
+    /// Who is told of a job's end; `notify` where the person asks for it.
+    pub(super) fn notice(&self, notify: bool) -> Option<Notice> {
+        let hooks = &self.config.hooks;
+        let words = |hook: &Option<Commanded<Command>>| {
+            hook.as_ref().map(|hook| argv(&hook.value)).unwrap_or_default()
+        };
+        let notify = notify || self.config.notify;
+        let terminal = if notify { tty::own() } else { None };
+        let notice = Notice {
+            on_exit: words(&hooks.on_exit),
+            on_failure: words(&hooks.on_failure),
+            on_idle: words(&hooks.on_idle),
+            limit_ms: u64::try_from(hooks.timeout.as_millis()).unwrap_or(u64::MAX),
+            notify,
+            terminal: terminal.and_then(|path| path.into_os_string().into_string().ok()),
+        };
+        (!notice.is_nothing()).then_some(notice)
     }
 
     /// The configured arguments of a backend's program, checked.
@@ -162,6 +183,14 @@ impl Settings {
     /// The folder that a repository's worktrees lie in.
     pub(super) fn worktree_folder(&self, place: &Place) -> PathBuf {
         self.config.worktree.folder(&main_folder(place))
+    }
+}
+
+/// A command as a program and its arguments.
+fn argv(command: &Command) -> Vec<String> {
+    match command {
+        Command::Shell(script) => vec!["sh".to_owned(), "-c".to_owned(), script.clone()],
+        Command::Argv(argv) => argv.clone(),
     }
 }
 

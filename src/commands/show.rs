@@ -46,7 +46,7 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     };
     let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
     row("job", label(&job));
-    row("status", view::status_with_code(&job));
+    row("status", view::status_in_full(&job));
     row("reason", view.reason.map(ui::clean).unwrap_or_default());
     row("doing", view.activity.as_deref().map(ui::clean).unwrap_or_default());
     row("mode", view.mode.to_string());
@@ -55,6 +55,9 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     row("backend", format!("{} ({})", view.backend, job.spec.program));
     for fell in view.fell_over {
         row("instead of", ui::clean(&format!("{}, which {}", fell.from, fell.reason)));
+    }
+    if let Some(url) = view.url {
+        row("server", url.to_owned());
     }
     row("model", text(view.model));
     row("run", text(view.run));
@@ -103,6 +106,7 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     row("tried again", view.tried_again.map(|job| format!("as {job}")).unwrap_or_default());
     row("went on", view.went_on.map(|job| format!("as {job}")).unwrap_or_default());
     row("left", view::left_behind(&job).unwrap_or_default());
+    row("checkpoint", view::checkpoint_hint(&job).unwrap_or_default());
     for note in view.notes {
         row("note", ui::clean(note));
     }

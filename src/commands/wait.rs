@@ -9,6 +9,7 @@ use std::{
 use clap::Args;
 
 use super::{
+    notify::notify,
     runs,
     session::{Recoveries, Session, label, shown_backend, store},
     view,
@@ -22,7 +23,7 @@ use crate::{
         lock::{self, Waiters, deadline_in},
         signals,
     },
-    ui::{self, Align, Table, progress::Lines},
+    ui::{self, Align, Notification, Table, progress::Lines},
 };
 
 /// How often live lines are drawn. Nothing is polled but the screen.
@@ -56,6 +57,10 @@ pub struct WaitArgs {
     /// Give up after this long, with exit code 124; the jobs go on
     #[arg(long, value_name = "D", value_parser = parse_duration)]
     timeout: Option<Duration>,
+
+    /// Tell me when the waiting is over: on the desktop, or by the terminal and its bell
+    #[arg(long)]
+    notify: bool,
 }
 
 /// Why the waiting ended.
@@ -69,8 +74,28 @@ enum Ended {
 pub fn run(args: &WaitArgs) -> Result<Exit, Failure> {
     let session = Session::open()?.narrowed(args.run.as_deref())?;
     refuse_own_end(&session, args)?;
+    let exit = wait_for_all(&session, args)?;
+    // Whoever has pressed Ctrl-C is here.
+    if args.notify && exit != Exit::Code(130) {
+        let how = match exit {
+            Exit::Success => "all well",
+            Exit::TimedOut => "still running",
+            Exit::NotFound => "no jobs to wait for",
+            _ => "not all succeeded",
+        };
+        let whom = match &args.run {
+            Some(run) => format!("run {run}"),
+            None if args.jobs.is_empty() => "all jobs".to_owned(),
+            None => args.jobs.join(" "),
+        };
+        notify(&Notification::new(&format!("cx wait: {how}"), &whom), None);
+    }
+    Ok(exit)
+}
+
+fn wait_for_all(session: &Session, args: &WaitArgs) -> Result<Exit, Failure> {
     if args.run.is_some() {
-        return wait_for_run(&session, args.timeout);
+        return wait_for_run(session, args.timeout);
     }
     let mut jobs = if args.jobs.is_empty() {
         let state = session.state()?;
@@ -85,13 +110,13 @@ pub fn run(args: &WaitArgs) -> Result<Exit, Failure> {
     }
     let began_live: BTreeSet<_> = jobs.iter().filter(|j| j.is_live()).map(|j| j.job).collect();
     let deadline = args.timeout.and_then(deadline_in);
-    match wait(&session, &mut jobs, args.any, deadline)? {
+    match wait(session, &mut jobs, args.any, deadline)? {
         Ended::Done => {}
         Ended::TimedOut => {
             let live = names(&jobs);
             let limit = ui::short(args.timeout.unwrap_or_default());
             if !ui::stderr_is_terminal() {
-                tell_failures(&session, &jobs);
+                tell_failures(session, &jobs);
             }
             ui::note(format_args!("still running after {limit}: {live}"));
             return Ok(Exit::TimedOut);
@@ -104,18 +129,18 @@ pub fn run(args: &WaitArgs) -> Result<Exit, Failure> {
     if args.any {
         let first = jobs.iter().filter(|job| !job.is_live()).min_by_key(|job| job.ended_at);
         let Some(job) = first else { return Ok(Exit::Failed) };
-        tell_failure(&session, job);
+        tell_failure(session, job);
         let mut out = ui::out();
         out.line(label(job))?;
         out.finish()?;
         return Ok(Exit::Code(code(job)));
     }
     if jobs.len() > 1 {
-        catch_up(&session, &mut jobs)?;
+        catch_up(session, &mut jobs)?;
     }
     // The last lines on a terminal have told already.
     if !ui::stderr_is_terminal() {
-        tell_failures(&session, &jobs);
+        tell_failures(session, &jobs);
     }
     let earlier = |job: &&Job| !is_well(job) && !began_live.contains(&job.job);
     let earlier: Vec<_> = jobs.iter().filter(earlier).map(label).collect();
@@ -248,6 +273,9 @@ pub(super) fn tell_failure(session: &Session, job: &Job) {
     let reason = exited.reason.as_deref().unwrap_or_default();
     let backend = shown_backend(&session.store.job(job.job), job);
     if let Some(hint) = backend::hint(&backend, &exited.outcome, reason) {
+        ui::hint(hint);
+    }
+    if let Some(hint) = view::checkpoint_hint(job) {
         ui::hint(hint);
     }
 }

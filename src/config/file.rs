@@ -1,9 +1,10 @@
 //! One configuration file: what it says, what it should not say, and where.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
@@ -18,7 +19,7 @@ use super::planner::PlannerLayers;
 use super::trust::visible;
 use super::value::{Command, Limit, Origin, Span};
 use super::{ConfigError, aliases};
-use crate::job::BackendChoice;
+use crate::job::{BackendChoice, BaseUrl, Price, Usd};
 
 /// What one file says; nothing where it says nothing. The fields are the keys.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -30,13 +31,30 @@ pub(super) struct Layer {
     pub(super) timeout: Option<Limit>,
     pub(super) silence: Option<Limit>,
     pub(super) grace: Option<Span>,
+    pub(super) secrets: Option<Vec<String>>,
+    pub(super) notify: Option<bool>,
+    pub(super) hooks: HooksLayer,
     pub(super) worktree: WorktreeLayer,
     pub(super) codex: ProgramLayer,
     pub(super) claude: ProgramLayer,
+    pub(super) http: HttpLayer,
     pub(super) merge: MergeLayer,
+    pub(super) price: Option<BTreeMap<String, Price>>,
+    pub(super) budget: BudgetLayer,
+    pub(super) hold: HoldLayer,
     pub(super) alias: Option<serde_json::Map<String, Value>>,
     pub(super) planner: Option<PlannerLayers>,
     pub(super) backends: Option<serde_json::Map<String, Value>>,
+}
+
+/// The table `[hooks]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(super) struct HooksLayer {
+    pub(super) on_exit: Option<Command>,
+    pub(super) on_failure: Option<Command>,
+    pub(super) on_idle: Option<Command>,
+    pub(super) timeout: Option<Span>,
 }
 
 /// The table `[worktree]`.
@@ -58,12 +76,40 @@ pub(super) struct ProgramLayer {
     pub(super) model: Option<String>,
 }
 
+/// The table `[http]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(super) struct HttpLayer {
+    pub(super) url: Option<BaseUrl>,
+    pub(super) token_file: Option<PathBuf>,
+    pub(super) stream: Option<bool>,
+    pub(super) provider: Option<String>,
+    pub(super) fallback: Option<String>,
+}
+
 /// The table `[merge]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub(super) struct MergeLayer {
     pub(super) verify: Option<Command>,
     pub(super) verify_timeout: Option<Limit>,
+}
+
+/// The table `[budget]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(super) struct BudgetLayer {
+    pub(super) tokens_per_day: Option<NonZeroU64>,
+    pub(super) usd_per_day: Option<Usd>,
+}
+
+/// The table `[hold]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(super) struct HoldLayer {
+    pub(super) enabled: Option<bool>,
+    pub(super) longest: Option<Span>,
+    pub(super) times: Option<NonZeroU64>,
 }
 
 /// A file that was read.
@@ -177,6 +223,16 @@ pub(super) fn parse(text: &str, origin: Origin, base: Base) -> Result<File, Conf
         }
         *program = located(program, base);
     }
+    if let Some(path) = &mut layer.http.token_file {
+        if path.as_os_str().is_empty() {
+            let problem = "'http.token-file' is empty".to_owned();
+            return Err(invalid(line_of(&["http", "token-file"]), problem));
+        }
+        *path = match path.strip_prefix("~") {
+            Ok(rest) => base.home.join(rest),
+            Err(_) => base.folder.join(&path),
+        };
+    }
     for (name, value) in layer.alias.iter().flatten() {
         let agent = value.get("agent").unwrap_or(value);
         if agent.as_str().is_none_or(str::is_empty) {
@@ -220,6 +276,8 @@ impl Layer {
         };
         let program =
             |table: &ProgramLayer| table.program.as_ref().map(|path| path.to_string_lossy().into());
+        // Prompts go there, and tokens.
+        let text = |path: &PathBuf| path.to_string_lossy().into();
         // On `sh` it is the person's prompt that runs, for which they did not ask.
         let backend = self.backend.filter(BackendChoice::is_shell);
         let mut commands = vec![
@@ -228,7 +286,14 @@ impl Layer {
             ("claude.program".to_owned(), program(&self.claude)),
             ("codex.args".to_owned(), self.codex.args.as_deref().map(argv)),
             ("codex.program".to_owned(), program(&self.codex)),
+            ("hooks.on-exit".to_owned(), self.hooks.on_exit.as_ref().map(command)),
+            ("hooks.on-failure".to_owned(), self.hooks.on_failure.as_ref().map(command)),
+            ("hooks.on-idle".to_owned(), self.hooks.on_idle.as_ref().map(command)),
+            ("http.token-file".to_owned(), self.http.token_file.as_ref().map(text)),
+            ("http.url".to_owned(), self.http.url.as_ref().map(|url| url.as_str().into())),
             ("merge.verify".to_owned(), self.merge.verify.as_ref().map(command)),
+            // A program of the person's runs, and their terminal rings.
+            ("notify".to_owned(), self.notify.filter(|notify| *notify).map(Value::from)),
         ];
         commands.extend(self.planner.iter().flatten().map(|(name, planner)| {
             (format!("planner.{name}.command"), planner.command.as_ref().map(command))
@@ -259,6 +324,9 @@ impl Layer {
             table.program = None;
         }
         self.backends = None;
+        self.hooks = HooksLayer::default();
+        self.notify = self.notify.filter(|notify| !notify);
+        (self.http.url, self.http.token_file) = (None, None);
         self.merge.verify = None;
         if let Some(planners) = &mut self.planner {
             planners.retain(|_, planner| planner.command.is_none());

@@ -16,6 +16,7 @@
 
 mod aliases;
 mod backends;
+mod error;
 mod file;
 mod keys;
 mod overrides;
@@ -25,6 +26,7 @@ mod trust;
 mod value;
 
 pub use backends::BackendTable;
+pub use error::ConfigError;
 pub use file::Warning;
 pub use overrides::Overrides;
 pub use planner::Planner;
@@ -34,11 +36,11 @@ pub use value::{Command, Commanded, Limit, Origin};
 
 use std::collections::BTreeMap;
 use std::io;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use crate::job::{BackendChoice, BackendName};
+use crate::job::{BackendChoice, BackendName, BaseUrl, Price, Usd};
 use file::{Base, File, Layer, ProgramLayer};
 
 /// Where a repository's own file lies in the checkout.
@@ -51,11 +53,21 @@ pub const USER_FILE: &str = "cx/config.toml";
 /// for ever without a word, but is also still while a long build or test runs.
 const MODEL_SILENCE: Duration = Duration::from_mins(30);
 
+/// How long a job waits for a model's service in all: longer than the five hours by
+/// which such services count.
+const HOLD: Duration = Duration::from_hours(6);
+
+/// How often.
+const HOLD_TIMES: u64 = 20;
+
 /// The folder for worktrees, from the repository's own.
 const WORKTREE_DIR: &str = "../{repo}.cx";
 
 /// Between TERM and KILL.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How long a hook may take.
+const HOOK_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Variables that are kept from the commands that a model runs.
 const ENV_EXCLUDE: [&str; 3] = ["*KEY*", "*TOKEN*", "*SECRET*"];
@@ -76,14 +88,31 @@ pub struct Config {
     pub silence: Option<Limit>,
     /// How long a worker has between TERM and KILL.
     pub grace: Duration,
+    /// Patterns of variables whose values are secrets, besides the usual ones: the
+    /// repository's and the person's.
+    pub secrets: Vec<String>,
+    /// Whether a person is told when what they have started is over.
+    pub notify: bool,
+    /// What runs once a job is over.
+    pub hooks: EndHooks,
     /// Where writers work.
     pub worktree: Worktree,
     /// The codex backend.
     pub codex: Program,
     /// The claude backend.
     pub claude: Program,
+    /// The http backend.
+    pub http: Http,
     /// What `cx merge` asks before it lands anything.
     pub merge: Merge,
+    /// What models cost, by name. A person's own list is before a repository's, which
+    /// does not know what they pay.
+    pub prices: BTreeMap<String, Price>,
+    /// What all jobs of a repository may use on one day, by the file that allows the
+    /// least.
+    pub budget: DayBudget,
+    /// What happens to a job when the model's service refuses for rate.
+    pub hold: Hold,
     /// Whom `cx plan` can ask, by name.
     pub planners: BTreeMap<String, Planner>,
     /// Second names for agents, the nearest file's first.
@@ -92,6 +121,39 @@ pub struct Config {
     pub backends: Vec<BackendTable>,
     /// `CX_MODEL` says what the model is.
     is_model_forced: bool,
+}
+
+/// What may be used on one day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DayBudget {
+    /// Tokens, sent and written.
+    pub tokens: Option<u64>,
+    /// Dollars.
+    pub usd: Option<Usd>,
+}
+
+/// What happens to a job when the model's service refuses for rate or quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// It waits and goes on later; otherwise it fails at once.
+    pub enabled: bool,
+    /// How long it may wait in all.
+    pub longest: Duration,
+    /// How often.
+    pub times: u64,
+}
+
+/// What runs once a job is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndHooks {
+    /// Whatever became of it.
+    pub on_exit: Option<Commanded<Command>>,
+    /// Where it did not succeed.
+    pub on_failure: Option<Commanded<Command>>,
+    /// Where no other job of the repository is live.
+    pub on_idle: Option<Commanded<Command>>,
+    /// How long each may take.
+    pub timeout: Duration,
 }
 
 /// A second name for an agent, as a file has it.
@@ -112,6 +174,21 @@ pub struct Merge {
     pub verify: Option<Commanded<Command>>,
     /// How long one run of it may take.
     pub verify_timeout: Option<Duration>,
+}
+
+/// The http backend: a server that does the work.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Http {
+    /// Where it is.
+    pub url: Option<Commanded<BaseUrl>>,
+    /// The file with its token, of the same file as `url`: a token is for one server.
+    pub token_file: Option<PathBuf>,
+    /// Whether it is not to be asked for a stream.
+    pub is_silent: bool,
+    /// Who is to do the work behind it.
+    pub provider: Option<String>,
+    /// Who else.
+    pub fallback: Option<String>,
 }
 
 /// Where writers work, and what is there before they start.
@@ -200,6 +277,15 @@ impl Config {
             timeout: timeout.and_then(Limit::duration),
             silence: overrides.silence.or_else(|| first(files, |layer| layer.silence)),
             grace: overrides.grace.or_else(grace).unwrap_or(GRACE),
+            secrets: files.iter().filter_map(|file| file.layer.secrets.clone()).flatten().collect(),
+            notify: first(files, |layer| layer.notify).unwrap_or(false),
+            hooks: EndHooks {
+                on_exit: commanded(files, |layer| layer.hooks.on_exit.clone()),
+                on_failure: commanded(files, |layer| layer.hooks.on_failure.clone()),
+                on_idle: commanded(files, |layer| layer.hooks.on_idle.clone()),
+                timeout: first(files, |layer| layer.hooks.timeout)
+                    .map_or(HOOK_TIMEOUT, |timeout| timeout.0),
+            },
             worktree: Worktree {
                 dir: dir.unwrap_or_else(|| WORKTREE_DIR.to_owned()),
                 setup: commanded(files, |layer| layer.worktree.setup.clone()),
@@ -207,6 +293,7 @@ impl Config {
             },
             codex: program(|layer| &layer.codex),
             claude: program(|layer| &layer.claude),
+            http: http(files),
             merge: Merge {
                 verify: commanded(files, |layer| layer.merge.verify.clone()),
                 verify_timeout: first(files, |layer| layer.merge.verify_timeout)
@@ -225,9 +312,35 @@ impl Config {
             is_model_forced: overrides.model.is_some(),
             backends: files.iter().flat_map(|file| file.backends.iter().cloned()).collect(),
             model: overrides.model.clone().or_else(|| first(files, |layer| layer.model.clone())),
+            prices: others
+                .iter()
+                .chain(&own)
+                .flat_map(|file| file.layer.price.iter().flatten())
+                .map(|(model, price)| (model.clone(), *price))
+                .collect(),
+            budget: DayBudget {
+                tokens: least(files, |layer| layer.budget.tokens_per_day).map(NonZeroU64::get),
+                usd: least(files, |layer| layer.budget.usd_per_day),
+            },
+            hold: Hold {
+                enabled: first(files, |layer| layer.hold.enabled).unwrap_or(true),
+                longest: first(files, |layer| layer.hold.longest).map_or(HOLD, |span| span.0),
+                times: first(files, |layer| layer.hold.times).map_or(HOLD_TIMES, NonZeroU64::get),
+            },
             // The nearest file that has a name says all of it.
             planners: files.iter().rev().flat_map(planners).collect(),
         }
+    }
+}
+
+fn http(files: &[File]) -> Http {
+    let at = files.iter().find(|file| file.layer.http.url.is_some());
+    Http {
+        url: commanded(files, |layer| layer.http.url.clone()),
+        token_file: at.and_then(|file| file.layer.http.token_file.clone()),
+        is_silent: first(files, |layer| layer.http.stream) == Some(false),
+        provider: first(files, |layer| layer.http.provider.clone()),
+        fallback: first(files, |layer| layer.http.fallback.clone()),
     }
 }
 
@@ -245,7 +358,12 @@ fn first<'a, T>(
     files.into_iter().find_map(|file| key(&file.layer))
 }
 
-/// The same, with its origin.
+/// The smallest value that a file gives for a key.
+fn least<T: Ord>(files: &[File], key: impl Fn(&Layer) -> Option<T>) -> Option<T> {
+    files.iter().filter_map(|file| key(&file.layer)).min()
+}
+
+/// The first value, with its origin.
 fn commanded<T>(files: &[File], key: impl Fn(&Layer) -> Option<T>) -> Option<Commanded<T>> {
     files.iter().find_map(|file| {
         let value = key(&file.layer)?;
@@ -353,50 +471,6 @@ impl Loaded {
         }
         self.config = Config::of(&self.overrides, &self.files);
         keys
-    }
-}
-
-/// Why there is no configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// A file is there and cannot be read.
-    #[error("cannot read {}: {error}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// A file says something that it cannot say.
-    #[error("{}:{line}: {problem}", path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: u64,
-        /// What is wrong there; names the key.
-        problem: String,
-    },
-    /// A `CX_*` variable says something that it cannot say.
-    #[error("the variable {name} is '{value}', which {problem}")]
-    Variable {
-        /// Its name.
-        name: &'static str,
-        /// What it says.
-        value: String,
-        /// What is wrong with it; reads as the end of a sentence.
-        problem: String,
-    },
-}
-
-impl ConfigError {
-    /// What helps, where this module knows it.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Unreadable { .. } => None,
-            Self::Invalid { .. } => Some("`cx man config` lists every key".to_owned()),
-            Self::Variable { name, .. } => Some(format!("`unset {name}` leaves it to the files")),
-        }
     }
 }
 

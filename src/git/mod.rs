@@ -11,6 +11,7 @@
 //! user's hooks do not run.
 
 pub mod apply;
+pub mod checkpoint;
 pub mod command;
 pub mod commit;
 pub mod diff;

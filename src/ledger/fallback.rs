@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Spawned;
-use crate::job::{BackendName, Usage};
+use crate::job::{BackendName, Price, Usage};
 
 /// A backend to fall back on, with all that was decided for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,9 @@ pub struct Fallback {
     /// The model, if there is one for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// What its tokens cost, where that is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
     /// More arguments for the worker's program.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra_args: Vec<String>,
@@ -51,6 +54,7 @@ impl Spawned {
         self.backend = fallback.backend;
         self.program = fallback.program;
         self.model = fallback.model;
+        self.price = fallback.price;
         self.extra_args = fallback.extra_args;
         self.env_exclude = fallback.env_exclude;
     }

@@ -16,29 +16,39 @@ mod check;
 mod event;
 mod fallback;
 mod fold;
+mod given;
+mod hold;
 mod hooks;
 mod landing;
+mod line;
 mod log;
+mod notice;
+mod phase;
 mod promise;
-mod relation;
+mod redact;
 mod run;
 mod runs;
 mod segment;
 mod snapshot;
 mod store;
 mod turn;
+mod usage;
 
 pub use event::{
-    Based, Event, Exited, KillRequested, Note, Pool, Record, Running, Spawned, Started, Tree,
-    VERSION, Waiting, Worktree, decode, glance,
+    Based, Event, Exited, KillRequested, Note, Record, Running, Spawned, Started, VERSION, Waiting,
+    Worktree,
 };
 pub use fallback::{Fallback, FellOver};
-pub use fold::{Job, Phase, State};
+pub use fold::{Job, State};
+pub use given::{Pool, Resolves, Resumes, TaskOf, Tree};
+pub use hold::{Clock, HoldLimits, OnHold};
 pub use hooks::Hooks;
 pub use landing::{Batch, Cleaned, Held, Merged, NotPicked, Unmerged};
+pub use line::{decode, glance};
 pub use log::{Appender, FollowedState, Follower};
+pub use notice::Notice;
+pub use phase::Phase;
 pub use promise::Promise;
-pub use relation::{Resolves, Resumes, TaskOf};
 pub use run::{
     NO_JOB, RevisedTask, RunEnded, RunOutcome, RunRevised, RunRunning, RunStarted, RunStopping,
     TaskSkipped,
@@ -47,6 +57,7 @@ pub use runs::Run;
 pub use snapshot::Head;
 pub use store::{JobFiles, RunFiles, Store, StoreError};
 pub use turn::{Turn, Wait};
+pub use usage::{Book, JobUse, Page, Tally, Used, day_of};
 
 #[cfg(test)]
 mod tests;

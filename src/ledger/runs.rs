@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     event::{Event, Record},
     run::{RunEnded, RunStarted, TaskSkipped},
+    usage::Tally,
 };
 use crate::job::ProcessRef;
 
@@ -33,6 +34,9 @@ pub struct Run {
     /// has them then.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub skipped: BTreeMap<String, TaskSkipped>,
+    /// What its jobs have used.
+    #[serde(default)]
+    pub used: Tally,
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<RunEnded>,
@@ -97,6 +101,7 @@ pub(super) fn fold(runs: &mut BTreeMap<String, Run>, record: Record) {
                 runner: None,
                 stopping: None,
                 skipped: BTreeMap::new(),
+                used: Tally::default(),
                 ended: None,
                 ended_at: None,
                 worked_ms: 0,

@@ -3,9 +3,11 @@
 mod decoding;
 mod folding;
 mod heads;
+mod holding;
 mod logging;
 mod runs;
 mod snapshots;
+mod using;
 
 use std::fs;
 
@@ -25,6 +27,7 @@ fn store() -> (TempDir, Store) {
 
 fn tree(name: &str) -> Tree {
     Tree {
+        start: None,
         path: format!("/trees/{name}"),
         branch: Some(format!("cx/{name}")),
         base: "1".repeat(40),
@@ -42,6 +45,7 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         argv: Vec::new(),
         agent: None,
         alias: None,
+        endpoint: None,
         hooks: None,
         model: None,
         run: None,
@@ -57,6 +61,9 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         after: Vec::new(),
         timeout_ms: None,
         silence_ms: None,
+        budgets: Vec::new(),
+        price: None,
+        hold: None,
         grace_ms: 5000,
         max_jobs: None,
         pools: Vec::new(),
@@ -65,6 +72,9 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         fallbacks: Vec::new(),
         extra_args: Vec::new(),
         env_exclude: Vec::new(),
+        checkpoint_ms: None,
+        secrets: Vec::new(),
+        notice: None,
         title: "a task".to_owned(),
     }
 }

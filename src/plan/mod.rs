@@ -35,7 +35,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{BackendChoice, Mode};
+use crate::job::{BackendChoice, Mode, Usd};
 
 /// A plan as it was read, with every form brought to one.
 ///
@@ -66,6 +66,10 @@ pub struct Plan {
     pub fail_fast: bool,
     /// Wall-clock limit of the whole run.
     pub timeout: Option<Duration>,
+    /// Tokens that all its jobs may use together.
+    pub max_tokens: Option<NonZeroU64>,
+    /// What they may cost.
+    pub max_budget_usd: Option<Usd>,
     /// What has to succeed on the merge of all writers; run as `cx merge
     /// --verify` runs it, and only where the plan says that it merges.
     pub verify: Option<String>,
@@ -116,6 +120,10 @@ pub struct Task {
     pub retries: Option<u32>,
     /// Turns, where the file limits them and the backend can.
     pub max_turns: Option<NonZeroU32>,
+    /// Tokens that one attempt may use.
+    pub max_tokens: Option<NonZeroU64>,
+    /// What it may cost.
+    pub max_budget_usd: Option<Usd>,
     /// It runs only where this holds; otherwise it is passed over, and what
     /// needs it is not skipped for that.
     pub when: Option<String>,

@@ -11,17 +11,22 @@
 //!
 //! The only place that names `nix`, `duct`, `signal_hook` and `landlock`.
 
+pub mod attend;
 pub mod confine;
 pub mod crash;
 pub mod disk;
+pub mod door;
 pub mod ending;
+pub mod errand;
 pub mod leash;
 pub mod lock;
 pub mod run;
+pub mod secrets;
 pub mod signals;
 pub mod start;
 pub mod stdio;
 pub mod tree;
+pub mod tty;
 pub mod vigil;
 pub mod watch;
 pub mod within;

@@ -6,9 +6,9 @@
 //! the next one the job's backend. A crash between the two leaves the outputs of the
 //! try before to be read as those of the next one, in a job that is lost anyway.
 
-use std::{fs, io, path::Path, time::Duration};
+use std::{fs, io, path::Path};
 
-use super::{Supervisor, SupervisorError, finish::Ended};
+use super::{Supervisor, SupervisorError, budget, finish::Ended};
 use crate::{
     backend::Backend,
     job::Outcome,
@@ -17,29 +17,14 @@ use crate::{
 };
 
 impl Supervisor {
-    /// Runs the worker, and another one where its backend was refused.
-    pub(super) fn run_workers(&mut self) -> Result<Ended, SupervisorError> {
-        let timeout = self.spec.timeout_ms;
-        let mut before = Duration::ZERO;
-        loop {
-            let mut ended = self.run_worker()?;
-            if !self.falls_over(&ended)? {
-                ended.ran += before;
-                self.spec.timeout_ms = timeout;
-                return Ok(ended);
-            }
-            // The limit is one for all of them together.
-            before += ended.ran;
-            let gone = u64::try_from(before.as_millis()).unwrap_or(u64::MAX);
-            self.spec.timeout_ms = timeout.map(|timeout| timeout.saturating_sub(gone).max(1));
-        }
-    }
-
     /// Makes the next backend the job's, if this try calls for it and there is one.
-    fn falls_over(&mut self, ended: &Ended) -> Result<bool, SupervisorError> {
+    pub(super) fn falls_over(&mut self, ended: &Ended) -> Result<bool, SupervisorError> {
         let Some(next) = self.spec.fallbacks.first().map(|fallback| fallback.backend) else {
             return Ok(false);
         };
+        if ended.was_stopped() {
+            return Ok(false);
+        }
         let verdict = self.finisher().judge(ended)?;
         self.read_requests()?;
         if verdict.outcome != Outcome::RateLimited || self.kill.is_some() {
@@ -55,7 +40,7 @@ impl Supervisor {
             to: next,
             reason,
             usage: verdict.usage,
-            ran_ms: u64::try_from(ended.ran.as_millis()).unwrap_or(u64::MAX),
+            ran_ms: millis(ended.ran_so_far().saturating_sub(self.tries.ran)),
         };
         self.append(&Event::FellOver(fell))?;
         crash::point("fell-over");
@@ -67,8 +52,16 @@ impl Supervisor {
         }
         self.spec.fall_over(next);
         self.backend = backend;
+        // The limit of time is one for all of them, and a conversation is nobody else's.
+        self.tries.ran = ended.ran_so_far();
+        self.tries.thread = None;
+        self.usage = budget::Running::new(&self.backend);
         Ok(true)
     }
+}
+
+fn millis(ran: std::time::Duration) -> u64 {
+    u64::try_from(ran.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Renames an output so that it says whose it was.

@@ -10,7 +10,7 @@ use super::{Stop, Supervisor, SupervisorError, watch::Watched};
 use crate::{
     backend::{self, Answer, Backend, JudgeInput, Verdict},
     git::{self, CommitMessage, Place, commit, diff},
-    job::{Outcome, WorkerExit},
+    job::{Outcome, WorkerExit, secret},
     ledger::{Exited, JobFiles, Note, Spawned, Store, Tree},
     process::crash,
     ui,
@@ -22,13 +22,14 @@ pub(super) struct Ended {
     exit: Option<WorkerExit>,
     stop: Option<Stop>,
     stragglers: u64,
-    /// How long it ran, with the tries before it.
-    pub(super) ran: Duration,
+    ran: Duration,
     answer_file: Option<PathBuf>,
     /// The thread that it had to answer on.
     thread: Option<String>,
     /// An unconfined reader changed the checkout.
     wrote: bool,
+    /// What it means, once that was looked at.
+    pub(super) verdict: Option<Verdict>,
 }
 
 impl Ended {
@@ -43,6 +44,7 @@ impl Ended {
             answer_file: None,
             thread: None,
             wrote: false,
+            verdict: None,
         }
     }
 
@@ -62,7 +64,25 @@ impl Ended {
             answer_file,
             thread,
             wrote,
+            verdict: None,
         }
+    }
+
+    /// How long the job's workers ran, up to this end.
+    pub(super) fn ran_so_far(&self) -> Duration {
+        self.ran
+    }
+
+    /// Whether it was we who ended it, or it never ran.
+    pub(super) fn was_stopped(&self) -> bool {
+        self.stop.is_some()
+    }
+
+    /// The job ends on hold, some time after its worker.
+    pub(super) fn stop_on_hold(&mut self, stop: Stop) {
+        self.stop = Some(stop);
+        self.exit = None;
+        self.verdict = None;
     }
 
     /// Where it was we who ended it, that is how it ended, whatever it said.
@@ -96,8 +116,11 @@ pub(super) struct Finisher<'a> {
 impl Supervisor {
     /// Judges, writes the answer down and commits; the result is what `exited`
     /// says.
-    pub(super) fn finish(&mut self, ended: &Ended) -> Result<Exited, SupervisorError> {
-        let mut verdict = self.finisher().judge(ended)?;
+    pub(super) fn finish(&mut self, mut ended: Ended) -> Result<Exited, SupervisorError> {
+        let mut verdict = match ended.verdict.take() {
+            Some(verdict) => verdict,
+            None => self.finisher().judge(&ended)?,
+        };
         if verdict.sandbox_unproven {
             self.prove_sandbox(&mut verdict)?;
         }
@@ -105,7 +128,7 @@ impl Supervisor {
         if ended.started {
             self.hooks_after(&verdict.outcome)?;
         }
-        self.finisher().finish(ended, verdict)
+        self.finisher().finish(&ended, verdict)
     }
 
     pub(super) fn finisher(&self) -> Finisher<'_> {
@@ -171,6 +194,7 @@ impl Finisher<'_> {
         ended: &Ended,
         mut verdict: Verdict,
     ) -> Result<Exited, SupervisorError> {
+        self.forget_token(&mut verdict)?;
         let mut notes = std::mem::take(&mut verdict.notes);
         self.write_answer(&verdict.answer)?;
         crash::point("answered");
@@ -204,13 +228,27 @@ impl Finisher<'_> {
             exit: ended.exit,
             reason: verdict.reason,
             ran_ms: u64::try_from(ended.ran.as_millis()).unwrap_or(u64::MAX),
-            usage: self.own_usage(verdict.usage)?,
+            usage: self
+                .own_usage(verdict.usage)?
+                .map(|usage| usage.priced(self.spec.price.as_ref())),
             thread: verdict.thread_id,
             tip: kept.tip,
             commits: kept.commits,
             files: kept.files,
             stragglers: ended.stragglers,
         })
+    }
+
+    /// Nobody needs the token any more. A server may have said it back to us: what is
+    /// written into the ledger does not have it.
+    fn forget_token(&self, verdict: &mut Verdict) -> Result<(), SupervisorError> {
+        let line = fs::read_to_string(self.files.token()).unwrap_or_default();
+        if let Some(token) = backend::http::token_in(&line) {
+            for said in verdict.reason.iter_mut().chain(&mut verdict.notes) {
+                *said = said.replace(token, "[token]");
+            }
+        }
+        Ok(self.files.remove_token()?)
     }
 
     fn write_answer(&self, answer: &Answer) -> Result<(), SupervisorError> {
@@ -291,6 +329,8 @@ impl Finisher<'_> {
             // What a shell command prints last is seldom a summary.
             Answer::Stdout | Answer::None => String::new(),
         };
+        // A commit is read by others, and pushed.
+        let answer = secret::redacted(&answer);
         let subject = subject(&answer).unwrap_or_else(|| self.spec.title.clone());
         let mut trailers = vec![
             ("Cx-Job".to_owned(), format!("{} {}", self.id.0, self.spec.name)),
@@ -307,7 +347,7 @@ impl Finisher<'_> {
             subject: format!("[{}] {}", verdict.outcome, ui::cut(&self.spec.title, 60)),
             body: format!(
                 "Left behind by a job that did not succeed.\n\n{}",
-                verdict.reason.clone().unwrap_or_default()
+                secret::redacted(verdict.reason.as_deref().unwrap_or_default())
             ),
             trailers,
         }

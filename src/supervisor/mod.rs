@@ -12,9 +12,10 @@
 //! 3. `based`, `worktree`: a writer's worktree and branch are made, from the work of
 //!    the writers that it comes after (`base`, `prepare`).
 //! 4. `running`: the worker runs (`worker`), and limits and requests are watched
-//!    (`watch`).
+//!    (`watch`). Where the model's service refuses: `on-hold`, and again from 2 (`hold`).
 //! 5. Everything below it is ended, what a writer left is committed, the answer
 //!    is written down (`finish`), then `exited`, and only then the lock goes.
+//! 6. Whoever is to be told of the end is told (`notice`).
 //!
 //! # What a crash leaves
 //! `kill -9` at any point frees the lock with no `exited` in the ledger. The
@@ -25,10 +26,14 @@
 //! runs and leaves the rest to the same recovery.
 
 mod base;
+mod budget;
+mod checkpoint;
 mod fall_over;
 mod finish;
+mod hold;
 mod hooks;
 mod litter;
+mod notice;
 mod prepare;
 mod queue;
 mod recover;
@@ -52,12 +57,12 @@ use std::{
 use crate::{
     backend::{Backend, KeptError},
     git::{GitError, Oid, merge::Undecided},
-    job::{JobId, Outcome, WorkerExit},
+    job::{JobId, Outcome, WorkerExit, secret},
     ledger::{
         Cleaned, Event, Follower, JobFiles, Note, Spawned, Started, Store, StoreError, decode,
         glance,
     },
-    process::{crash, ending, signals::Signals, start, tree},
+    process::{crash, ending, secrets, signals::Signals, start, tree},
 };
 
 /// One job, while its supervisor lives.
@@ -72,12 +77,20 @@ struct Supervisor {
     requests: Follower,
     /// The last signal that somebody wants sent and that ends the job.
     kill: Option<i32>,
+    /// Somebody wants its hold to end.
+    go_on: bool,
+    /// How often it was refused, how long it was on hold, how long its workers ran.
+    tries: hold::Tries,
+    /// What it uses, as it runs.
+    usage: budget::Running,
     /// The commit that it was asked to start from, before the work of others.
     asked_base: Option<String>,
     /// Its worktree was made.
     has_tree: bool,
     /// Whether files that git does not track came along into it.
     came_along: bool,
+    /// Of a writer at work: when what it has done is to be kept.
+    checkpoints: Option<checkpoint::Checkpoints>,
     /// Of a resolver: what stood in conflict without markers.
     undecided: Vec<Undecided>,
 }
@@ -145,7 +158,7 @@ pub fn main_recover(args: &[OsString]) -> ExitCode {
 fn complain(log: &Path, what: &dyn std::fmt::Display) {
     let file = OpenOptions::new().append(true).create(true).mode(0o600).open(log);
     if let Ok(mut file) = file {
-        let _ = writeln!(file, "supervisor: {what}");
+        let _ = writeln!(file, "supervisor: {}", secret::redacted(&what.to_string()));
     }
 }
 
@@ -178,9 +191,12 @@ fn run(call: Call) -> Result<(), SupervisorError> {
     let Some(Event::Spawned(spec)) = store.record_at(offset)?.map(|record| record.event) else {
         return Err(SupervisorError::NoJob);
     };
+    secrets::keep(&spec.secrets);
     let files = store.job(id);
+    let backend = Backend::of_job(spec.backend, &files.backend())?;
     let supervisor = Supervisor {
-        backend: Backend::of_job(spec.backend, &files.backend())?,
+        usage: budget::Running::new(&backend),
+        backend,
         files,
         requests: Follower::new(&store, offset),
         store,
@@ -192,7 +208,10 @@ fn run(call: Call) -> Result<(), SupervisorError> {
         lock,
         signals,
         kill: None,
+        go_on: false,
+        tries: hold::Tries::default(),
         asked_base: None,
+        checkpoints: None,
         undecided: Vec::new(),
     };
     supervisor.supervise()
@@ -204,13 +223,17 @@ const KILL: i32 = 9;
 impl Supervisor {
     fn supervise(mut self) -> Result<(), SupervisorError> {
         crash::point("supervisor-up");
-        if let Err(error) = self.see_through() {
-            // Nothing may run on that nobody watches. The lock goes only after.
-            let grace = Duration::from_millis(self.spec.grace_ms);
-            ending::end_descendants(None, &mut self.signals, TERM, grace, &mut || false)?;
-            return Err(error);
-        }
+        let over = match self.see_through() {
+            Ok(over) => over,
+            Err(error) => {
+                // Nothing may run on that nobody watches. The lock goes only after.
+                let grace = Duration::from_millis(self.spec.grace_ms);
+                ending::end_descendants(None, &mut self.signals, TERM, grace, &mut || false)?;
+                return Err(error);
+            }
+        };
         crash::point("exited");
+        let telling = over.and_then(|over| over.tell(&self.store));
         // Unlocked by name rather than by exiting: waiters need not wait until
         // this process is torn down. Closing it lets go of the turn.
         let lock = std::fs::File::from(self.lock);
@@ -222,22 +245,28 @@ impl Supervisor {
         // task go first that has just been woken.
         std::thread::sleep(Duration::from_millis(1));
         crash::point("unlocked");
+        if self.tries.was_held {
+            hold::wake_others(&self.store, self.spec.backend.as_str());
+        }
         self.files.empty_tmp();
         self.store.refresh_snapshot();
+        if let Some(telling) = telling {
+            telling.attend(&mut self.signals);
+        }
         Ok(())
     }
 
     /// From `started` to `exited`.
-    fn see_through(&mut self) -> Result<(), SupervisorError> {
+    fn see_through(&mut self) -> Result<Option<notice::Over>, SupervisorError> {
         self.append(&Event::Started(Started { supervisor: tree::myself()? }))?;
         crash::point("started");
-        let ended = if let Some(stop) = self.wait_for_turn()? {
+        let ended = if let Some(stop) = self.wait_to_begin()? {
             finish::Ended::stopped(stop)
         } else {
             ending::become_subreaper()?;
             self.work()?
         };
-        let mut exited = self.finish(&ended)?;
+        let mut exited = self.finish(ended)?;
         self.verify(&mut exited)?;
         if let (Outcome::Killed, None, Some(signal)) = (&exited.outcome, exited.exit, self.kill) {
             // Killed before its worker had started: the code is the same as after.
@@ -245,15 +274,13 @@ impl Supervisor {
         }
         crash::point("before-exited");
         let exited = Event::Exited(Box::new(exited));
+        let nothing = Event::Cleaned(Cleaned { tree: true, files: false, kept: None });
+        let mut events = vec![&exited];
         if self.spec.tree.is_some() && !self.has_tree {
             // There is nothing to clean, and the name is free again.
-            let nothing = Event::Cleaned(Cleaned { tree: true, files: false, kept: None });
-            let mut appender = self.store.appender()?;
-            appender.append_all([(self.id, &exited), (self.id, &nothing)])?;
-        } else {
-            self.append(&exited)?;
+            events.push(&nothing);
         }
-        Ok(())
+        Ok(notice::write_end(&self.store, self.id, self.spec.notice.as_ref(), &events)?)
     }
 
     /// Steps 3 and 4: prepares, starts and watches the worker.
@@ -270,7 +297,17 @@ impl Supervisor {
         {
             return Ok(finish::Ended::stopped(stop));
         }
-        self.run_workers()
+        loop {
+            let ended = self.run_worker()?;
+            if self.falls_over(&ended)? {
+                continue;
+            }
+            let ended = match self.wait_to_go_on(ended)? {
+                hold::Next::GoOn => continue,
+                hold::Next::Ended(ended) => ended,
+            };
+            return Ok(*ended);
+        }
     }
 
     fn append(&self, event: &Event) -> Result<(), StoreError> {
@@ -285,6 +322,7 @@ impl Supervisor {
     fn read_requests(&mut self) -> Result<(), StoreError> {
         let requested = requested(&mut self.requests, self.id)?;
         // What does not end the worker was sent to it by whoever asked.
+        self.go_on |= requested.contains(&crate::process::signals::CONT);
         let ending = requested.into_iter().rfind(|s| crate::process::signals::ends(*s));
         self.kill = ending.or(self.kill);
         Ok(())
@@ -296,7 +334,11 @@ impl Supervisor {
         let name = crate::process::signals::name(signal);
         Some(Stop {
             outcome: Outcome::Killed,
-            reason: format!("ended by {name} before its worker started"),
+            reason: if self.tries.has_run() {
+                format!("ended by {name} while it was on hold")
+            } else {
+                format!("ended by {name} before its worker started")
+            },
         })
     }
 }

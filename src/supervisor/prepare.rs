@@ -57,7 +57,7 @@ impl Supervisor {
         tree: &Tree,
     ) -> Result<Result<(), String>, SupervisorError> {
         let begun = Instant::now();
-        let base = match git::Oid::new(&tree.base) {
+        let base = match git::Oid::new(tree.beginning()) {
             Ok(base) => base,
             Err(error) => return Ok(Err(error.to_string())),
         };
@@ -134,7 +134,7 @@ impl Supervisor {
         Ok(())
     }
 
-    fn place(&self) -> Result<Place, String> {
+    pub(super) fn place(&self) -> Result<Place, String> {
         let from = self.spec.checkout.as_deref().unwrap_or(&self.spec.cwd);
         match Place::discover(Path::new(from)) {
             Ok(Some(place)) => Ok(place),

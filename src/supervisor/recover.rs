@@ -16,13 +16,15 @@ use std::{
 use super::{
     SupervisorError,
     finish::{Ended, Finisher},
+    notice,
 };
 use crate::{
     backend::{Backend, Verdict},
-    git::{Oid, Place, refs, worktree},
+    git::{Oid, Place, checkpoint, refs, worktree},
     job::JobId,
     ledger::{Cleaned, Event, Exited, Job, JobFiles, Started, Store, StoreError, Tree},
-    process::{crash, ending, lock, signals::Signals, start, tree},
+    process::{crash, ending, lock, secrets, signals::Signals, start, tree},
+    ui,
 };
 
 /// Why a job that was found lost could not be given a new supervisor.
@@ -84,15 +86,15 @@ pub(super) fn run(
     store: &Store,
     id: JobId,
     lock: OwnedFd,
-    signals: Signals,
+    mut signals: Signals,
 ) -> Result<(), SupervisorError> {
-    // Handlers stay, so that no signal ends the recovery; none is waited for.
-    let _signals = signals;
+    // Its handlers stay, so that no signal ends the recovery; none is waited for.
     let mut state = store.state()?;
     let job = state.jobs.remove(&id).ok_or(SupervisorError::NoJob)?;
     if job.exited.is_some() {
         return Ok(());
     }
+    secrets::keep(&job.spec.secrets);
     store.append(id, &Event::Started(Started { supervisor: tree::myself()? }))?;
     crash::point("recovery-started");
     let files = store.job(id);
@@ -108,7 +110,12 @@ pub(super) fn run(
     let ran = job.running_at.map_or(Duration::ZERO, |at| {
         Duration::try_from(jiff::Timestamp::now().duration_since(at)).unwrap_or_default()
     });
-    let lost = Ended::lost(started, reason(&files, started, ended), ran, ended);
+    let reason = reason(&files, started, ended);
+    let reason = match checkpoint_of(&job) {
+        Some(kept) => format!("{reason}; its last checkpoint is {kept}"),
+        None => reason,
+    };
+    let lost = Ended::lost(started, reason, ran, ended);
     // What the worker said is worth having, and no reason to fail.
     let verdict = finisher.judge(&lost).unwrap_or_else(|error| {
         let _ = writeln!(io::stderr(), "recovery: {error}");
@@ -121,13 +128,18 @@ pub(super) fn run(
     let half_made = if is_kept { None } else { job.spec.tree.as_ref() };
     let removed = half_made.is_some_and(|tree| remove_half_made(store, &job, tree).is_ok());
     crash::point("recovery-removed");
-    store.append(id, &Event::Exited(Box::new(exited)))?;
+    let exited = Event::Exited(Box::new(exited));
+    let over = notice::write_end(store, id, job.spec.notice.as_ref(), &[&exited])?;
     crash::point("recovery-exited");
     if removed {
         store.append(id, &Event::Cleaned(Cleaned { tree: true, files: false, kept: None }))?;
     }
+    let telling = over.and_then(|over| over.tell(store));
     File::from(lock).unlock()?;
     files.empty_tmp();
+    if let Some(telling) = telling {
+        telling.attend(&mut signals);
+    }
     Ok(())
 }
 
@@ -148,6 +160,16 @@ fn reason(files: &JobFiles, started: bool, ended: u64) -> String {
             format!("{what}; the worker was still running and was ended ({n} processes)")
         }
     }
+}
+
+/// Where what it had done is kept, and since when.
+fn checkpoint_of(job: &Job) -> Option<String> {
+    job.spec.checkpoint_ms?;
+    let from = job.spec.checkout.as_deref().unwrap_or(&job.spec.cwd);
+    let place = Place::discover(Path::new(from)).ok()??;
+    let last = checkpoint::last(&place, job.spec.name.as_str()).ok()??;
+    let at = jiff::Timestamp::from_second(last.since).ok()?;
+    Some(format!("{} of {}", last.name, ui::clock(at)))
 }
 
 /// Ends the worker, its descendants, whatever carries the job's mark, and
@@ -177,7 +199,7 @@ fn remove_half_made(store: &Store, job: &Job, tree: &Tree) -> Result<(), crate::
     if let Some(trash) = worktree::remove(&place, Path::new(&tree.path), &store.worktree_lock())? {
         worktree::delete(&trash)?;
     }
-    if let (Some(branch), Ok(base)) = (&tree.branch, Oid::new(&tree.base)) {
+    if let (Some(branch), Ok(base)) = (&tree.branch, Oid::new(tree.beginning())) {
         // One that has moved is somebody's work, and stays.
         let _ = refs::delete_branch(&place, branch, &base);
     }

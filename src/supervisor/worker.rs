@@ -3,12 +3,16 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use super::{Stop, Supervisor, SupervisorError, finish::Ended, litter::Litter, prepare};
+use super::{
+    Stop, Supervisor, SupervisorError, checkpoint::Checkpoints, finish::Ended, litter::Litter,
+    prepare,
+};
 use crate::{
     backend::{self, LaunchInput, Stdin},
-    job::Mode,
+    job::{Mode, secret},
     ledger::{Event, Running},
     process::{
         confine, crash,
@@ -20,16 +24,25 @@ use crate::{
 impl Supervisor {
     /// Starts the worker and watches it until nothing of it runs any more.
     pub(super) fn run_worker(&mut self) -> Result<Ended, SupervisorError> {
-        let thread = match self.thread()? {
-            Ok(thread) => thread,
-            Err(stop) => return Ok(Ended::stopped(stop)),
+        let (thread, prompt_file) = match self.tries.thread.clone() {
+            Some(thread) => (Some(thread), self.files.going_on()),
+            None => match self.thread()? {
+                Ok(thread) => (thread, self.files.prompt()),
+                Err(stop) => return Ok(Ended::stopped(stop)),
+            },
         };
-        let prompt = fs::read(self.files.prompt())?;
+        self.tries.began_at = fs::metadata(self.files.stdout()).map_or(0, |meta| meta.len());
+        if self.tries.began_at > 0 {
+            // An answer there is of a worker before.
+            let _ = fs::remove_file(self.files.answer());
+        }
+        let prompt = fs::read(&prompt_file)?;
         let start = self.start_folder();
         let root =
             self.spec.tree.as_ref().map(|tree| tree.path.clone()).or(self.spec.checkout.clone());
         let argv: Vec<_> = self.spec.argv.iter().map(Into::into).collect();
         let places = self.writable_places();
+        let token = self.files.token();
         let launch = backend::launch(&LaunchInput {
             backend: &self.backend,
             id: &self.spec.id,
@@ -38,8 +51,9 @@ impl Supervisor {
             start: &start,
             root: root.as_deref().map(Path::new),
             model: self.spec.model.as_deref(),
-            prompt_file: &self.files.prompt(),
+            prompt_file: &prompt_file,
             prompt: &prompt,
+            prompt_is_secret: secret::variable_in(&String::from_utf8_lossy(&prompt)).is_some(),
             argv: &argv,
             answer_file: &self.files.answer(),
             tmp: &self.files.tmp(),
@@ -47,6 +61,11 @@ impl Supervisor {
             extra_args: &self.spec.extra_args,
             resume: thread.as_deref(),
             commands_confined: places.is_some(),
+            usd: self.usd_left()?,
+            endpoint: self.spec.endpoint.as_ref(),
+            token_file: token.exists().then_some(token.as_path()),
+            agent: self.spec.agent.as_deref(),
+            alias: self.spec.alias.as_deref(),
         });
         drop(prompt);
         let mut env = self.worker_env();
@@ -65,7 +84,12 @@ impl Supervisor {
                 .chain(backend::env_remove(&self.backend))
                 .collect(),
             stdin: match launch.stdin {
-                Stdin::PromptFile => Input::File(self.files.prompt()),
+                Stdin::PromptFile => Input::File(prompt_file),
+                Stdin::Bytes(bytes) => {
+                    let request = self.files.request();
+                    self.files.replace(&request, &bytes)?;
+                    Input::File(request)
+                }
                 Stdin::Null => Input::Null,
             },
             stdout: self.files.stdout(),
@@ -94,7 +118,14 @@ impl Supervisor {
         // Now, so that the worker does not wait for it.
         self.note_what_is_left_out()?;
         let (stdout, stderr) = (self.files.stdout(), self.files.stderr());
-        let watched = self.watch(worker, &[&stdout, &stderr])?;
+        let every = self.spec.checkpoint_ms.filter(|_| self.spec.mode == Mode::Writer);
+        self.checkpoints = every.map(Duration::from_millis).map(Checkpoints::every);
+        self.usage.is_worker = true;
+        let watched = self.watch(worker, &[&stdout, &stderr]);
+        self.usage.is_worker = false;
+        self.checkpoints = None;
+        let mut watched = watched?;
+        watched.ran += self.tries.ran;
         if let Some((litter, root)) = litter {
             litter.remove(&root);
         }

@@ -1,12 +1,15 @@
 //! The two streams.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    borrow::Cow,
+    io::{self, IsTerminal, Write},
+};
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use super::text;
-use crate::failure::Failure;
+use crate::{failure::Failure, job::secret};
 
 const BOLD_RED: Style = AnsiColor::Red.on_default().bold();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
@@ -91,19 +94,28 @@ pub fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
+/// `text` with its secrets kept.
+fn kept(text: impl std::fmt::Display) -> String {
+    let text = text.to_string();
+    match secret::redacted(&text) {
+        Cow::Owned(clean) => clean,
+        Cow::Borrowed(_) => text,
+    }
+}
+
 /// Narration on stderr: one line. Where stderr is gone there is nobody to tell.
 pub fn note(text: impl std::fmt::Display) {
-    let _ = writeln!(anstream::stderr(), "cx: {text}");
+    let _ = writeln!(anstream::stderr(), "cx: {}", kept(text));
 }
 
 /// A line on stderr as it is: part of a picture that was drawn there.
 pub fn plain(text: impl std::fmt::Display) {
-    let _ = writeln!(anstream::stderr(), "{text}");
+    let _ = writeln!(anstream::stderr(), "{}", kept(text));
 }
 
 /// Something that went not as it should, but did not stop the command.
 pub fn warn(text: impl std::fmt::Display) {
-    let _ = writeln!(anstream::stderr(), "cx: {YELLOW}warning:{YELLOW:#} {text}");
+    let _ = writeln!(anstream::stderr(), "cx: {YELLOW}warning:{YELLOW:#} {}", kept(text));
 }
 
 /// The one error of a command, with its hint.
@@ -112,7 +124,7 @@ pub fn failure(failure: &Failure) {
         return;
     }
     let mut stderr = anstream::stderr();
-    let _ = writeln!(stderr, "cx: {BOLD_RED}error:{BOLD_RED:#} {}", failure.message);
+    let _ = writeln!(stderr, "cx: {BOLD_RED}error:{BOLD_RED:#} {}", kept(&failure.message));
     if let Some(text) = &failure.hint {
         hint(text);
     }
@@ -120,7 +132,7 @@ pub fn failure(failure: &Failure) {
 
 /// What helps, below what it helps with.
 pub fn hint(text: impl std::fmt::Display) {
-    let _ = writeln!(anstream::stderr(), "    {CYAN}hint:{CYAN:#} {text}");
+    let _ = writeln!(anstream::stderr(), "    {CYAN}hint:{CYAN:#} {}", kept(text));
 }
 
 /// The width of the terminal, or 80 where it does not tell.

@@ -38,6 +38,11 @@ const AFTER_WORKER: [(&str, bool); 6] = [
 
 /// A point between two backends; tried in `backends.rs`.
 const FALL_OVER: [&str; 1] = ["fell-over"];
+/// Points of a writer at work whose work is kept meanwhile; tried in `checkpoints.rs`.
+const CHECKPOINT: [&str; 1] = ["checkpoint"];
+
+/// Points while somebody is told of a job's end; tried in `notice.rs`.
+const TELLING: [&str; 1] = ["telling"];
 
 /// Points in the supervisor of a resolver.
 const RESOLVER: [&str; 2] = ["conflict-stands", "verified"];
@@ -50,6 +55,10 @@ const QUEUE: [&str; 3] = ["waiting", "queued", "admitted"];
 
 /// The same in a pool; tried in `spawn/pools.rs`.
 const POOL: [&str; 1] = ["turn-got"];
+
+/// Points in a supervisor that waits until a model's service may be asked again; tried in
+/// `holds.rs`.
+const HOLD: [&str; 2] = ["on-hold", "hold-left"];
 
 /// Points in a recovery; the first is in the command that finds the job lost.
 const RECOVERY: [&str; 8] = [
@@ -113,10 +122,13 @@ fn points() -> BTreeSet<&'static str> {
             &BEFORE_WORKER[..],
             &WITH_WORKER,
             &FALL_OVER,
+            &CHECKPOINT,
+            &TELLING,
             &RESOLVER,
             &NEEDS,
             &QUEUE,
             &POOL,
+            &HOLD,
             &RECOVERY,
             &UNDO,
             &VERIFY,

@@ -80,7 +80,15 @@ impl Digest {
         let found = |signs: &Option<Signs>| {
             signs.as_ref()?.found.as_ref().and_then(|found| path::found(value, found))
         };
-        self.succeeded |= command.success.as_ref().is_none_or(|within| path::fits(value, within));
+        match &command.success {
+            None => self.succeeded = true,
+            // What went wrong before was mended: a try after a hold goes on in the same file.
+            Some(within) if path::fits(value, within) => {
+                self.succeeded = true;
+                (self.failure, self.limited, self.refused) = (None, None, None);
+            }
+            Some(_) => {}
+        }
         let failure = command.failure.as_ref().and_then(|signs| signs.found.as_ref());
         if let Some(failure) = failure.filter(|rule| path::fits(value, &rule.within)) {
             let said = path::text(value, &failure.path).unwrap_or_default();
@@ -95,10 +103,15 @@ impl Digest {
         if let Some(rule) = command.thread.as_ref().and_then(|thread| thread.found.as_ref()) {
             self.thread = text_of(value, rule).or(self.thread.take());
         }
+        self.count(command, value);
+        self.answer(command, value);
+    }
+
+    /// What an event says of usage.
+    pub(super) fn count(&mut self, command: &Command, value: &Value) {
         if let Some(rule) = command.usage.as_ref().filter(|rule| path::fits(value, &rule.within)) {
             self.usage(rule, value);
         }
-        self.answer(command, value);
     }
 
     fn answer(&mut self, command: &Command, value: &Value) {

@@ -48,6 +48,7 @@ pub(in super::super) fn judge(
         reason,
         answer: answer.filter(|_| has_answer).unwrap_or(Answer::None),
         usage: digest.usage,
+        resets: None,
         // One that we named is there even where the program does not repeat it.
         thread_id: thread.or_else(|| input.expected_thread.map(str::to_owned)),
         notes: Vec::new(),

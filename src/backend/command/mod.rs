@@ -10,6 +10,7 @@
 //! is asked for, without an answer, or with an exit code that is not 0 the job has
 //! not succeeded.
 
+mod counter;
 mod digest;
 mod judge;
 mod launch;
@@ -26,6 +27,7 @@ pub use spec::{
     UsageRule, Where,
 };
 
+pub(super) use counter::Counter;
 pub(super) use judge::{hint, judge};
 pub(super) use launch::{check_prompt, launch, max_turns, own_places};
 pub(super) use show::{activity, render};

@@ -84,7 +84,7 @@ fn end(backend: &Backend, said: (i32, &str, &str)) -> (Outcome, String) {
 fn a_few_words_are_a_definition() {
     let backend = mine("argv = ['tool', '-x']");
     let launch = launched(&backend, Mode::Reader, |_| {});
-    assert_eq!((words(&launch), launch.stdin), (vec!["-x"], Stdin::PromptFile));
+    assert_eq!((words(&launch), &launch.stdin), (vec!["-x"], &Stdin::PromptFile));
     assert!(answers_on_stdout(&backend) && !has_events(&backend));
     let verdict = judged(&backend, (0, "Done.\n", ""));
     assert_eq!((verdict.outcome, verdict.answer), (Outcome::Succeeded, Answer::Stdout));

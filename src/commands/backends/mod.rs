@@ -140,7 +140,7 @@ fn view(
     let program = found.ok().map(|found| found.path);
     let definition = match &backend.family {
         Family::Command(command) => Some(command),
-        Family::Codex | Family::Claude | Family::Sh => None,
+        Family::Codex | Family::Claude | Family::Http | Family::Sh => None,
     };
     let (from, line) = match whence {
         Whence::BuiltIn => ("built-in".to_owned(), None),
@@ -192,7 +192,7 @@ fn ran(job: &Job) -> bool {
 /// The arguments with which a program says its version.
 pub(super) fn version_args(backend: &Backend) -> Option<Vec<std::ffi::OsString>> {
     let words = match &backend.family {
-        Family::Codex | Family::Claude => vec!["--version".into()],
+        Family::Codex | Family::Claude | Family::Http => vec!["--version".into()],
         Family::Sh => Vec::new(),
         Family::Command(command) => command.version.iter().map(Into::into).collect(),
     };

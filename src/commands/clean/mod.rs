@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     failure::{Exit, Failure},
-    git::{GitError, Repo, refs, worktree},
+    git::{GitError, Repo, checkpoint, refs, worktree},
     job::{JobId, parse_duration},
     ledger::{Cleaned, Event, Job, Tree},
     process::crash,
@@ -243,6 +243,9 @@ fn clean_tree(
             trash = Some(refs::keep(place, &left::kept_as(job), &tip).map_err(git)?);
         }
         refs::delete_branch(place, branch, &tip).map_err(git)?;
+    }
+    if job.spec.checkpoint_ms.is_some() {
+        checkpoint::forget(place, job.spec.name.as_str()).map_err(git)?;
     }
     Ok(Ok(trash))
 }

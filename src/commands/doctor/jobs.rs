@@ -5,6 +5,7 @@ use crate::{
     commands::session::{Session, label, store},
     job::Outcome,
     process::lock,
+    view,
 };
 
 pub(super) fn look(session: &Session, findings: &mut Findings) {
@@ -32,10 +33,12 @@ pub(super) fn look(session: &Session, findings: &mut Findings) {
             findings.note(
                 "jobs",
                 format!("{} was lost: its supervisor had vanished", label(job)),
-                format!(
-                    "`cx show {0}` says what is left; `cx collect {0}` puts it away",
-                    job.spec.name
-                ),
+                view::checkpoint_hint(job).unwrap_or_else(|| {
+                    format!(
+                        "`cx show {0}` says what is left; `cx collect {0}` puts it away",
+                        job.spec.name
+                    )
+                }),
             );
         }
         if !job.is_live() && !job.files_gone && !session.store.job(job.job).dir().is_dir() {

@@ -119,6 +119,18 @@ pub struct RunArgs {
     #[arg(long, value_name = "D", value_parser = parse_duration)]
     pub(super) timeout: Option<Duration>,
 
+    /// End it once its jobs have used N tokens together, sent and written
+    #[arg(long, value_name = "N", value_parser = crate::job::parse_count::<NonZeroU64>)]
+    pub(super) max_tokens: Option<NonZeroU64>,
+
+    /// End it once its jobs have cost X US dollars together
+    #[arg(long, value_name = "X", value_parser = crate::job::Usd::parse)]
+    pub(super) max_budget_usd: Option<crate::job::Usd>,
+
+    /// Have a job fail at once where the model's service refuses for rate or quota
+    #[arg(long)]
+    pub(super) no_hold: bool,
+
     /// After each phase, show a planner what has come back: it may change what remains
     ///
     /// `llm`, which is meant without a value, asks the default backend; a planner of
@@ -146,6 +158,10 @@ pub struct RunArgs {
     #[arg(long)]
     pub(super) merge: bool,
 
+    /// Tell me when the run is over: on the desktop, or by the terminal and its bell
+    #[arg(long)]
+    pub(super) notify: bool,
+
     /// Say what each task does as it begins and ends
     #[arg(short, long)]
     pub(super) verbose: bool,
@@ -162,7 +178,7 @@ pub struct RunArgs {
     ///
     /// What has succeeded is not repeated, what still runs is waited for, and what
     /// failed is tried once more. -j, --max-jobs, --retries, --answer-bytes, --timeout,
-    /// --fail-fast, --keep-going and --merge given here count from here on; the time of
+    /// --max-tokens, --max-budget-usd, --no-hold, --fail-fast, --keep-going and --merge given here count from here on; the time of
     /// --timeout begins anew. The plan is the one that was begun, even if its file has
     /// changed.
     #[arg(long, value_name = "RUN", add = crate::commands::candidates::open_run(), conflicts_with_all = ["file", "words", "vars", "lenses"])]

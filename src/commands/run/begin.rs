@@ -285,7 +285,7 @@ pub(super) fn work_through(
     worked.map_err(|failure| {
         failure.maybe_hint(Some(format!("`cx run --resume {id}` goes on with it")))
     })?;
-    let exit = end::end(session, &ended, saying)?;
+    let exit = end::end(session, &ended, saying, settings.config.notify)?;
     drop(lock);
     Ok(exit)
 }

@@ -15,12 +15,15 @@ use super::{
     summary::{Source, Summary},
 };
 use crate::{
-    commands::session::{Session, store},
+    commands::{
+        notify::notify,
+        session::{Session, store},
+    },
     failure::{Exit, Failure},
     job::Mode,
     ledger::{Event, Job, NO_JOB, RunEnded, RunOutcome, State},
     process::{crash, start},
-    ui,
+    ui::{self, Notification},
 };
 
 /// A run whose tasks are all over.
@@ -35,7 +38,12 @@ pub(super) struct Over {
 }
 
 /// See the module.
-pub(super) fn end(session: &Session, over: &Over, saying: Saying) -> Result<Exit, Failure> {
+pub(super) fn end(
+    session: &Session,
+    over: &Over,
+    saying: Saying,
+    notifies: bool,
+) -> Result<Exit, Failure> {
     let stored = &over.stored;
     let counts = over.book.counts();
     let (mut outcome, mut reason) = verdict(counts, over.book.handled(), over.stop);
@@ -71,6 +79,10 @@ pub(super) fn end(session: &Session, over: &Over, saying: Saying) -> Result<Exit
     session.store.append(NO_JOB, &Event::RunEnded(ended)).map_err(store)?;
     crash::point("run-ended");
     session.store.refresh_snapshot();
+    if notifies || stored.is_to_notify() {
+        let told = format!("run {} {}", over.run, outcome.as_str());
+        notify(&Notification::new(&told, reason.as_deref().unwrap_or("")), stored.terminal());
+    }
     tell(session, over, &source, &mut summary, saying)?;
     Ok(match (&outcome, over.stop) {
         (RunOutcome::Succeeded, _) => Exit::Success,

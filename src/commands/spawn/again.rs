@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use super::{Launched, SpawnArgs, check::Checked, launch_one, task::Task, text};
+use super::{
+    Launched, SpawnArgs, check::Checked, endpoint::Target, launch_one, limits::Limits, task::Task,
+    text,
+};
 use crate::{
     backend::{self, Backend},
     commands::{
@@ -16,12 +19,13 @@ use crate::{
         settings::Settings,
     },
     failure::Failure,
+    git::Oid,
     job::{JobId, JobName},
     ledger::{Fallback, Job, Resumes, Spawned, Tree},
 };
 
 /// How a job is taken up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::commands) enum From {
     /// In its thread and in its files.
     Thread,
@@ -29,6 +33,8 @@ pub(in crate::commands) enum From {
     Files,
     /// From where it started, in files of its own.
     Base,
+    /// From this commit, in files of its own.
+    Commit(Oid),
 }
 
 /// What is different.
@@ -63,7 +69,7 @@ impl Checked {
     ) -> Result<Self, Failure> {
         let old = &before.spec;
         let backend = kept_backend(session, before)?;
-        let others = in_its_place(session, before, again.from)?;
+        let others = in_its_place(session, before, &again.from)?;
         let is_told = again.prompt.is_some();
         let prompt = match again.prompt {
             Some(prompt) => prompt,
@@ -86,14 +92,15 @@ impl Checked {
         };
         let after = match again.from {
             _ if before.is_live() => vec![before.job],
-            From::Thread => Vec::new(),
+            // What it came after is in its base.
+            From::Thread | From::Commit(_) => Vec::new(),
             From::Files | From::Base => needs(session, before)?,
         };
         let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
         let resumes = match again.from {
             From::Thread => Some(Resumes { job: before.job, anew: false }),
             From::Files => Some(Resumes { job: before.job, anew: true }),
-            From::Base => None,
+            From::Base | From::Commit(_) => None,
         };
         let mut tree = old.tree.clone().filter(|_| resumes.is_some());
         if let Some(tree) = &tree {
@@ -107,11 +114,15 @@ impl Checked {
             Some(tree) if resumes.is_none() => Some((tree.base.clone(), tree.prefix.clone())),
             _ => None,
         };
+        let model = again.model.map(str::to_owned).or_else(|| old.model.clone());
+        let limits = Limits::again((old, &backend), &settings.config, model.as_deref())?;
         let spec = Spawned {
             id: text::unique_id()?,
             name: stem,
             program: text::path_text(&program)?,
-            model: again.model.map(str::to_owned).or_else(|| old.model.clone()),
+            model,
+            budgets: limits.budgets,
+            price: limits.price,
             task: None,
             group: None,
             tree,
@@ -122,6 +133,8 @@ impl Checked {
             silence_ms: again.silence.map(millis).or(old.silence_ms),
             extra_args: settings.extra_args(&backend)?,
             fallbacks: if again.from == From::Thread { Vec::new() } else { old.fallbacks.clone() },
+            secrets: settings.config.secrets.clone(),
+            notice: settings.notice(old.notice.as_ref().is_some_and(|notice| notice.notify)),
             title: if is_told {
                 Task { bytes: prompt.clone(), argv: Vec::new() }.title()
             } else {
@@ -129,7 +142,13 @@ impl Checked {
             },
             ..old.clone()
         };
-        Ok(Self::of(spec, (backend, others), prompt, named, base, settings.notes.clone()))
+        let all = (backend, others);
+        let mut checked = Self::of(spec, all, prompt, named, base, settings.notes.clone());
+        if let From::Commit(commit) = again.from {
+            checked.start = Some(commit);
+        }
+        checked.token = Target::token_again(old.endpoint.as_ref(), settings)?;
+        Ok(checked)
     }
 
     /// Refuses what has gone on already. To be called under the ledger's lock.
@@ -226,9 +245,9 @@ fn kept_backend(session: &Session, job: &Job) -> Result<Backend, Failure> {
 }
 
 /// Who did it where that one could not. A conversation goes on with whom it was begun.
-fn in_its_place(session: &Session, job: &Job, from: From) -> Result<Vec<Backend>, Failure> {
+fn in_its_place(session: &Session, job: &Job, from: &From) -> Result<Vec<Backend>, Failure> {
     let kept = session.store.job(job.job).backend();
-    let names = job.spec.fallbacks.iter().filter(|_| from != From::Thread);
+    let names = job.spec.fallbacks.iter().filter(|_| *from != From::Thread);
     let backend = |fallback: &Fallback| {
         Backend::of_job(fallback.backend, &kept)
             .map_err(|e| Failure::usage(format!("{e}; nothing was started")))

@@ -5,15 +5,17 @@ use std::{fs, num::NonZeroU32, path::Path, time::Duration};
 use super::{
     SpawnArgs,
     base::{earlier, reader_base},
+    compose::{compose, default_name},
+    endpoint::{Secret, Target},
     group::{self, Variant},
     known::Known,
+    limits::{self, Limits},
     role::Role,
     task::Task,
     text::{path_text, unique_id},
     who::{self, Able},
 };
 use crate::{
-    agent::{Agent, ContextPack, PromptParts},
     backend::{self, Backend, Family},
     commands::{
         session::{Session, git, label, store},
@@ -24,23 +26,27 @@ use crate::{
         Oid, Place, Repo,
         scope::{self, Scope},
     },
-    job::{JobName, Mode, slug},
-    ledger::{FellOver, Head as LedgerHead, Job, Resolves, Spawned, TaskOf, Tree},
+    job::{JobName, Mode},
+    ledger::{FellOver, Head as LedgerHead, Job, Notice, Resolves, Spawned, TaskOf, Tree},
 };
 
 /// A job whose input is good.
 pub(super) struct Checked {
-    spec: Spawned,
-    backend: Backend,
+    pub(super) spec: Spawned,
+    pub(super) backend: Backend,
     /// Who does it where that one cannot.
-    in_its_place: Vec<Backend>,
+    pub(super) in_its_place: Vec<Backend>,
     /// Those that are not there.
     pub(super) passed_over: Vec<FellOver>,
     pub(super) prompt: Vec<u8>,
+    /// What tells a server who asks.
+    pub(super) token: Option<Secret>,
     /// The name was chosen by the person, and must not be another.
     named: bool,
     /// Base commit and prefix of a job with a worktree.
     base: Option<(String, String)>,
+    /// Where its branch is made, if that is not the base.
+    pub(super) start: Option<Oid>,
     pub(super) notes: Vec<String>,
     /// The notes are for the ledger alone.
     pub(super) quiet: bool,
@@ -132,6 +138,7 @@ impl Checked {
         if args.is_group() {
             group::require_writer(mode)?;
         }
+        let target = Target::of(args, &backend, mode, settings)?;
         let (task, mut after) = match known.given.take() {
             Some(given) => (given.task, given.after),
             None => (Task::read(args, &backend, &mut known.stdin)?, Vec::new()),
@@ -186,10 +193,16 @@ impl Checked {
             .or(agent.and_then(|agent| agent.silence))
             .or_else(|| config.silence_for(backend.name));
         let mut notes = settings.notes.clone();
+        notes.extend(target.notes);
         notes.extend(role.iter().flat_map(|role| role.notes(args, &backend)));
         let setup = if base.is_some() { settings.setup(args.require_setup)? } else { Vec::new() };
         let max_jobs = args.max_jobs.map(std::num::NonZeroU64::get);
         let max_jobs = max_jobs.or_else(|| config.max_jobs.map(|n| n.get() as u64));
+        let limits = Limits::check(&args.uses, config, known.budget, (&backend, model.as_deref()))?;
+        for able in &chosen.rest {
+            let other = (&able.backend, able.model.as_deref());
+            Limits::check(&args.uses, config, known.budget, other)?;
+        }
         Ok(Self {
             spec: Spawned {
                 id: unique_id()?,
@@ -206,7 +219,8 @@ impl Checked {
                 }),
                 alias: role.as_ref().and_then(Role::alias),
                 hooks: role.as_ref().and_then(|role| role.hooks(args)),
-                model,
+                model: model.filter(|_| target.endpoint.is_none()),
+                endpoint: target.endpoint,
                 run: session.run.clone(),
                 task: None,
                 group: None,
@@ -220,6 +234,9 @@ impl Checked {
                 after: after.iter().map(|job| job.job).collect(),
                 timeout_ms: timeout.map(millis),
                 silence_ms: silence.map(millis),
+                budgets: limits.budgets,
+                price: limits.price,
+                hold: limits.hold,
                 grace_ms: millis(config.grace),
                 max_jobs,
                 pools,
@@ -228,14 +245,19 @@ impl Checked {
                 extra_args: settings.extra_args(&backend)?,
                 env_exclude: settings.env_exclude(&backend),
                 fallbacks,
+                checkpoint_ms: checkpoint(args, mode)?.map(millis),
+                secrets: config.secrets.clone(),
+                notice: settings.notice(args.notify),
                 title: task.title(),
             },
             backend,
             in_its_place: chosen.rest.into_iter().map(|able| able.backend).collect(),
             passed_over: chosen.passed_over,
             prompt,
+            token: target.token,
             named,
             base,
+            start: None,
             notes,
             quiet: false,
             may_overlap: args.allow_overlap,
@@ -256,17 +278,21 @@ impl Checked {
         base: Option<(String, String)>,
         notes: Vec<String>,
     ) -> Self {
+        let (token, start, may_overlap, quiet) = (None, None, false, false);
+        let passed_over = Vec::new();
         Self {
             spec,
             backend,
             in_its_place,
-            passed_over: Vec::new(),
+            passed_over,
             prompt,
+            token,
             named,
             base,
+            start,
             notes,
-            may_overlap: false,
-            quiet: false,
+            quiet,
+            may_overlap,
         }
     }
 
@@ -309,6 +335,8 @@ impl Checked {
         self.spec.name = name;
         self.spec.run = Some(run.to_owned());
         self.spec.task = Some(task);
+        // The person is told of the run's end.
+        self.spec.notice = self.spec.notice.take().and_then(Notice::for_hooks_alone);
         self.quiet = true;
     }
 
@@ -350,6 +378,7 @@ impl Checked {
         head: &LedgerHead,
     ) -> Result<Spawned, Failure> {
         let mut spec = self.spec.clone();
+        limits::refuse_spent(session, &spec)?;
         let Some((base, prefix)) = &self.base else {
             spec.name = self.free_name(session, head, &|_| Ok(None))?;
             if let Some(resumes) = &spec.resumes {
@@ -365,6 +394,7 @@ impl Checked {
             path: path_text(&folder.join(spec.name.as_str()))?,
             branch: (spec.mode == Mode::Writer).then(|| format!("cx/{}", spec.name)),
             base: base.clone(),
+            start: self.start.as_ref().map(Oid::to_string),
             prefix: prefix.clone(),
         });
         Ok(spec)
@@ -444,6 +474,18 @@ impl Checked {
     }
 }
 
+/// How often its work is kept while it works.
+fn checkpoint(args: &SpawnArgs, mode: Mode) -> Result<Option<Duration>, Failure> {
+    match args.checkpoint {
+        Some(_) if mode == Mode::Reader => {
+            Err(Failure::usage("--checkpoint keeps the work of a writer, and this is a reader")
+                .hint("give --write, or an agent that writes"))
+        }
+        Some(every) if every.is_zero() => Err(Failure::usage("--checkpoint cannot be 0")),
+        every => Ok(every),
+    }
+}
+
 /// What stands where a writer of this name would have its branch and worktree.
 fn occupied(place: &Place, settings: &Settings, name: &str) -> Result<Option<String>, Failure> {
     let branch = format!("cx/{name}");
@@ -453,62 +495,4 @@ fn occupied(place: &Place, settings: &Settings, name: &str) -> Result<Option<Str
     let path = settings.worktree_folder(place).join(name);
     let there = fs::symlink_metadata(&path).is_ok();
     Ok(there.then(|| format!("{} exists already", path.display())))
-}
-
-/// What the worker reads. A script is never dressed up.
-fn compose(
-    args: &SpawnArgs,
-    agent: Option<&Agent>,
-    backend: &Backend,
-    scope: &[String],
-    task: &Task,
-) -> Result<Vec<u8>, Failure> {
-    let mut context = ContextPack {
-        goal: args.context.goal.clone(),
-        non_goals: args.context.non_goal.clone(),
-        constraints: args.context.constraint.clone(),
-        pointers: args.context.pointer.clone(),
-        decisions: args.context.decision.clone(),
-        success: args.context.success.clone(),
-        files: Vec::new(),
-    };
-    for path in &args.context.context {
-        let bytes = fs::read(path).map_err(|e| {
-            Failure::usage(format!("cannot read the context {}: {e}", path.display()))
-        })?;
-        context.add_file(&path.display().to_string(), bytes);
-    }
-    if backend.runs_commands() {
-        if !context.is_empty() {
-            return Err(Failure::usage("a shell command cannot be given context")
-                .hint("leave out --goal, --context and their like, or choose another backend"));
-        }
-        return Ok(task.bytes.clone());
-    }
-    if task.bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(Failure::usage("the prompt is empty").hint("say what the job is to do"));
-    }
-    let task = match agent {
-        Some(agent) => agent.in_its_words(&task.bytes).map_err(|e| {
-            Failure::usage(format!("{e}; nothing was started"))
-                .hint("an alias can leave it out: --alias NAME=AGENT:template={{task}}")
-        })?,
-        None => task.bytes.as_slice().into(),
-    };
-    let parts =
-        PromptParts { preamble: !args.no_preamble, agent, context: &context, scope, task: &task };
-    Ok(parts.compose())
-}
-
-fn default_name(role: Option<&Role>, backend: &Backend, task: &Task) -> JobName {
-    let text = match (role, backend.runs_commands()) {
-        (Some(role), _) => return JobName::new(role.name()).unwrap_or_else(|_| slug(role.name())),
-        (None, true) if !task.argv.is_empty() => {
-            let program = task.argv.first().map(|word| word.rsplit('/').next().unwrap_or(word));
-            let rest = task.argv.iter().skip(1).find(|word| !word.starts_with('-'));
-            [program.unwrap_or_default(), rest.map_or("", String::as_str)].join(" ")
-        }
-        _ => task.title(),
-    };
-    slug(&text)
 }

@@ -13,17 +13,22 @@
 mod again;
 mod base;
 mod check;
+mod compose;
+mod endpoint;
 mod group;
 mod known;
+mod limits;
 mod planned;
 mod reader;
 mod resolver;
 mod role;
+mod secrets;
 mod task;
 mod text;
 mod who;
 
 pub(super) use again::{Again, From, again, read_words, require_thread};
+pub(super) use limits::UseArgs;
 pub(super) use planned::{Begun, PlanRoles, Spawner, Work};
 pub(super) use reader::{Asked, ask_reader};
 pub(super) use resolver::{Resolver, Who, check_resolver, resolver};
@@ -101,9 +106,12 @@ pub struct SpawnArgs {
     #[arg(short, long)]
     write: bool,
 
-    /// What does the work: codex, claude or sh
+    /// What does the work: codex, claude, http or sh
     #[arg(short, long, value_name = "BACKEND", add = crate::commands::candidates::backend())]
     backend: Option<String>,
+
+    #[command(flatten)]
+    http: endpoint::HttpArgs,
 
     /// The model, in the backend's own words
     #[arg(short, long, value_name = "MODEL")]
@@ -137,6 +145,9 @@ pub struct SpawnArgs {
     #[arg(long, value_name = "D", value_parser = parse_duration)]
     silence: Option<Duration>,
 
+    #[command(flatten)]
+    uses: UseArgs,
+
     /// Start only once JOB has succeeded, and with its work; may be repeated
     ///
     /// A writer starts from --base merged with the work of the writers it comes
@@ -153,6 +164,14 @@ pub struct SpawnArgs {
     /// Do not start without the repository's setup command, trusted or not
     #[arg(long)]
     require_setup: bool,
+
+    /// Keep what lies in a writer's worktree this often, while it works, under refs/cx/checkpoints/
+    #[arg(long, value_name = "D", value_parser = parse_duration, conflicts_with = "read")]
+    checkpoint: Option<Duration>,
+
+    /// Tell me when it is over: on the desktop, or by the terminal and its bell
+    #[arg(long)]
+    notify: bool,
 
     /// Leave out the worker preamble
     #[arg(long)]
@@ -227,6 +246,22 @@ impl SpawnArgs {
     }
 }
 
+/// The backend that other people's tasks are given to: a shell only where that was said
+/// here and now, and one that is there.
+pub(super) fn backend_to_serve(word: Option<&str>, session: &Session) -> Result<String, Failure> {
+    let settings = Settings::load(session)?;
+    let args = SpawnArgs { backend: word.map(str::to_owned), ..SpawnArgs::default() };
+    let backend = Checked::backend(&args, session, &settings)?;
+    if word.is_none() && backend.runs_commands() {
+        return Err(Failure::usage(
+            "the configured backend runs commands, and would run each request; nothing was started",
+        )
+        .hint("choose another with -b; or give -b sh, if that is what you want"));
+    }
+    settings.program(&backend, None, Mode::Reader, &session.cwd)?;
+    Ok(backend.name.to_string())
+}
+
 /// Runs the verb.
 pub fn run(args: &SpawnArgs) -> Result<Exit, Failure> {
     refuse_in_worker("spawn workers")?;
@@ -262,6 +297,7 @@ fn launch(
     settings: &Settings,
     checked: &mut [Checked],
 ) -> Result<Vec<Entered>, Failure> {
+    checked.iter().try_for_each(Checked::refuse_secrets)?;
     let drafts =
         checked.iter().map(|one| Draft::make(session, one)).collect::<Result<Vec<_>, _>>()?;
     let mut jobs = {
@@ -324,6 +360,9 @@ impl Draft {
         io::Write::write_all(&mut file, &one.prompt).map_err(|e| {
             Failure::internal(format!("cannot write {}: {e}; nothing was started", path.display()))
         })?;
+        if let Some(token) = &one.token {
+            files.replace(&files.token(), token.0.as_bytes()).map_err(store)?;
+        }
         let kept =
             Backend::to_keep(one.backends()).map_err(|e| Failure::internal(e.to_string()))?;
         if let Some(kept) = kept {

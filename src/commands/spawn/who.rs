@@ -66,6 +66,11 @@ pub(super) fn choose(
     let mut missing = Vec::new();
     for (at, name) in choice.names().enumerate() {
         let backend = settings.backend(name)?;
+        if backend.works_elsewhere() && choice.names().count() > 1 {
+            return Err(Failure::usage(format!(
+                "{name} stands alone: what a server does is nothing that another backend could go on with"
+            )));
+        }
         let asked = task.model.filter(|_| at == 0);
         let model = asked.or_else(|| settings.model_for(&backend)).map(str::to_owned);
         if model.as_deref().is_some_and(|model| model.is_empty() || model.starts_with('-')) {
@@ -137,6 +142,7 @@ pub(super) fn fallbacks(able: &[Able], settings: &Settings) -> Result<Vec<Fallba
             model: able.model.clone(),
             extra_args: settings.extra_args(&able.backend)?,
             env_exclude: settings.env_exclude(&able.backend),
+            price: able.model.as_ref().and_then(|model| settings.config.prices.get(model)).copied(),
         })
     };
     able.iter().map(fallback).collect()
@@ -145,6 +151,10 @@ pub(super) fn fallbacks(able: &[Able], settings: &Settings) -> Result<Vec<Fallba
 /// Refuses what the backend cannot do.
 fn require_able(backend: &Backend, mode: Mode, has_model: bool) -> Result<(), Failure> {
     let name = backend.name;
+    // Of what works elsewhere it is said where it is to be found.
+    if backend.works_elsewhere() {
+        return Ok(());
+    }
     if !backend::can(backend, mode) {
         return Err(Failure::usage(format!("{name} cannot be a {mode}; nothing was started"))
             .hint("its definition says so; `cx backends` lists what each can do"));

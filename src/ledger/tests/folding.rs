@@ -168,6 +168,7 @@ fn pruning_forgets_only_what_is_closed_and_old() {
 /// Job 2 goes on from job 1, and then these things happen to it.
 fn gone_on(then: Vec<Event>) -> State {
     let tree = Tree {
+        start: None,
         path: "/wt".into(),
         branch: Some("cx/auth".into()),
         base: "b".into(),

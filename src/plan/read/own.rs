@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// What a plan can say.
-pub(super) const KEYS: [&str; 15] = [
+pub(super) const KEYS: [&str; 17] = [
     "name",
     "description",
     "goal",
@@ -33,6 +33,8 @@ pub(super) const KEYS: [&str; 15] = [
     "aliases",
     "max-jobs",
     "timeout",
+    "max-tokens",
+    "max-budget-usd",
     "fail-fast",
     "retries",
     "backend",
@@ -43,7 +45,7 @@ pub(super) const KEYS: [&str; 15] = [
 ];
 
 /// What a task can say.
-pub(super) const TASK: [&str; 21] = [
+pub(super) const TASK: [&str; 23] = [
     "id",
     "agent",
     "prompt",
@@ -65,6 +67,8 @@ pub(super) const TASK: [&str; 21] = [
     "timeout",
     "silence",
     "max-turns",
+    "max-tokens",
+    "max-budget-usd",
 ];
 
 /// What an argument can say.
@@ -104,6 +108,10 @@ pub(super) fn read(tree: &Node, wrong: &mut Wrong) -> Plan {
             "verify" => plan.verify = wrong.take(value::word(key, node).map(Some)),
             "merge" => plan.merge = wrong.take(value::flag(key, node)),
             "tasks" => plan.tasks = tasks(node, wrong),
+            "max-tokens" => plan.max_tokens = wrong.take(value::tokens(key, node).map(Some)),
+            "max-budget-usd" => {
+                plan.max_budget_usd = wrong.take(value::dollars(key, node).map(Some));
+            }
             _ => wrong.take(Err(value::unknown(key, "a plan", &KEYS))),
         }
     }
@@ -225,6 +233,10 @@ fn task(id: Option<&Key>, said: &Node, wrong: &mut Wrong) -> Task {
             "timeout" => task.timeout = wrong.take(value::duration(key, node).map(Some)),
             "silence" => task.silence = wrong.take(value::duration(key, node).map(Some)),
             "max-turns" => task.max_turns = wrong.take(value::some(key, node).map(Some)),
+            "max-tokens" => task.max_tokens = wrong.take(value::tokens(key, node).map(Some)),
+            "max-budget-usd" => {
+                task.max_budget_usd = wrong.take(value::dollars(key, node).map(Some));
+            }
             _ => wrong.take(Err(value::unknown(key, "a task", &TASK))),
         }
     }

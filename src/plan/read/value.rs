@@ -4,7 +4,7 @@ use std::{collections::HashSet, num::NonZeroU32, num::NonZeroU64, time::Duration
 
 use crate::{
     document::{Key, Node, Problem, Value},
-    job::{BackendChoice, JobName, parse_duration},
+    job::{BackendChoice, JobName, Usd, parse_count, parse_duration},
     plan::nearest,
 };
 
@@ -89,6 +89,20 @@ pub(super) fn some(key: &Key, node: &Node) -> Result<NonZeroU32, Problem> {
 
 pub(super) fn some_jobs(key: &Key, node: &Node) -> Result<NonZeroU64, Problem> {
     some(key, node).map(NonZeroU64::from)
+}
+
+/// A number of tokens.
+pub(super) fn tokens(key: &Key, node: &Node) -> Result<NonZeroU64, Problem> {
+    let word = text(key, node)?;
+    parse_count(word.trim())
+        .map_err(|error| (node.line, format!("'{}' is '{word}', which {error}", key.name)))
+}
+
+/// An amount of US dollars.
+pub(super) fn dollars(key: &Key, node: &Node) -> Result<Usd, Problem> {
+    let word = text(key, node)?;
+    Usd::parse(word.trim())
+        .map_err(|error| (node.line, format!("'{}' is '{word}', which {error}", key.name)))
 }
 
 /// `90s`, `10m`, or a number of seconds.

@@ -31,6 +31,8 @@ pub(crate) struct Terminal {
 
 struct Screen {
     parser: vt100::Parser,
+    /// All that was ever written, also what no screen shows.
+    written: Vec<u8>,
     closed: bool,
 }
 
@@ -54,7 +56,10 @@ impl Terminal {
         let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).expect("pidfd_open");
         let keyboard = Arc::new(pty);
         let parser = vt100::Parser::new(ROWS, COLUMNS, 1000);
-        let screen = Arc::new((Mutex::new(Screen { parser, closed: false }), Condvar::new()));
+        let screen = Arc::new((
+            Mutex::new(Screen { parser, written: Vec::new(), closed: false }),
+            Condvar::new(),
+        ));
         let terminal = (Arc::clone(&keyboard), Arc::clone(&screen));
         let (stop, stopper) = std::io::pipe().expect("a pipe can be made");
         let display = thread::spawn(move || show(&terminal.0, &terminal.1, &stop));
@@ -78,6 +83,19 @@ impl Terminal {
         drop(screen);
         assert!(shown.contains(text), "the screen never showed {text:?}, it shows:\n{shown}");
         shown.trim_end().to_owned()
+    }
+
+    /// Waits until `text` was written to the terminal, whether it shows or not.
+    #[track_caller]
+    pub(crate) fn wait_for_written(&self, text: &str) {
+        let has = |screen: &Screen| {
+            screen.written.windows(text.len()).any(|part| part == text.as_bytes())
+        };
+        let screen = self.screen.0.lock().unwrap();
+        let more = |screen: &mut Screen| !screen.closed && !has(screen);
+        let (screen, _) = self.screen.1.wait_timeout_while(screen, DEADLINE, more).unwrap();
+        let written = String::from_utf8_lossy(&screen.written).into_owned();
+        assert!(has(&screen), "{text:?} was never written, but:\n{written:?}");
     }
 
     /// Types `keys` as they are: `\r` is Enter, `\t` Tab, `\x03` Ctrl-C.
@@ -128,6 +146,7 @@ fn show(pty: &Pty, screen: &(Mutex<Screen>, Condvar), stop: &PipeReader) {
         let count = (&*pty).read(&mut buffer).unwrap_or(0);
         let mut state = screen.0.lock().unwrap();
         state.parser.process(&buffer[..count]);
+        state.written.extend_from_slice(&buffer[..count]);
         state.closed = count == 0;
         screen.1.notify_all();
         if count == 0 {

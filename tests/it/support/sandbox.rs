@@ -264,6 +264,13 @@ impl Sandbox {
         processes::with_variable(&self.mark()).into_iter().map(|process| process.what).collect()
     }
 
+    /// Waits until nothing of this sandbox runs any more.
+    #[track_caller]
+    pub(crate) fn until_quiet(&self) {
+        let quiet = processes::all_exit(&self.mark(), super::DEADLINE);
+        assert!(quiet, "still run: {:?}", self.live_processes());
+    }
+
     fn mark(&self) -> String {
         let name = self.root().file_name().and_then(OsStr::to_str);
         format!("CX_SANDBOX={}", name.expect("sandboxes have UTF-8 names"))

@@ -17,6 +17,27 @@ pub(crate) fn until_gone(folder: &Path, name: &str) {
     }
 }
 
+/// Waits until `name` is in `folder`, which is there.
+#[track_caller]
+pub(crate) fn until_there(folder: &Path, name: &str) {
+    let changes = WatchFlags::CREATE | WatchFlags::MOVED_TO;
+    let watch = Watch::on(folder, changes).expect("the folder is there");
+    while !folder.join(name).exists() {
+        assert!(watch.wait(DEADLINE), "{name} never came to {}", folder.display());
+    }
+}
+
+/// Waits until `holds`; it is asked again whenever something changes in `folder`,
+/// which is there.
+#[track_caller]
+pub(crate) fn until_changed(folder: &Path, holds: impl Fn() -> bool) {
+    let changes = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::MODIFY;
+    let watch = Watch::on(folder, changes).expect("the folder is there");
+    while !holds() {
+        assert!(watch.wait(DEADLINE), "nothing more came to {}", folder.display());
+    }
+}
+
 impl Sandbox {
     /// `cx spawn -b sh ARGS...`, which must succeed, and gives what it printed
     /// without the newline: a job spec.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    num::NonZeroU64,
     time::Instant,
 };
 
@@ -19,7 +20,8 @@ use crate::{
         view,
     },
     failure::Failure,
-    ledger::{Event, Job, NO_JOB, Note, TaskOf, TaskSkipped},
+    job::{Budget, BudgetOf},
+    ledger::{Event, Job, NO_JOB, Note, Phase, TaskOf, TaskSkipped},
     plan::{Task, TaskIx},
     process::crash,
 };
@@ -71,7 +73,10 @@ impl Runner<'_> {
             let turn = waits.get(&job.job).map(|wait| wait.turn);
             turn.is_some_and(|at| job.spec.turns().get(at).is_some_and(|turn| turn.pool.is_some()))
         };
-        let live = state.jobs.values().filter(|job| job.is_live() && !is_in_pool(job));
+        // One on hold has given its place back.
+        let takes_room =
+            |job: &&Job| job.is_live() && job.phase != Phase::OnHold && !is_in_pool(job);
+        let live = state.jobs.values().filter(takes_room);
         (live.count() as u64) < limit.get()
     }
 
@@ -201,6 +206,11 @@ pub(in crate::commands::run) fn work<'t>(
         timeout: task.timeout,
         silence: task.silence,
         max_turns: task.max_turns,
+        budget: Budget::new(
+            BudgetOf::Job,
+            task.max_tokens.map(NonZeroU64::get),
+            task.max_budget_usd,
+        ),
         prompt: String::from("-"),
         argv: Vec::new(),
         after: Vec::new(),

@@ -6,11 +6,10 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::session::shown_backend;
 use crate::{
-    backend,
-    job::{JobId, Mode, ProcessRef, Usage, WorkerExit},
-    ledger::{FellOver, Job, JobFiles, Phase, Store, Wait},
+    backend::{self, Backend},
+    job::{JobId, Mode, Outcome, ProcessRef, Usage, WorkerExit, secret},
+    ledger::{FellOver, Job, JobFiles, OnHold, Phase, Store, Wait},
     process::tree,
     ui,
 };
@@ -20,7 +19,7 @@ const TAIL: u64 = 16 * 1024;
 
 /// A job for people and scripts.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct JobView<'a> {
+pub(crate) struct JobView<'a> {
     /// Its number.
     pub job: JobId,
     /// Its name.
@@ -41,6 +40,8 @@ pub(super) struct JobView<'a> {
     pub backend: &'a str,
     /// Those that could not do it, in their order.
     pub fell_over: &'a [FellOver],
+    /// Where its server is, for the backend http.
+    pub url: Option<&'a str>,
     /// The model that was asked for.
     pub model: Option<&'a str>,
     /// The run it belongs to.
@@ -53,6 +54,8 @@ pub(super) struct JobView<'a> {
     pub activity: Option<String>,
     /// What `cx wait JOB` gives; none while it is live.
     pub exit_code: Option<u8>,
+    /// Until when it is on hold, and why.
+    pub hold: Option<HoldView<'a>>,
     /// How the worker's process ended.
     pub exit: Option<WorkerExit>,
     /// Why it did not succeed.
@@ -121,15 +124,31 @@ pub(super) struct JobView<'a> {
     pub folder: String,
 }
 
+/// A job's hold: the model's service has refused.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct HoldView<'a> {
+    /// When the service is asked again at the earliest.
+    until: Timestamp,
+    /// What it refused with.
+    reason: &'a str,
+    /// How often the job was refused by now.
+    refused: u64,
+}
+
+/// Its hold, where it is on one now.
+fn hold_of(job: &Job) -> Option<&OnHold> {
+    job.hold.as_ref().map(|(_, hold)| hold).filter(|_| job.phase == Phase::OnHold)
+}
+
 impl<'a> JobView<'a> {
     /// The same with what it waits for, where it is queued.
-    pub(super) fn queued(mut self, job: &Job, waits: &BTreeMap<JobId, Wait>) -> Self {
+    pub(crate) fn queued(mut self, job: &Job, waits: &BTreeMap<JobId, Wait>) -> Self {
         self.activity = waits.get(&job.job).map(|wait| turn(job, wait)).or(self.activity);
         self
     }
 
     /// A view of `job`, as of now. Reads the end of a live job's output.
-    pub(super) fn new(job: &'a Job, store: &Store) -> Self {
+    pub(crate) fn new(job: &'a Job, store: &Store) -> Self {
         let exited = job.exited.as_ref();
         let spec = &job.spec;
         let tree = spec.tree.as_ref();
@@ -145,12 +164,18 @@ impl<'a> JobView<'a> {
             alias: spec.alias.as_deref(),
             backend: spec.backend.as_str(),
             fell_over: &job.fell_over,
+            url: spec.endpoint.as_ref().map(|endpoint| endpoint.url.as_str()),
             model: spec.model.as_deref(),
             run: spec.run.as_deref(),
             group: spec.group.as_deref(),
             title: &spec.title,
             activity: activity(job, &files),
             exit_code: exited.map(|e| e.code),
+            hold: hold_of(job).map(|hold| HoldView {
+                until: hold.until,
+                reason: &hold.reason,
+                refused: hold.refused,
+            }),
             exit: exited.and_then(|e| e.exit),
             reason: exited.and_then(|e| e.reason.as_deref()),
             spawned_at: job.spawned_at,
@@ -188,12 +213,19 @@ impl<'a> JobView<'a> {
     }
 }
 
+/// The backend of a job, for showing what it puts out: where it is not known any
+/// more, that is shown as it is.
+pub(crate) fn shown_backend(files: &JobFiles, job: &Job) -> Backend {
+    let kept = Backend::of_job(job.spec.backend, &files.backend());
+    kept.unwrap_or_else(|_| Backend::unknown(job.spec.backend))
+}
+
 /// One word for how far a job is, or how it ended.
-pub(super) fn status(job: &Job) -> &str {
+pub(crate) fn status(job: &Job) -> &str {
     match (job.phase, job.outcome()) {
         (_, Some(outcome)) => outcome.as_str(),
         (Phase::Starting, None) => "starting",
-        (Phase::Waiting, None) => "waiting",
+        (Phase::Waiting | Phase::OnHold, None) => "waiting",
         (Phase::Queued, None) => "queued",
         (Phase::Lost, None) => "lost",
         (Phase::Running | Phase::Ended, None) => "running",
@@ -201,15 +233,34 @@ pub(super) fn status(job: &Job) -> &str {
 }
 
 /// The status with the exit code where that adds something: `failed 3`.
-pub(super) fn status_with_code(job: &Job) -> String {
+pub(crate) fn status_with_code(job: &Job) -> String {
     match &job.exited {
         Some(exited) if exited.code > 1 => format!("{} {}", exited.outcome, exited.code),
         _ => status(job).to_owned(),
     }
 }
 
+/// The same, and of a job on hold until when: `waiting: rate limit, until 14:05`.
+pub(crate) fn status_in_full(job: &Job) -> String {
+    let status = status_with_code(job);
+    hold_of(job).map_or_else(|| status.clone(), |hold| format!("{status}: {}", on_hold(hold)))
+}
+
+/// How to take up what was kept of a job that was lost. Its reason names that.
+pub(crate) fn checkpoint_hint(job: &Job) -> Option<String> {
+    let reason = job.exited.as_ref()?.reason.as_deref()?;
+    let offered =
+        job.outcome() == Some(&Outcome::Lost) && reason.contains("its last checkpoint is");
+    let name = &job.spec.name;
+    (offered && job.superseded_by().is_none() && !job.tree_gone).then(|| {
+        format!(
+            "`cx diff --since-checkpoint {name}` shows what came after its checkpoint, `cx retry --from-checkpoint {name}` starts from there"
+        )
+    })
+}
+
 /// The colour of a job's status.
-pub(super) fn colour(job: &Job) -> anstyle::Style {
+pub(crate) fn colour(job: &Job) -> anstyle::Style {
     match (job.is_live(), job.succeeded()) {
         (true, _) if job.phase == Phase::Lost => ui::BAD,
         (true, _) => ui::LIVE,
@@ -219,14 +270,14 @@ pub(super) fn colour(job: &Job) -> anstyle::Style {
 }
 
 /// That a job's worker left processes running, which were ended.
-pub(super) fn left_behind(job: &Job) -> Option<String> {
+pub(crate) fn left_behind(job: &Job) -> Option<String> {
     let count = job.exited.as_ref().map(|exited| exited.stragglers).filter(|count| *count > 0)?;
     let (processes, were) = if count == 1 { ("process", "was") } else { ("processes", "were") };
     Some(format!("{count} {processes} left behind by its worker {were} ended"))
 }
 
 /// How long a job took or has taken.
-pub(super) fn elapsed(job: &Job) -> Duration {
+pub(crate) fn elapsed(job: &Job) -> Duration {
     if let Some(exited) = &job.exited
         && job.running_at.is_some()
     {
@@ -238,7 +289,7 @@ pub(super) fn elapsed(job: &Job) -> Duration {
 }
 
 /// What a queued job waits for, one line.
-pub(super) fn turn(job: &Job, wait: &Wait) -> String {
+pub(crate) fn turn(job: &Job, wait: &Wait) -> String {
     let pool = job.spec.turns().get(wait.turn).and_then(|turn| turn.pool);
     // An agent's qualified name is longer than a line has room for.
     let pool = pool.map(|pool| pool.rsplit('/').next().unwrap_or(pool));
@@ -255,13 +306,14 @@ pub(super) fn turn(job: &Job, wait: &Wait) -> String {
 }
 
 /// What a live job does now, or why an ended one failed; one line.
-pub(super) fn activity(job: &Job, files: &JobFiles) -> Option<String> {
+pub(crate) fn activity(job: &Job, files: &JobFiles) -> Option<String> {
     match job.phase {
         Phase::Waiting => {
             let after: Vec<String> = job.spec.after.iter().map(ToString::to_string).collect();
             Some(format!("after {}", after.join(", ")))
         }
         Phase::Queued => Some("waits for its turn".to_owned()),
+        Phase::OnHold => hold_of(job).map(|hold| format!("{}: {}", on_hold(hold), hold.reason)),
         Phase::Starting if job.spec.tree.is_some() && job.worktree.is_none() => {
             Some("making its worktree".to_owned())
         }
@@ -273,13 +325,20 @@ pub(super) fn activity(job: &Job, files: &JobFiles) -> Option<String> {
         Phase::Running => {
             let tail = backend::tail(&files.stdout(), TAIL).ok()?;
             let root = job.spec.tree.as_ref().map(|tree| &tree.path).or(job.spec.checkout.as_ref());
-            backend::activity(&shown_backend(files, job), &tail, root.map(Path::new))
+            let activity =
+                backend::activity(&shown_backend(files, job), &tail, root.map(Path::new))?;
+            Some(secret::redacted(&activity).into_owned())
         }
     }
 }
 
+/// Why a job is on hold and until when: `rate limit, until 14:05`.
+fn on_hold(hold: &OnHold) -> String {
+    format!("rate limit, until {}", ui::clock_to_the_minute(hold.until))
+}
+
 /// `+` for the current job, `-` for the one before, among `open` jobs in order.
-pub(super) fn mark(open: &[JobId], id: JobId) -> char {
+pub(crate) fn mark(open: &[JobId], id: JobId) -> char {
     match open.iter().rev().position(|other| *other == id) {
         Some(0) => '+',
         Some(1) => '-',
