@@ -31,11 +31,7 @@ impl Supervisor {
                 Err(stop) => return Ok(Ended::stopped(stop)),
             },
         };
-        self.tries.began_at = fs::metadata(self.files.stdout()).map_or(0, |meta| meta.len());
-        if self.tries.began_at > 0 {
-            // An answer there is of a worker before.
-            let _ = fs::remove_file(self.files.answer());
-        }
+        self.begin_try()?;
         let prompt = fs::read(&prompt_file)?;
         let start = self.start_folder();
         let root =

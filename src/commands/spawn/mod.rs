@@ -18,6 +18,7 @@ mod endpoint;
 mod group;
 mod known;
 mod limits;
+mod place;
 mod planned;
 mod reader;
 mod resolver;
@@ -26,12 +27,14 @@ mod secrets;
 mod task;
 mod text;
 mod who;
+mod words;
 
 pub(super) use again::{Again, From, again, read_words, require_thread};
 pub(super) use limits::UseArgs;
 pub(super) use planned::{Begun, PlanRoles, Spawner, Work};
 pub(super) use reader::{Asked, ask_reader};
 pub(super) use resolver::{Resolver, Who, check_resolver, resolver};
+pub(super) use words::said as said_vars;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -46,14 +49,15 @@ use clap::{Args, ValueHint};
 use serde::Serialize;
 
 use super::{
+    clean,
     session::{Session, refuse_in_worker, store},
     settings::Settings,
 };
 use crate::{
     backend::Backend,
     failure::{Exit, Failure},
-    job::{JobId, Mode, parse_duration},
-    ledger::{Appender, Event, JobFiles, Note, Spawned},
+    job::{Candidate as _, JobId, Mode, parse_duration},
+    ledger::{self, Appender, Event, Job, JobFiles, Note, Spawned},
     process::{crash, lock, start},
     ui,
 };
@@ -81,6 +85,10 @@ pub struct SpawnArgs {
     /// A second name for an agent, with keys of its definition set anew: NAME=AGENT[:KEY=VALUE,...]
     #[arg(long, value_name = "ALIAS")]
     alias: Vec<String>,
+
+    /// A value for `{{NAME}}` in the agent's template; may be repeated
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    vars: Vec<String>,
 
     /// Run the agent's hooks: before its worker, and after it
     #[arg(long)]
@@ -185,7 +193,7 @@ pub struct SpawnArgs {
     #[arg(long)]
     json: bool,
 
-    /// The prompt; `-` reads stdin. Put `--` before one that begins with `-`
+    /// The prompt, after all options; `-` reads stdin. Put `--` before one that begins with `-`
     #[arg(value_name = "PROMPT", trailing_var_arg = true, conflicts_with = "file")]
     prompt: Vec<OsString>,
 
@@ -302,7 +310,17 @@ fn launch(
         checked.iter().map(|one| Draft::make(session, one)).collect::<Result<Vec<_>, _>>()?;
     let mut jobs = {
         let mut appender = session.store.appender().map_err(store)?;
-        let head = appender.head().map_err(store)?;
+        let mut head = appender.head().map_err(store)?;
+        let closed = closed_namesakes(session, checked, &head)?;
+        if !closed.is_empty() {
+            // Cleaning writes to the ledger. What happens meanwhile is seen below.
+            drop(appender);
+            for job in closed {
+                clean::free(session, job)?;
+            }
+            appender = session.store.appender().map_err(store)?;
+            head = appender.head().map_err(store)?;
+        }
         Checked::name_group(checked, session, settings, &head)?;
         let specs = checked
             .iter()
@@ -331,6 +349,23 @@ fn launch(
         }
     }
     Ok(jobs)
+}
+
+/// Those that have names which were asked for, and need them no more: merged or
+/// empty, and collected.
+fn closed_namesakes(
+    session: &Session,
+    checked: &[Checked],
+    head: &ledger::Head,
+) -> Result<Vec<Job>, Failure> {
+    let holders: Vec<JobId> =
+        checked.iter().filter_map(|one| head.taken.get(one.asked_name()?)).copied().collect();
+    if holders.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut state = session.store.state().map_err(store)?;
+    let jobs = holders.iter().filter_map(|id| state.jobs.remove(id));
+    Ok(jobs.filter(|job| !job.is_open()).collect())
 }
 
 /// Makes one job and starts its supervisor.
