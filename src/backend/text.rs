@@ -132,6 +132,11 @@ pub(super) fn uuid(id: &str) -> String {
     format!("{time}-{middle}-8c0d-8000-00000000{rest}")
 }
 
+/// The same for programs that know only versions up to 5: it passes for a random one.
+pub(super) fn uuid_as_random(id: &str) -> String {
+    uuid(id).replacen("-8c0d-", "-4c0d-", 1)
+}
+
 /// The last lines of `tail`, newest first. What stands before a carriage return
 /// was overwritten on the terminal and is left out.
 pub(super) fn lines_from_end(tail: &[u8]) -> impl Iterator<Item = &[u8]> {

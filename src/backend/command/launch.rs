@@ -60,7 +60,7 @@ pub(in super::super) fn launch(command: &Command, input: &LaunchInput<'_>) -> La
     let thread = command.thread.as_ref();
     let own = thread
         .filter(|thread| input.resume.is_none() && !thread.new_args.is_empty())
-        .map(|_| text::uuid(input.id));
+        .map(|_| text::uuid_as_random(input.id));
     let id = input.resume.or(own.as_deref());
     let resumed = thread.filter(|_| input.resume.is_some());
     let first = resumed.map(|thread| &thread.resume_argv).filter(|argv| !argv.is_empty());

@@ -155,7 +155,7 @@ fn a_thread_can_be_named_by_us_and_taken_up_by_other_words() {
          new-args = ['--id={thread}']\nresume-argv = ['tool', 'go-on', '{thread}']",
     );
     let launch = launched(&backend, Mode::Writer, |_| {});
-    let id = "01234567-89ab-8c0d-8000-00000000cdef";
+    let id = "01234567-89ab-4c0d-8000-00000000cdef";
     assert_eq!(words(&launch), [&format!("--id={id}"), "--file=/jobs/1/prompt"]);
     assert_eq!(launch.thread.as_deref(), Some(id));
     let launch = launched(&backend, Mode::Writer, |input| input.resume = Some("t"));
