@@ -36,8 +36,9 @@ const AFTER_WORKER: [(&str, bool); 6] = [
     ("unlocked", true),
 ];
 
-/// Points that are tried elsewhere: in `checkpoints.rs`, `spawn/pools.rs` and `holds.rs`.
-const ELSEWHERE: [&str; 4] = ["checkpoint", "turn-got", "on-hold", "hold-left"];
+/// Points that are tried elsewhere: in `backends.rs`, `checkpoints.rs`, `spawn/pools.rs` and
+/// `holds.rs`.
+const ELSEWHERE: [&str; 5] = ["fell-over", "checkpoint", "turn-got", "on-hold", "hold-left"];
 
 /// Points while somebody is told of a job's end; tried in `notice.rs`.
 const TELLING: [&str; 1] = ["telling"];

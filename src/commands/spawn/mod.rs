@@ -27,6 +27,7 @@ mod role;
 mod secrets;
 mod task;
 mod text;
+mod who;
 mod words;
 
 pub(super) use again::{Again, From, again, read_words, require_thread};
@@ -338,6 +339,12 @@ fn launch(
         }
         job.start(session)?;
         crash::point("supervisor-started");
+        for fell in &one.passed_over {
+            if !one.quiet {
+                ui::warn(format_args!("{} {}; {} does it", fell.from, fell.reason, fell.to));
+            }
+            session.store.append(job.id, &Event::FellOver(fell.clone())).map_err(store)?;
+        }
         for note in &one.notes {
             if !one.quiet {
                 ui::warn(note);
