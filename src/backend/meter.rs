@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use super::{Backend, Family, claude, codex, command};
+use super::{Backend, Family, claude, codex, command, http};
 use crate::job::Usage;
 
 /// Counts as its worker runs.
@@ -22,6 +22,7 @@ enum Counter {
     Codex(codex::Counter),
     Claude(claude::Counter),
     Command(Box<command::Counter>),
+    Http(http::Counter),
     None,
 }
 
@@ -32,7 +33,8 @@ impl Meter {
             Family::Codex => Counter::Codex(codex::Counter::default()),
             Family::Claude => Counter::Claude(claude::Counter::default()),
             Family::Command(command) => Counter::Command(Box::new(command::Counter::new(command))),
-            Family::Http | Family::Sh => Counter::None,
+            Family::Http => Counter::Http(http::Counter::default()),
+            Family::Sh => Counter::None,
         };
         Self { counter, offset: 0 }
     }
@@ -57,6 +59,7 @@ impl Meter {
                 Counter::Codex(counter) => counter.line(&line),
                 Counter::Claude(counter) => counter.line(&line),
                 Counter::Command(counter) => counter.line(&line),
+                Counter::Http(counter) => counter.line(&line),
                 Counter::None => {}
             }
         }
@@ -68,7 +71,7 @@ impl Meter {
             Counter::Codex(counter) => counter.usage,
             Counter::Claude(counter) => counter.usage(),
             Counter::Command(counter) => counter.usage(),
-            Counter::None => None,
+            Counter::Http(_) | Counter::None => None,
         }
     }
 
@@ -78,6 +81,7 @@ impl Meter {
             Counter::Codex(counter) => counter.answered,
             Counter::Claude(counter) => counter.answered,
             Counter::Command(counter) => counter.answered,
+            Counter::Http(counter) => counter.answered,
             Counter::None => false,
         }
     }
@@ -88,7 +92,7 @@ impl Meter {
             Counter::Codex(counter) => counter.over,
             Counter::Claude(counter) => counter.over,
             Counter::Command(counter) => counter.over,
-            Counter::None => false,
+            Counter::Http(_) | Counter::None => false,
         }
     }
 
@@ -98,6 +102,7 @@ impl Meter {
             Counter::Codex(counter) => counter.answered = false,
             Counter::Claude(counter) => counter.answered = false,
             Counter::Command(counter) => counter.answered = false,
+            Counter::Http(counter) => counter.answered = false,
             Counter::None => {}
         }
     }

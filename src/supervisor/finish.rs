@@ -178,6 +178,7 @@ impl Finisher<'_> {
         } else {
             Verdict::nothing()
         };
+        self.hide_token(&mut verdict);
         verdict = ended.overrule(verdict);
         if ended.wrote {
             verdict.outcome = Outcome::WroteInReader;
@@ -194,7 +195,8 @@ impl Finisher<'_> {
         ended: &Ended,
         mut verdict: Verdict,
     ) -> Result<Exited, SupervisorError> {
-        self.forget_token(&mut verdict)?;
+        // Nobody needs it any more.
+        self.files.remove_token()?;
         let mut notes = std::mem::take(&mut verdict.notes);
         self.write_answer(&verdict.answer)?;
         crash::point("answered");
@@ -239,16 +241,15 @@ impl Finisher<'_> {
         })
     }
 
-    /// Nobody needs the token any more. A server may have said it back to us: what is
-    /// written into the ledger does not have it.
-    fn forget_token(&self, verdict: &mut Verdict) -> Result<(), SupervisorError> {
+    /// A server may have said its token back to us: what is written into the ledger does
+    /// not have it.
+    fn hide_token(&self, verdict: &mut Verdict) {
         let line = fs::read_to_string(self.files.token()).unwrap_or_default();
         if let Some(token) = backend::http::token_in(&line) {
             for said in verdict.reason.iter_mut().chain(&mut verdict.notes) {
                 *said = said.replace(token, "[token]");
             }
         }
-        Ok(self.files.remove_token()?)
     }
 
     fn write_answer(&self, answer: &Answer) -> Result<(), SupervisorError> {

@@ -57,11 +57,11 @@ impl Supervisor {
             extra_args: &self.spec.extra_args,
             resume: thread.as_deref(),
             commands_confined: places.is_some(),
-            usd: self.usd_left()?,
             endpoint: self.spec.endpoint.as_ref(),
             token_file: token.exists().then_some(token.as_path()),
             agent: self.spec.agent.as_deref(),
             alias: self.spec.alias.as_deref(),
+            usd: self.usd_left()?,
         });
         drop(prompt);
         let mut env = self.worker_env();

@@ -144,10 +144,10 @@ impl Checked {
         };
         let all = (backend, others);
         let mut checked = Self::of(spec, all, prompt, named, base, settings.notes.clone());
+        checked.token = Target::token_again(old.endpoint.as_ref(), settings)?;
         if let From::Commit(commit) = again.from {
             checked.start = Some(commit);
         }
-        checked.token = Target::token_again(old.endpoint.as_ref(), settings)?;
         Ok(checked)
     }
 

@@ -14,6 +14,7 @@ mod again;
 mod base;
 mod check;
 mod compose;
+mod draft;
 mod endpoint;
 mod group;
 mod known;
@@ -38,9 +39,9 @@ pub(super) use words::said as said_vars;
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::{self, File},
+    fs::File,
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     slice,
     time::Duration,
 };
@@ -57,11 +58,12 @@ use crate::{
     backend::Backend,
     failure::{Exit, Failure},
     job::{Candidate as _, JobId, Mode, parse_duration},
-    ledger::{self, Appender, Event, Job, JobFiles, Note, Spawned},
+    ledger::{self, Appender, Event, Job, Note, Spawned},
     process::{crash, lock, start},
     ui,
 };
 use check::Checked;
+use draft::{Draft, settle};
 
 /// Start a job in the background and print `[N] NAME`
 ///
@@ -256,7 +258,7 @@ impl SpawnArgs {
 
 /// The backend that other people's tasks are given to: a shell only where that was said
 /// here and now, and one that is there.
-pub(super) fn backend_to_serve(word: Option<&str>, session: &Session) -> Result<String, Failure> {
+pub(super) fn backend_to_serve(word: Option<&str>, session: &Session) -> Result<Backend, Failure> {
     let settings = Settings::load(session)?;
     let args = SpawnArgs { backend: word.map(str::to_owned), ..SpawnArgs::default() };
     let backend = Checked::backend(&args, session, &settings)?;
@@ -267,7 +269,7 @@ pub(super) fn backend_to_serve(word: Option<&str>, session: &Session) -> Result<
         .hint("choose another with -b; or give -b sh, if that is what you want"));
     }
     settings.program(&backend, None, Mode::Reader, &session.cwd)?;
-    Ok(backend.name.to_string())
+    Ok(backend)
 }
 
 /// Runs the verb.
@@ -330,6 +332,11 @@ fn launch(
     };
     crash::point("spawned");
     for (job, one) in jobs.iter_mut().zip(checked.iter()) {
+        if let Some(token) = &one.token {
+            // Not before the job exists: whoever looks after it removes this.
+            let files = session.store.job(job.id);
+            files.replace(&files.token(), token.0.as_bytes()).map_err(store)?;
+        }
         job.start(session)?;
         crash::point("supervisor-started");
         for fell in &one.passed_over {
@@ -377,37 +384,6 @@ fn launch_one(
     let entered = launch(session, settings, slice::from_mut(checked))?.pop();
     let job = entered.ok_or_else(|| Failure::internal("no job was started"))?;
     Ok(Launched { id: job.id, spec: job.spec })
-}
-
-/// The files of a job that has no number yet.
-struct Draft {
-    folder: tempfile::TempDir,
-    lock: File,
-}
-
-impl Draft {
-    fn make(session: &Session, one: &Checked) -> Result<Self, Failure> {
-        let folder = session.store.draft().map_err(store)?;
-        crash::point("draft");
-        let files = JobFiles::in_dir(folder.path());
-        let path = files.prompt();
-        let mut file = JobFiles::create(&path).map_err(store)?;
-        io::Write::write_all(&mut file, &one.prompt).map_err(|e| {
-            Failure::internal(format!("cannot write {}: {e}; nothing was started", path.display()))
-        })?;
-        if let Some(token) = &one.token {
-            files.replace(&files.token(), token.0.as_bytes()).map_err(store)?;
-        }
-        let kept =
-            Backend::to_keep(one.backends()).map_err(|e| Failure::internal(e.to_string()))?;
-        if let Some(kept) = kept {
-            files.replace(&files.backend(), &kept).map_err(store)?;
-        }
-        let lock = lock::create(&files.lock()).map_err(|e| {
-            Failure::internal(format!("cannot make a lock in {}: {e}", files.dir().display()))
-        })?;
-        Ok(Self { folder, lock })
-    }
 }
 
 /// A job that is in the ledger.
@@ -479,29 +455,4 @@ fn enter(
         entered.push(Entered { id, spec, offset, lock: Some(draft.lock) });
     }
     Ok(entered)
-}
-
-/// Gives the draft the first number from `next` on that has no folder yet: one
-/// without an event was left by a crash, and is not ours to remove.
-fn settle(session: &Session, draft: &Path, next: u64) -> Result<JobId, Failure> {
-    let mut number = next;
-    loop {
-        let id = JobId(number);
-        match fs::rename(draft, session.store.job(id).dir()) {
-            Ok(()) => return Ok(id),
-            Err(e)
-                if matches!(
-                    e.kind(),
-                    io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
-                ) =>
-            {
-                number += 1;
-            }
-            Err(e) => {
-                return Err(Failure::internal(format!(
-                    "cannot make the folder of {id}: {e}; nothing was started"
-                )));
-            }
-        }
-    }
 }
