@@ -137,6 +137,7 @@ mod tests {
             exclude_env: &[],
             extra_args: &[],
             resume: None,
+            schema: None,
             commands_confined: true,
         }
     }

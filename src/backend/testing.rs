@@ -71,6 +71,7 @@ pub(super) fn input<'a>(
         exclude_env: &[],
         extra_args: &[],
         resume: None,
+        schema: None,
         commands_confined: backend.name == BackendName::CLAUDE,
     }
 }

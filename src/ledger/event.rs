@@ -175,6 +175,9 @@ pub struct Spawned {
     /// Variables that the worker's commands must not see.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env_exclude: Vec<String>,
+    /// Whether the answer has to fit the schema among the job's files.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub schema: bool,
     /// How often what lies in a writer's worktree is kept while it works, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_ms: Option<u64>,

@@ -251,6 +251,11 @@ impl JobFiles {
         self.dir.join("hooks.log")
     }
 
+    /// The shape that the answer has to have, where one was given: a JSON schema.
+    pub fn schema(&self) -> PathBuf {
+        self.dir.join("schema.json")
+    }
+
     /// The worker's `TMPDIR`.
     pub fn tmp(&self) -> PathBuf {
         self.dir.join("tmp")

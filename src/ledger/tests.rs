@@ -64,6 +64,7 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         include: Vec::new(),
         extra_args: Vec::new(),
         env_exclude: Vec::new(),
+        schema: false,
         checkpoint_ms: None,
         secrets: Vec::new(),
         notice: None,

@@ -64,6 +64,27 @@ impl Ended {
         }
     }
 
+    /// Whether a worker ran.
+    pub(super) fn has_started(&self) -> bool {
+        self.started
+    }
+
+    /// How long it ran.
+    pub(super) fn ran_for(&self) -> Duration {
+        self.ran
+    }
+
+    /// The same job's next turn ended too, and how that ended counts.
+    pub(super) fn followed_by(self, next: Self) -> Self {
+        Self {
+            started: true,
+            stragglers: self.stragglers + next.stragglers,
+            ran: self.ran.saturating_add(next.ran),
+            wrote: self.wrote || next.wrote,
+            ..next
+        }
+    }
+
     /// Where it was we who ended it, that is how it ended, whatever it said.
     pub(super) fn overrule(&self, mut verdict: Verdict) -> Verdict {
         if let Some(stop) = &self.stop {
@@ -107,7 +128,7 @@ impl Supervisor {
         self.finisher().finish(ended, verdict)
     }
 
-    fn finisher(&self) -> Finisher<'_> {
+    pub(super) fn finisher(&self) -> Finisher<'_> {
         Finisher {
             store: &self.store,
             id: self.id,
@@ -155,6 +176,7 @@ impl Finisher<'_> {
             Verdict::nothing()
         };
         verdict = ended.overrule(verdict);
+        self.check_answer(&mut verdict)?;
         if ended.wrote {
             verdict.outcome = Outcome::WroteInReader;
             verdict.reason = Some(
@@ -286,6 +308,8 @@ impl Finisher<'_> {
     /// Subject from the final message, or from the task where there is none.
     fn commit_message(&self, verdict: &Verdict) -> CommitMessage {
         let answer = match &verdict.answer {
+            // JSON is no subject.
+            _ if self.spec.schema => String::new(),
             Answer::Text(text) => text.clone(),
             // What a shell command prints last is seldom a summary.
             Answer::Stdout | Answer::None => String::new(),

@@ -25,6 +25,7 @@
 //! that can be done twice. A supervisor that cannot go on (a full disk) ends what
 //! runs and leaves the rest to the same recovery.
 
+mod answer;
 mod base;
 mod checkpoint;
 mod finish;
@@ -245,7 +246,8 @@ impl Supervisor {
             finish::Ended::stopped(stop)
         } else {
             ending::become_subreaper()?;
-            self.work()?
+            let ended = self.work()?;
+            self.ask_again(ended)?
         };
         let mut exited = self.finish(&ended)?;
         self.verify(&mut exited)?;

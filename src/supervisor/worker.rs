@@ -21,6 +21,14 @@ use crate::{
     },
 };
 
+/// What a worker is told.
+pub(super) struct Turn {
+    /// The words, in a file.
+    pub(super) prompt_file: PathBuf,
+    /// The thread to go on in.
+    pub(super) thread: Option<String>,
+}
+
 impl Supervisor {
     /// Starts the worker and watches it until nothing of it runs any more.
     pub(super) fn run_worker(&mut self) -> Result<Ended, SupervisorError> {
@@ -28,7 +36,14 @@ impl Supervisor {
             Ok(thread) => thread,
             Err(stop) => return Ok(Ended::stopped(stop)),
         };
-        let prompt = fs::read(self.files.prompt())?;
+        self.run_turn(Turn { prompt_file: self.files.prompt(), thread })
+    }
+
+    /// The same for what it is told in `turn`.
+    pub(super) fn run_turn(&mut self, turn: Turn) -> Result<Ended, SupervisorError> {
+        let Turn { prompt_file, thread } = turn;
+        let prompt = fs::read(&prompt_file)?;
+        let (schema_file, schema) = (self.files.schema(), self.schema()?);
         let start = self.start_folder();
         let root =
             self.spec.tree.as_ref().map(|tree| tree.path.clone()).or(self.spec.checkout.clone());
@@ -42,7 +57,7 @@ impl Supervisor {
             start: &start,
             root: root.as_deref().map(Path::new),
             model: self.spec.model.as_deref(),
-            prompt_file: &self.files.prompt(),
+            prompt_file: &prompt_file,
             prompt: &prompt,
             prompt_is_secret: secret::variable_in(&String::from_utf8_lossy(&prompt)).is_some(),
             argv: &argv,
@@ -50,6 +65,7 @@ impl Supervisor {
             exclude_env: &self.spec.env_exclude,
             extra_args: &self.spec.extra_args,
             resume: thread.as_deref(),
+            schema: schema.as_deref().map(|text| (schema_file.as_path(), text)),
             commands_confined: places.is_some(),
         });
         drop(prompt);
@@ -69,7 +85,7 @@ impl Supervisor {
                 .chain(backend::env_remove(&self.backend).iter().map(|&name| name.to_owned()))
                 .collect(),
             stdin: match launch.stdin {
-                Stdin::PromptFile => Input::File(self.files.prompt()),
+                Stdin::PromptFile => Input::File(prompt_file),
                 Stdin::Null => Input::Null,
             },
             stdout: self.files.stdout(),
@@ -108,6 +124,14 @@ impl Supervisor {
         crash::point("worker-ended");
         let wrote = unconfined && before != self.checkout_state();
         Ok(Ended::ran(watched, launch.answer_file, launch.thread, wrote))
+    }
+
+    /// The schema of its answer, if there is one.
+    fn schema(&self) -> Result<Option<String>, SupervisorError> {
+        if !self.spec.schema {
+            return Ok(None);
+        }
+        Ok(Some(fs::read_to_string(self.files.schema())?))
     }
 
     /// Where the worker stands.

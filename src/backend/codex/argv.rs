@@ -102,6 +102,9 @@ pub(in super::super) fn launch(input: &LaunchInput<'_>) -> Launch {
     for arg in input.extra_args {
         add(&[arg]);
     }
+    if let Some((file, _)) = input.schema {
+        add(&[&"--output-schema", &file]);
+    }
     add(&[&"-o", &input.answer_file]);
     if let Some(thread) = input.resume {
         // All options have to come before it.
@@ -167,6 +170,9 @@ mod tests {
                 "exec --json --color never -s workspace-write -C /wt/sub --add-dir /wt {flags} {end}"
             )
         );
+        let schema = Some((Path::new("/jobs/1/schema.json"), "{}"));
+        let shaped = args(&LaunchInput { schema, ..input(Mode::Reader, wt) });
+        assert!(shaped.ends_with(" --output-schema /jobs/1/schema.json -o /jobs/1/last -"));
         let resumed = LaunchInput { resume: Some("u-u"), ..input(Mode::Reader, wt) };
         assert!(args(&resumed).ends_with(" -o /jobs/1/last resume u-u -"));
         assert_eq!(launch(&resumed).thread.as_deref(), Some("u-u"));

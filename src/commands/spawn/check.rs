@@ -26,6 +26,7 @@ use crate::{
     },
     job::{JobName, Mode},
     ledger::{Head as LedgerHead, Job, Notice, Resolves, Spawned, TaskOf, Tree},
+    schema::Schema,
 };
 
 /// A job whose input is good.
@@ -39,6 +40,8 @@ pub(super) struct Checked {
     base: Option<(String, String)>,
     /// Where its branch is made, if that is not the base.
     pub(super) start: Option<Oid>,
+    /// The shape of its answer, as a document of JSON.
+    pub(super) schema: Option<Vec<u8>>,
     pub(super) notes: Vec<String>,
     /// The notes are for the ledger alone.
     pub(super) quiet: bool,
@@ -186,6 +189,7 @@ impl Checked {
         if model.as_deref().is_some_and(|model| model.is_empty() || model.starts_with('-')) {
             return Err(Failure::usage("a model's name cannot be empty or begin with '-'"));
         }
+        let schema = args.schema.as_deref().map(schema).transpose()?;
         let mut notes = settings.notes.clone();
         notes.extend(role.iter().flat_map(|role| role.notes(args, &backend)));
         let setup = if base.is_some() { settings.setup(args.require_setup)? } else { Vec::new() };
@@ -230,6 +234,7 @@ impl Checked {
                     .of_backend(backend.name)
                     .map(|own| own.env_exclude.clone())
                     .unwrap_or_default(),
+                schema: schema.is_some(),
                 checkpoint_ms: checkpoint(args, mode)?.map(millis),
                 secrets: config.secrets.clone(),
                 notice: settings.notice(args.notify),
@@ -240,6 +245,7 @@ impl Checked {
             named,
             base,
             start: None,
+            schema,
             notes,
             quiet: false,
             may_overlap: args.allow_overlap,
@@ -255,8 +261,8 @@ impl Checked {
         base: Option<(String, String)>,
         notes: Vec<String>,
     ) -> Self {
-        let (start, may_overlap, quiet) = (None, false, false);
-        Self { spec, backend, prompt, named, base, start, notes, quiet, may_overlap }
+        let (start, schema, may_overlap, quiet) = (None, None, false, false);
+        Self { spec, backend, prompt, named, base, start, schema, notes, quiet, may_overlap }
     }
 
     /// What would do the work.
@@ -435,6 +441,13 @@ fn choose_backend(
     }
     let own = agent.and_then(|agent| agent.backend);
     settings.backend(own.unwrap_or(settings.config.backend))
+}
+
+/// The schema in a file, as one document.
+fn schema(file: &Path) -> Result<Vec<u8>, Failure> {
+    let schema = Schema::read(file)
+        .map_err(|error| Failure::usage(format!("{error}; nothing was started")))?;
+    serde_json::to_vec(schema.document()).map_err(|error| Failure::internal(error.to_string()))
 }
 
 /// How often its work is kept while it works.

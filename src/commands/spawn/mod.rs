@@ -154,6 +154,10 @@ pub struct SpawnArgs {
     #[arg(long)]
     require_setup: bool,
 
+    /// The answer has to be JSON that fits this JSON schema; one that does not is asked for once more
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    schema: Option<PathBuf>,
+
     /// Keep what lies in a writer's worktree this often, while it works, under refs/cx/checkpoints/
     #[arg(long, value_name = "D", value_parser = parse_duration, conflicts_with = "read")]
     checkpoint: Option<Duration>,
@@ -330,6 +334,9 @@ impl Draft {
         let kept = one.backend.to_keep().map_err(|e| Failure::internal(e.to_string()))?;
         if let Some(kept) = kept {
             files.replace(&files.backend(), &kept).map_err(store)?;
+        }
+        if let Some(schema) = &one.schema {
+            files.replace(&files.schema(), schema).map_err(store)?;
         }
         let lock = lock::create(&files.lock()).map_err(|e| {
             Failure::internal(format!("cannot make a lock in {}: {e}", files.dir().display()))

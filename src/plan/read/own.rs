@@ -43,7 +43,7 @@ pub(super) const KEYS: [&str; 15] = [
 ];
 
 /// What a task can say.
-pub(super) const TASK: [&str; 21] = [
+pub(super) const TASK: [&str; 22] = [
     "id",
     "agent",
     "prompt",
@@ -65,6 +65,7 @@ pub(super) const TASK: [&str; 21] = [
     "timeout",
     "silence",
     "max-turns",
+    "schema",
 ];
 
 /// What an argument can say.
@@ -230,6 +231,7 @@ fn task(id: Option<&Key>, said: &Node) -> Result<Task, Problem> {
             "timeout" => task.timeout = Some(value::duration(key, node)?),
             "silence" => task.silence = Some(value::duration(key, node)?),
             "max-turns" => task.max_turns = Some(value::some(key, node)?),
+            "schema" => task.schema = Some(value::word(key, node)?.into()),
             _ => return Err(value::unknown(key, "a task", &TASK)),
         }
     }

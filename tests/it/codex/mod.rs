@@ -9,6 +9,7 @@ mod plans;
 mod prompts;
 mod resolving;
 mod sandbox;
+mod schema;
 mod views;
 mod writers;
 

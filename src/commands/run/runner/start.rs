@@ -194,6 +194,7 @@ pub(in crate::commands::run) fn work<'t>(
         timeout: task.timeout,
         silence: task.silence,
         max_turns: task.max_turns,
+        schema: task.schema.as_deref(),
         prompt: String::from("-"),
         argv: Vec::new(),
         after: Vec::new(),
