@@ -181,6 +181,7 @@ verbs! {
     "agents" => Agents(commands::agents::AgentsArgs),
     "plan" => Plan(commands::plan::PlanArgs),
     "route" => Route(commands::route::RouteArgs),
+    "usage" => Usage(commands::usage::UsageArgs),
     "events" => Events(commands::events::EventsArgs),
     "trust" => Trust(commands::trust::TrustArgs),
     "doctor" => Doctor(commands::doctor::DoctorArgs),

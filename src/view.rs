@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::{
     backend::{self, Backend},
     job::{JobId, Mode, Outcome, ProcessRef, Usage, WorkerExit, secret},
-    ledger::{Job, JobFiles, Phase, Store, Wait},
+    ledger::{Job, JobFiles, OnHold, Phase, Store, Wait},
     process::tree,
     ui,
 };
@@ -50,6 +50,8 @@ pub(crate) struct JobView<'a> {
     pub activity: Option<String>,
     /// What `cx wait JOB` gives; none while it is live.
     pub exit_code: Option<u8>,
+    /// Until when it is on hold, and why.
+    pub hold: Option<HoldView<'a>>,
     /// How the worker's process ended.
     pub exit: Option<WorkerExit>,
     /// Why it did not succeed.
@@ -105,6 +107,7 @@ pub(crate) struct JobView<'a> {
     pub tree_gone: bool,
     /// The job that it goes on from.
     pub resumes: Option<JobId>,
+    pub repeats: Option<JobId>,
     /// The job that goes on from it.
     pub went_on: Option<JobId>,
     /// The next attempt at its task, in the same run.
@@ -115,6 +118,22 @@ pub(crate) struct JobView<'a> {
     pub kept: Option<&'a str>,
     /// The folder with its prompt and outputs.
     pub folder: String,
+}
+
+/// A job's hold: the model's service has refused.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct HoldView<'a> {
+    /// When the service is asked again at the earliest.
+    until: Timestamp,
+    /// What it refused with.
+    reason: &'a str,
+    /// How often the job was refused by now.
+    refused: u64,
+}
+
+/// Its hold, where it is on one now.
+fn hold_of(job: &Job) -> Option<&OnHold> {
+    job.hold.as_ref().map(|(_, hold)| hold).filter(|_| job.phase == Phase::OnHold)
 }
 
 impl<'a> JobView<'a> {
@@ -146,6 +165,11 @@ impl<'a> JobView<'a> {
             title: &spec.title,
             activity: activity(job, &files),
             exit_code: exited.map(|e| e.code),
+            hold: hold_of(job).map(|hold| HoldView {
+                until: hold.until,
+                reason: &hold.reason,
+                refused: hold.refused,
+            }),
             exit: exited.and_then(|e| e.exit),
             reason: exited.and_then(|e| e.reason.as_deref()),
             spawned_at: job.spawned_at,
@@ -173,6 +197,7 @@ impl<'a> JobView<'a> {
             not_picked: job.not_picked,
             tree_gone: job.tree_gone,
             resumes: job.spec.resumes.as_ref().map(|resumes| resumes.job),
+            repeats: job.spec.repeats,
             went_on: job.went_on,
             tried_again: job.tried_again,
             files_gone: job.files_gone,
@@ -194,7 +219,7 @@ pub(crate) fn status(job: &Job) -> &str {
     match (job.phase, job.outcome()) {
         (_, Some(outcome)) => outcome.as_str(),
         (Phase::Starting, None) => "starting",
-        (Phase::Waiting, None) => "waiting",
+        (Phase::Waiting | Phase::OnHold, None) => "waiting",
         (Phase::Queued, None) => "queued",
         (Phase::Lost, None) => "lost",
         (Phase::Running | Phase::Ended, None) => "running",
@@ -207,6 +232,12 @@ pub(crate) fn status_with_code(job: &Job) -> String {
         Some(exited) if exited.code > 1 => format!("{} {}", exited.outcome, exited.code),
         _ => status(job).to_owned(),
     }
+}
+
+/// The same, and of a job on hold until when: `waiting: rate limit, until 14:05`.
+pub(crate) fn status_in_full(job: &Job) -> String {
+    let status = status_with_code(job);
+    hold_of(job).map_or_else(|| status.clone(), |hold| format!("{status}: {}", on_hold(hold)))
 }
 
 /// How to take up what was kept of a job that was lost. Its reason names that.
@@ -276,6 +307,7 @@ pub(crate) fn activity(job: &Job, files: &JobFiles) -> Option<String> {
             Some(format!("after {}", after.join(", ")))
         }
         Phase::Queued => Some("waits for its turn".to_owned()),
+        Phase::OnHold => hold_of(job).map(|hold| format!("{}: {}", on_hold(hold), hold.reason)),
         Phase::Starting if job.spec.tree.is_some() && job.worktree.is_none() => {
             Some("making its worktree".to_owned())
         }
@@ -292,6 +324,11 @@ pub(crate) fn activity(job: &Job, files: &JobFiles) -> Option<String> {
             Some(secret::redacted(&activity).into_owned())
         }
     }
+}
+
+/// Why a job is on hold and until when: `rate limit, until 14:05`.
+fn on_hold(hold: &OnHold) -> String {
+    format!("rate limit, until {}", ui::clock_to_the_minute(hold.until))
 }
 
 /// `+` for the current job, `-` for the one before, among `open` jobs in order.

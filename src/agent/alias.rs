@@ -63,20 +63,43 @@ impl AliasError {
     }
 }
 
-/// The aliases that codex-flow has, with their agents in its bundle. Those that
-/// it lets produce files write.
-pub const STOCK_ALIASES: [(&str, &str, Option<f64>, bool); 10] = [
-    ("architect", "architecture/system-design/system-architect", None, false),
-    ("backend", "development/backend/backend-dev", None, true),
-    ("docs", "documentation/api-docs/api-docs", None, true),
-    ("frontend", "core/coder", None, true),
-    ("planner", "templates/task-orchestrator", None, false),
-    ("reviewer", "analysis/code-review/code-analyzer", Some(0.7), false),
-    ("reviewer2", "analysis/code-review/code-analyzer", Some(0.9), false),
-    ("scaffold", "core/coder", None, true),
-    ("tester", "core/tester", None, true),
-    ("validator", "testing/validation/production-validator", None, false),
-];
+/// An alias that is part of cx.
+#[derive(Clone, Copy, Debug)]
+struct Stock {
+    name: &'static str,
+    /// Its agent in codex-flow's bundle, qualified.
+    agent: &'static str,
+    /// The agent of cx that does the same work.
+    own: &'static str,
+    autonomy: Option<f64>,
+    /// Whether codex-flow lets it produce files.
+    writes: bool,
+}
+
+/// Those that codex-flow has.
+const STOCK: [Stock; 10] = {
+    const fn stock(name: &'static str, agent: &'static str, own: &'static str) -> Stock {
+        Stock { name, agent, own, autonomy: None, writes: false }
+    }
+    const fn writer(stock: Stock) -> Stock {
+        Stock { writes: true, ..stock }
+    }
+    const fn free(stock: Stock, autonomy: f64) -> Stock {
+        Stock { autonomy: Some(autonomy), ..stock }
+    }
+    [
+        stock("architect", "architecture/system-design/system-architect", "architect"),
+        writer(stock("backend", "development/backend/backend-dev", "coder")),
+        writer(stock("docs", "documentation/api-docs/api-docs", "docs")),
+        writer(stock("frontend", "core/coder", "coder")),
+        stock("planner", "templates/task-orchestrator", "architect"),
+        free(stock("reviewer", "analysis/code-review/code-analyzer", "reviewer"), 0.7),
+        free(stock("reviewer2", "analysis/code-review/code-analyzer", "reviewer"), 0.9),
+        writer(stock("scaffold", "core/coder", "coder")),
+        writer(stock("tester", "core/tester", "tester")),
+        stock("validator", "testing/validation/production-validator", "verifier"),
+    ]
+};
 
 impl Alias {
     /// Reads the value of an alias in a configuration or a plan: an object with
@@ -150,23 +173,27 @@ impl Alias {
         })
     }
 
-    /// The ten that are part of cx.
+    /// The ten that are part of cx, for the agents of codex-flow's bundle.
     pub fn stock() -> impl Iterator<Item = Self> {
-        STOCK_ALIASES.into_iter().map(|(name, agent, autonomy, writes)| {
-            let mut overrides = Map::new();
-            if let Some(level) = autonomy {
-                overrides.insert("runtime".to_owned(), json!({ "autonomy_level": level }));
-            }
-            if writes {
-                overrides.insert("mode".to_owned(), "writer".into());
-            }
-            Self {
-                name: name.to_owned(),
-                agent: agent.to_owned(),
-                overrides: overrides.into(),
-                origin: "built-in".to_owned(),
-            }
-        })
+        STOCK.iter().map(|stock| Self::of(stock, stock.agent.to_owned()))
+    }
+
+    /// The same for one of cx's own agents, where that bundle is not there.
+    pub(super) fn stand_in(name: &str) -> Option<Self> {
+        let stock = STOCK.iter().find(|stock| stock.name == name)?;
+        Some(Self::of(stock, format!("cx/{}", stock.own)))
+    }
+
+    fn of(stock: &Stock, agent: String) -> Self {
+        let mut overrides = Map::new();
+        if let Some(level) = stock.autonomy {
+            overrides.insert("runtime".to_owned(), json!({ "autonomy_level": level }));
+        }
+        if stock.writes {
+            overrides.insert("mode".to_owned(), "writer".into());
+        }
+        let (name, origin) = (stock.name.to_owned(), "built-in".to_owned());
+        Self { name, agent, overrides: overrides.into(), origin }
     }
 
     /// Lays it over its agent.

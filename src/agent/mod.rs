@@ -31,7 +31,7 @@ pub mod tools;
 mod triggers;
 mod words;
 
-pub use alias::{Alias, AliasError, STOCK_ALIASES, merge};
+pub use alias::{Alias, AliasError, merge};
 pub use catalog::{Catalog, Entry};
 pub use context::ContextPack;
 pub use error::AgentError;

@@ -2,8 +2,8 @@
 
 use std::num::NonZeroU64;
 
-use super::foreign::Bundle;
-use super::lookup::{file_definition, find};
+use super::foreign::{self, Bundle};
+use super::lookup::{file_definition, find, is_built_in};
 use super::{Agent, AgentError, Alias, Places};
 
 /// Where a name is looked up.
@@ -15,9 +15,10 @@ pub struct Lookup<'a> {
     /// configuration. The first of a name wins, and every one of them wins over an
     /// agent of that name.
     pub aliases: &'a [Alias],
-    /// Whether the built-in aliases count, each where the bundle has its agent:
-    /// after the agents in the repository's and the person's own files, before
-    /// the built-in ones. So it is for plans, and where `--agents-dir` was given.
+    /// Whether the built-in aliases count: after the agents in the repository's and
+    /// the person's own files, before the built-in ones. One whose agent the bundle
+    /// does not have stands for an agent of cx, where nothing else has its name. So
+    /// it is for plans, and where `--agents-dir` was given.
     pub stock_aliases: bool,
 }
 
@@ -26,6 +27,9 @@ pub struct Lookup<'a> {
 pub struct Resolved {
     /// The alias, where the name is one.
     pub alias: Option<String>,
+    /// The agent of codex-flow's bundle in whose place this one is, as that is not
+    /// there.
+    pub stands_in_for: Option<String>,
     /// The agent, with what the alias lays over it.
     pub agent: Agent,
     /// How many jobs of this pool may run at once.
@@ -42,16 +46,23 @@ pub struct Resolved {
 /// # Errors
 /// Those of [`AgentError`].
 pub fn resolve(name: &str, lookup: &Lookup) -> Result<Resolved, AgentError> {
-    if let Some(alias) = alias(name, lookup)? {
+    if let Some((alias, stands_in_for)) = found(name, lookup)? {
         let agent = target(&alias, lookup)?;
         let wants = agent.wants();
         let agent = alias.lay_over(agent)?;
-        let pool = alias.name;
-        return Ok(Resolved { alias: Some(pool.clone()), limit: agent.limit, wants, pool, agent });
+        let (pool, limit) = (alias.name, agent.limit);
+        return Ok(Resolved {
+            alias: Some(pool.clone()),
+            stands_in_for,
+            agent,
+            limit,
+            wants,
+            pool,
+        });
     }
     let agent = find(name, &lookup.places)?;
     let (wants, pool) = (agent.wants(), agent.qualified.clone());
-    Ok(Resolved { alias: None, limit: agent.limit, wants, pool, agent })
+    Ok(Resolved { alias: None, stands_in_for: None, limit: agent.limit, wants, pool, agent })
 }
 
 /// The alias that `name` is, if it is one. Reads no agent.
@@ -59,8 +70,13 @@ pub fn resolve(name: &str, lookup: &Lookup) -> Result<Resolved, AgentError> {
 /// # Errors
 /// Those of [`resolve`] that come of looking.
 pub fn alias(name: &str, lookup: &Lookup) -> Result<Option<Alias>, AgentError> {
+    Ok(found(name, lookup)?.map(|(alias, _)| alias))
+}
+
+/// The alias that `name` is, and for whom its agent stands in.
+fn found(name: &str, lookup: &Lookup) -> Result<Option<(Alias, Option<String>)>, AgentError> {
     if let Some(alias) = lookup.aliases.iter().find(|alias| alias.name == name) {
-        return Ok(Some(alias.clone()));
+        return Ok(Some((alias.clone(), None)));
     }
     let Some(stock) = Alias::stock().find(|alias| lookup.stock_aliases && alias.name == name)
     else {
@@ -71,7 +87,13 @@ pub fn alias(name: &str, lookup: &Lookup) -> Result<Option<Alias>, AgentError> {
         return Ok(None);
     }
     let bundle = Bundle::find(&lookup.places)?;
-    Ok(bundle.is_some_and(|bundle| bundle.has(&stock.agent)).then_some(stock))
+    if bundle.is_some_and(|bundle| bundle.has(&stock.agent)) {
+        return Ok(Some((stock, None)));
+    }
+    if is_built_in(name) || !foreign::named(name, &lookup.places)?.is_empty() {
+        return Ok(None);
+    }
+    Ok(Alias::stand_in(name).map(|alias| (alias, Some(stock.agent))))
 }
 
 /// What an alias makes of its agent.

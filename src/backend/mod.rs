@@ -15,7 +15,9 @@
 mod claude;
 mod codex;
 mod family;
+mod meter;
 pub mod program;
+mod refusal;
 mod sh;
 #[cfg(test)]
 mod testing;
@@ -28,7 +30,11 @@ use std::io;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use crate::job::{BackendName, Mode, Outcome, Usage, WorkerExit};
+use jiff::Timestamp;
+
+use crate::job::{BackendName, Mode, Outcome, Usage, Usd, WorkerExit};
+pub use meter::Meter;
+pub use refusal::Refusal;
 
 /// Everything that decides how a worker is started.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +80,8 @@ pub struct LaunchInput<'a> {
     /// Whether the commands that the program runs are confined by us, so that they
     /// need no other bounds; see [`command_prefix`].
     pub commands_confined: bool,
+    /// What it may cost, where that is limited and the program can keep to it.
+    pub usd: Option<Usd>,
 }
 
 /// The argument that limits the turns of a worker, where the backend has one.
@@ -212,6 +220,9 @@ pub struct Verdict {
     pub answer: Answer,
     /// Tokens; see [`counts_whole_thread`].
     pub usage: Option<Usage>,
+    /// Of a refusal for rate or quota: until when, where that was told apart from the
+    /// sentence; see [`Refusal`].
+    pub resets: Option<Timestamp>,
     /// The thread by which the work can be resumed.
     pub thread_id: Option<String>,
     /// What a reader of the result should know even of a success: commands that
@@ -324,6 +335,14 @@ pub fn counts_whole_thread(backend: &Backend) -> bool {
     }
 }
 
+/// Whether its program tells what it costs.
+pub fn tells_cost(backend: &Backend) -> bool {
+    match &backend.family {
+        Family::Claude => true,
+        Family::Codex | Family::Sh => false,
+    }
+}
+
 /// Variables that its worker must not inherit.
 pub fn env_remove(backend: &Backend) -> &'static [&'static str] {
     match &backend.family {
@@ -405,6 +424,7 @@ impl Verdict {
             reason: None,
             answer: Answer::None,
             usage: None,
+            resets: None,
             thread_id: None,
             notes: Vec::new(),
             sandbox_unproven: false,

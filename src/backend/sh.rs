@@ -105,6 +105,7 @@ pub(super) fn judge(input: &JudgeInput<'_>) -> io::Result<Verdict> {
         reason,
         answer: Answer::Stdout,
         usage: None,
+        resets: None,
         thread_id: None,
         notes: Vec::new(),
         sandbox_unproven: false,
@@ -139,6 +140,7 @@ mod tests {
             resume: None,
             schema: None,
             commands_confined: true,
+            usd: None,
         }
     }
 

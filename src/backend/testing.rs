@@ -73,6 +73,7 @@ pub(super) fn input<'a>(
         resume: None,
         schema: None,
         commands_confined: backend.name == BackendName::CLAUDE,
+        usd: None,
     }
 }
 

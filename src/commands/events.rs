@@ -77,6 +77,13 @@ fn sentence(record: &Record) -> String {
         Event::Worktree(w) => format!("worktree made by {} in {} ms", w.engine, w.took_ms),
         Event::Note(n) => n.text.clone(),
         Event::Running(r) => format!("running as pid {}", r.worker.pid),
+        Event::Used(u) => {
+            format!("has used {} tokens so far", u.usage.tokens())
+        }
+        Event::OnHold(h) => {
+            format!("on hold until {}: {}", ui::clock(h.until), h.reason)
+        }
+        Event::HoldOver => "the model's service answers again".to_owned(),
         Event::KillRequested(k) => {
             format!("asked to be sent {}", crate::process::signals::name(k.signal))
         }

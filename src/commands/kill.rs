@@ -6,7 +6,7 @@ use super::session::{Recoveries, Session, label, refuse_in_worker, store};
 use crate::{
     failure::{Exit, Failure},
     job::JobId,
-    ledger::{Event, Job, KillRequested},
+    ledger::{Event, Job, KillRequested, Phase},
     process::{lock, lock::deadline_in, signals, tree, watch::Watch},
     ui,
 };
@@ -21,7 +21,8 @@ pub struct KillArgs {
     /// The signal, by name or number
     ///
     /// KILL ends at once; STOP and CONT pause and go on; USR1, USR2 and the
-    /// like are passed on to the worker.
+    /// like are passed on to the worker. CONT also ends the hold of a job that waits
+    /// until a model's service may be asked again.
     #[arg(short, long, value_name = "SIG", default_value = "TERM")]
     signal: String,
 
@@ -122,7 +123,9 @@ pub(super) fn request(session: &Session, job: &Job, signal: i32) -> Result<bool,
         .append(job.job, &Event::KillRequested(KillRequested { signal }))
         .map_err(store)?;
     let Some(supervisor) = supervisor(session, job.job)? else { return Ok(true) };
-    let sent = if signals::ends(signal) {
+    // One on hold has no worker that could go on: what goes on is the job.
+    let is_for_job = job.phase == Phase::OnHold && signal == signals::CONT;
+    let sent = if signals::ends(signal) || is_for_job {
         tree::signal(supervisor, signals::REQUEST).map(|_| true)
     } else {
         tree::signal_all_below(supervisor, signal)

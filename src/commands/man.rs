@@ -1,7 +1,9 @@
 //! `cx man`
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsString,
+    fs,
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -18,14 +20,18 @@ use crate::{
     ui,
 };
 
-/// Show the manual page of cx, or of one of its verbs
+/// Show the manual page of cx, of one of its verbs, or a reference
 ///
 /// On a terminal `man` shows it; elsewhere it is printed as roff, for example
 /// for `cx man | man -l -`.
+///
+/// The references are Markdown: `plans` (every form of a plan, with examples),
+/// `agents` (definitions, aliases, routing, the prompt), `config` (every key) and
+/// `ledger` (every event). Of these names `cx agents --help` has the verb.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// The verb
-    #[arg(value_name = "VERB", conflicts_with = "into", add = verb_candidates())]
+    /// The verb; or plans, agents, config or ledger
+    #[arg(value_name = "VERB|REFERENCE", conflicts_with = "into", add = verb_candidates())]
     verb: Option<String>,
 
     /// Write all pages into DIR, as cx.1, cx-spawn.1 and so on
@@ -33,9 +39,23 @@ pub struct ManArgs {
     into: Option<PathBuf>,
 }
 
+/// The references, which an installed cx has nowhere else.
+const REFERENCES: [(&str, &str); 4] = [
+    ("agents", include_str!("../../docs/agents.md")),
+    ("config", include_str!("../../docs/config.md")),
+    ("ledger", include_str!("../../docs/ledger.md")),
+    ("plans", include_str!("../../docs/plans.md")),
+];
+
 /// What a shell is offered for a verb.
 fn verb_candidates() -> ArgValueCandidates {
-    ArgValueCandidates::new(|| verbs().into_iter().map(CompletionCandidate::new).collect())
+    ArgValueCandidates::new(|| {
+        let mut names = verbs();
+        names.extend(REFERENCES.map(|(name, _)| name.to_owned()));
+        names.sort();
+        names.dedup();
+        names.into_iter().map(CompletionCandidate::new).collect()
+    })
 }
 
 /// Runs the verb.
@@ -54,22 +74,16 @@ pub fn run(args: &ManArgs) -> Result<Exit, Failure> {
         ));
         return Ok(Exit::Success);
     }
+    if let Some((_, text)) = REFERENCES.iter().find(|(name, _)| Some(*name) == args.verb.as_deref())
+    {
+        return show("less", &[], text.as_bytes());
+    }
     let name = args.verb.as_ref().map_or("cx".to_owned(), |verb| format!("cx-{verb}"));
     let page = pages.iter().find(|page| page.name == name).ok_or_else(|| {
         Failure::usage(format!("no such verb: {}", args.verb.as_deref().unwrap_or_default()))
-            .hint("`cx --help` lists them")
+            .hint("`cx --help` lists them; plans, agents, config and ledger are references")
     })?;
-    let roff = page.roff()?;
-    let path = env::var_os("PATH").unwrap_or_default();
-    if ui::is_terminal()
-        && let Ok(man) = program::locate_word("man".as_ref(), &path)
-    {
-        return show(&man, &roff);
-    }
-    let mut out = ui::out();
-    out.bytes(&roff)?;
-    out.finish()?;
-    Ok(Exit::Success)
+    show("man", &["-l"], &page.roff()?)
 }
 
 /// A page of the manual: of cx, or of one verb.
@@ -155,15 +169,31 @@ pub(super) fn verbs() -> Vec<String> {
     pages().iter().filter_map(|page| page.name.strip_prefix("cx-").map(str::to_owned)).collect()
 }
 
-fn show(man: &Path, roff: &[u8]) -> Result<Exit, Failure> {
+/// On a terminal that program shows it, where it is there.
+fn show(program: &str, options: &[&str], text: &[u8]) -> Result<Exit, Failure> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    if ui::is_terminal()
+        && let Ok(program) = program::locate_word(program.as_ref(), &path)
+    {
+        return show_with(&program, options, text);
+    }
+    let mut out = ui::out();
+    out.bytes(text)?;
+    out.finish()?;
+    Ok(Exit::Success)
+}
+
+fn show_with(program: &Path, options: &[&str], text: &[u8]) -> Result<Exit, Failure> {
     let write = || -> io::Result<tempfile::NamedTempFile> {
         let mut file = tempfile::Builder::new().prefix("cx").suffix(".1").tempfile()?;
-        file.write_all(roff)?;
+        file.write_all(text)?;
         Ok(file)
     };
     let file = write().map_err(|e| cannot_write(&env::temp_dir(), &e))?;
-    let code = run::on_terminal(man, &["-l".into(), file.path().into()])
-        .map_err(|e| Failure::internal(format!("cannot run {}: {e}", man.display())))?;
+    let options = options.iter().map(OsString::from);
+    let args: Vec<OsString> = options.chain([file.path().into()]).collect();
+    let code = run::on_terminal(program, &args)
+        .map_err(|e| Failure::internal(format!("cannot run {}: {e}", program.display())))?;
     Ok(if code == Some(0) { Exit::Success } else { Exit::Failed })
 }
 

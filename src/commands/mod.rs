@@ -45,6 +45,7 @@ pub mod show;
 pub mod spawn;
 pub mod status;
 pub mod trust;
+pub mod usage;
 pub mod wait;
 
 use crate::{
@@ -70,6 +71,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Status(args) => status::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Jobs(args) => jobs::run(args),
+        Command::Usage(args) => usage::run(args),
         Command::Wait(args) => wait::run(args),
         Command::Collect(args) => collect::run(args),
         Command::Merge(args) => merge::run(args),

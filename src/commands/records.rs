@@ -31,7 +31,7 @@ pub(super) struct RecordArgs {
     #[arg(long, value_name = "N", conflicts_with = "jobs")]
     runs_max_per_alias: Option<usize>,
 
-    /// Of their log, keep the last whole lines, B bytes at most
+    /// Of their log, keep the last whole lines, B bytes at most, and those of jobs that are wanted
     #[arg(long, value_name = "B", conflicts_with = "jobs")]
     logs_max_bytes: Option<usize>,
 
@@ -79,11 +79,23 @@ pub(super) fn clean(
     }
     if let Some(most) = args.logs_max_bytes {
         let path = top.join(LOG);
-        let less = shorten(&path, most, dry_run).map_err(|e| failed(&path, &e))?;
-        if less > 0 {
-            out.line(format_args!("{verb} {} of {LOG}", ui::plural(less, "byte")))?;
+        let state = session.history()?;
+        let jobs = state.jobs.values();
+        let stay: Vec<&str> = jobs
+            .filter(|job| reason_to_stay(job, &state).is_some())
+            .map(|job| job.spec.id.as_str())
+            .collect();
+        let short = shorten(&path, most, &stay, dry_run).map_err(|e| failed(&path, &e))?;
+        if short.gone > 0 {
+            out.line(format_args!("{verb} {} of {LOG}", ui::plural(short.gone, "byte")))?;
         }
-        done |= less > 0;
+        if short.stay > 0 {
+            let lines = ui::plural(short.stay, "line");
+            ui::note(format_args!(
+                "kept beyond that {lines} of {LOG}: of jobs that live, or that nobody has merged or collected"
+            ));
+        }
+        done |= short.gone > 0;
     }
     Ok(done)
 }
@@ -162,26 +174,46 @@ fn reason_to_stay(job: &Job, state: &State) -> Option<String> {
     }
 }
 
-/// Leaves the last whole lines of a log, at most so many bytes. How many bytes
-/// went, or would go.
-fn shorten(path: &Path, most: usize, dry_run: bool) -> io::Result<u64> {
+/// How a log became shorter, or would.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Shortened {
+    /// Bytes that went.
+    gone: u64,
+    /// Older lines that stay all the same.
+    stay: u64,
+}
+
+/// Leaves the last whole lines of a log, at most so many bytes, and those before them
+/// of jobs that `stay`, by their unique ids.
+fn shorten(path: &Path, most: usize, stay: &[&str], dry_run: bool) -> io::Result<Shortened> {
     let mut file = match locked(path) {
         Ok(file) => file,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(0),
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Shortened::default()),
         Err(e) => return Err(e),
     };
     let mut log = Vec::new();
     file.read_to_end(&mut log)?;
-    let kept = last_lines(&log, most);
-    let less = (log.len() - kept.len()) as u64;
-    if less > 0 && !dry_run {
+    let last = last_lines(&log, most);
+    let older = log.get(..log.len() - last.len()).unwrap_or_default();
+    let older: Vec<&[u8]> = older.split_inclusive(|byte| *byte == b'\n').collect();
+    let older: Vec<&[u8]> = older.into_iter().filter(|line| is_of(line, stay)).collect();
+    let kept = [older.concat().as_slice(), last].concat();
+    let gone = (log.len() - kept.len()) as u64;
+    if gone > 0 && !dry_run {
         let folder = path.parent().unwrap_or(Path::new("."));
         let rights = file.metadata()?.permissions();
         let mut new = tempfile::Builder::new().permissions(rights).tempfile_in(folder)?;
-        new.write_all(kept)?;
+        new.write_all(&kept)?;
         new.persist(path)?;
     }
-    Ok(less)
+    Ok(Shortened { gone, stay: older.len() as u64 })
+}
+
+/// Whether a line of the log is about one of these jobs.
+fn is_of(line: &[u8], jobs: &[&str]) -> bool {
+    let value: serde_json::Value = serde_json::from_slice(line).unwrap_or_default();
+    let beginning = value.get("taskId").and_then(|id| job_of(id.as_str()?));
+    beginning.is_some_and(|beginning| jobs.iter().any(|id| id.starts_with(beginning)))
 }
 
 /// Appends whole lines to a log, which is made where there is none.
@@ -219,16 +251,25 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().expect("a folder");
         let log = folder.path().join("events.jsonl");
-        assert_eq!(shorten(&log, 5, false).expect("nothing there"), 0);
+        let shorten = |most, dry_run| {
+            let short = shorten(&log, most, &["abcdef0123456789"], dry_run).expect("shortens");
+            (short.gone, short.stay)
+        };
+        assert_eq!(shorten(5, false), (0, 0), "nothing is there");
         fs::write(&log, "one\ntwo\nthree\n").expect("writes");
         fs::set_permissions(&log, fs::Permissions::from_mode(0o640)).expect("chmod");
-        assert_eq!(shorten(&log, 100, false).expect("reads"), 0);
-        assert_eq!(shorten(&log, 10, true).expect("reads"), 4);
+        assert_eq!(shorten(100, false), (0, 0));
+        assert_eq!(shorten(10, true), (4, 0));
         assert_eq!(fs::read(&log).expect("reads").len(), 14);
-        assert_eq!(shorten(&log, 10, false).expect("shortens"), 4);
+        assert_eq!(shorten(10, false), (4, 0));
         assert_eq!(fs::read_to_string(&log).expect("reads"), "two\nthree\n");
         assert_eq!(fs::metadata(&log).expect("is there").permissions().mode() & 0o777, 0o640);
         assert_eq!(fs::read_dir(folder.path()).expect("lists").count(), 1);
+        // Whole lines of what is still wanted stay, however old.
+        let (live, over) = ("{\"taskId\":\"12-abcdef\"}\n", "{\"taskId\":\"13-fedcba\"}\n");
+        fs::write(&log, [over, live, over, "last\n"].concat()).expect("writes");
+        assert_eq!(shorten(6, false), (2 * over.len() as u64, 1));
+        assert_eq!(fs::read_to_string(&log).expect("reads"), [live, "last\n"].concat());
     }
 
     #[test]

@@ -28,7 +28,8 @@ const LAST: usize = 10;
 
 /// List runs: what became of them, how long they took, their plan
 ///
-/// Shown are the ones that are not over and the last ten.
+/// Shown are the ones that are not over and the last ten. The pause before a run was
+/// taken up again is no part of how long it took.
 #[derive(Debug, Args)]
 pub struct RunsArgs {
     /// All runs that this repository has ever had
@@ -55,6 +56,7 @@ struct RunView<'a> {
     reason: Option<&'a str>,
     started_at: Timestamp,
     ended_at: Option<Timestamp>,
+    elapsed_ms: u128,
     pid: Option<i32>,
     folder: String,
 }
@@ -115,6 +117,7 @@ fn view<'a>(session: &Session, run: &'a Run, live: bool) -> RunView<'a> {
         reason: ended.and_then(|ended| ended.reason.as_deref()),
         started_at: run.started_at,
         ended_at: run.ended_at,
+        elapsed_ms: run.worked(live.then(Timestamp::now)).as_millis(),
         pid: run.runner.filter(|_| live).map(|runner| runner.pid),
         folder: session.store.run(run.id()).dir().display().to_string(),
     }
@@ -193,12 +196,11 @@ fn table(runs: &[(&Run, bool)]) -> Vec<String> {
         Align::Left,
     ]);
     for (run, live) in runs {
-        let to = run.ended_at.unwrap_or_else(Timestamp::now);
-        let took = to.duration_since(run.started_at);
+        let took = run.worked(live.then(Timestamp::now));
         table.row(vec![
             run.id().to_owned(),
             status(run, *live).to_owned(),
-            ui::short(Duration::try_from(took).unwrap_or_default()),
+            ui::short(took),
             ui::plural(run.spec.tasks, "task"),
             ui::clock(run.started_at),
             run.spec.source.clone(),

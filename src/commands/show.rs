@@ -46,7 +46,7 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     };
     let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
     row("job", label(&job));
-    row("status", view::status_with_code(&job));
+    row("status", view::status_in_full(&job));
     row("reason", view.reason.map(ui::clean).unwrap_or_default());
     row("doing", view.activity.as_deref().map(ui::clean).unwrap_or_default());
     row("mode", view.mode.to_string());
@@ -96,6 +96,7 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     }
     row("thread", text(view.thread));
     row("resumes", view.resumes.map(|job| job.to_string()).unwrap_or_default());
+    row("does again", view.repeats.map(|job| job.to_string()).unwrap_or_default());
     row("tried again", view.tried_again.map(|job| format!("as {job}")).unwrap_or_default());
     row("went on", view.went_on.map(|job| format!("as {job}")).unwrap_or_default());
     row("left", view::left_behind(&job).unwrap_or_default());

@@ -1,9 +1,10 @@
 //! One configuration file: what it says, what it should not say, and where.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
@@ -17,7 +18,7 @@ use super::planner::PlannerLayers;
 use super::trust::visible;
 use super::value::{Command, Limit, Origin, Span};
 use super::{ConfigError, aliases};
-use crate::job::BackendName;
+use crate::job::{BackendName, Price, Usd};
 
 /// What one file says; nothing where it says nothing. The fields are the keys.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -36,6 +37,9 @@ pub(super) struct Layer {
     pub(super) codex: ProgramLayer,
     pub(super) claude: ProgramLayer,
     pub(super) merge: MergeLayer,
+    pub(super) price: Option<BTreeMap<String, Price>>,
+    pub(super) budget: BudgetLayer,
+    pub(super) hold: HoldLayer,
     pub(super) alias: Option<serde_json::Map<String, Value>>,
     pub(super) planner: Option<PlannerLayers>,
 }
@@ -75,6 +79,23 @@ pub(super) struct ProgramLayer {
 pub(super) struct MergeLayer {
     pub(super) verify: Option<Command>,
     pub(super) verify_timeout: Option<Limit>,
+}
+
+/// The table `[budget]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(super) struct BudgetLayer {
+    pub(super) tokens_per_day: Option<NonZeroU64>,
+    pub(super) usd_per_day: Option<Usd>,
+}
+
+/// The table `[hold]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(super) struct HoldLayer {
+    pub(super) enabled: Option<bool>,
+    pub(super) longest: Option<Span>,
+    pub(super) times: Option<NonZeroU64>,
 }
 
 /// A file that was read.

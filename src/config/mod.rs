@@ -32,11 +32,11 @@ pub use value::{Command, Commanded, Limit, Origin};
 
 use std::collections::BTreeMap;
 use std::io;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use crate::job::BackendName;
+use crate::job::{BackendName, Price, Usd};
 use file::{Base, File, Layer, ProgramLayer};
 
 /// Where a repository's own file lies in the checkout.
@@ -48,6 +48,13 @@ pub const USER_FILE: &str = "cx/config.toml";
 /// How long a worker may write nothing when nothing else is said. A model can hang
 /// for ever without a word, but is also still while a long build or test runs.
 const MODEL_SILENCE: Duration = Duration::from_mins(30);
+
+/// How long a job waits for a model's service in all: longer than the five hours by
+/// which such services count.
+const HOLD: Duration = Duration::from_hours(6);
+
+/// How often.
+const HOLD_TIMES: u64 = 20;
 
 /// The folder for worktrees, from the repository's own.
 const WORKTREE_DIR: &str = "../{repo}.cx";
@@ -92,10 +99,38 @@ pub struct Config {
     pub claude: Program,
     /// What `cx merge` asks before it lands anything.
     pub merge: Merge,
+    /// What models cost, by name. A person's own list is before a repository's, which
+    /// does not know what they pay.
+    pub prices: BTreeMap<String, Price>,
+    /// What all jobs of a repository may use on one day, by the file that allows the
+    /// least.
+    pub budget: DayBudget,
+    /// What happens to a job when the model's service refuses for rate.
+    pub hold: Hold,
     /// Whom `cx plan` can ask, by name.
     pub planners: BTreeMap<String, Planner>,
     /// Second names for agents, the nearest file's first.
     pub aliases: Vec<Alias>,
+}
+
+/// What may be used on one day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DayBudget {
+    /// Tokens, sent and written.
+    pub tokens: Option<u64>,
+    /// Dollars.
+    pub usd: Option<Usd>,
+}
+
+/// What happens to a job when the model's service refuses for rate or quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// It waits and goes on later; otherwise it fails at once.
+    pub enabled: bool,
+    /// How long it may wait in all.
+    pub longest: Duration,
+    /// How often.
+    pub times: u64,
 }
 
 /// What runs once a job is over.
@@ -247,6 +282,21 @@ impl Config {
                 })
                 .collect(),
             model: overrides.model.clone().or_else(|| first(files, |layer| layer.model.clone())),
+            prices: others
+                .iter()
+                .chain(&own)
+                .flat_map(|file| file.layer.price.iter().flatten())
+                .map(|(model, price)| (model.clone(), *price))
+                .collect(),
+            budget: DayBudget {
+                tokens: least(files, |layer| layer.budget.tokens_per_day).map(NonZeroU64::get),
+                usd: least(files, |layer| layer.budget.usd_per_day),
+            },
+            hold: Hold {
+                enabled: first(files, |layer| layer.hold.enabled).unwrap_or(true),
+                longest: first(files, |layer| layer.hold.longest).map_or(HOLD, |span| span.0),
+                times: first(files, |layer| layer.hold.times).map_or(HOLD_TIMES, NonZeroU64::get),
+            },
             // The nearest file that has a name says all of it.
             planners: files.iter().rev().flat_map(planners).collect(),
         }
@@ -267,7 +317,12 @@ fn first<'a, T>(
     files.into_iter().find_map(|file| key(&file.layer))
 }
 
-/// The same, with its origin.
+/// The smallest value that a file gives for a key.
+fn least<T: Ord>(files: &[File], key: impl Fn(&Layer) -> Option<T>) -> Option<T> {
+    files.iter().filter_map(|file| key(&file.layer)).min()
+}
+
+/// The first value, with its origin.
 fn commanded<T>(files: &[File], key: impl Fn(&Layer) -> Option<T>) -> Option<Commanded<T>> {
     files.iter().find_map(|file| {
         let value = key(&file.layer)?;
@@ -415,7 +470,7 @@ impl ConfigError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unreadable { .. } => None,
-            Self::Invalid { .. } => Some("docs/config.md lists every key".to_owned()),
+            Self::Invalid { .. } => Some("`cx man config` lists every key".to_owned()),
             Self::Variable { name, .. } => Some(format!("`unset {name}` leaves it to the files")),
         }
     }

@@ -82,6 +82,9 @@ fn without_files_there_are_the_defaults() {
             codex: program(),
             claude: program(),
             merge: Merge { verify: None, verify_timeout: None },
+            prices: BTreeMap::new(),
+            budget: DayBudget::default(),
+            hold: Hold { enabled: true, longest: Duration::from_hours(6), times: 20 },
             planners: BTreeMap::new(),
             aliases: Vec::new(),
         }

@@ -7,6 +7,10 @@
 //! [`Note`]s. After a crash at any step the files are still in the worktree, and
 //! the same call does the rest.
 
+mod pen;
+
+pub(super) use pen::Pen;
+
 use std::fmt::{self, Write as _};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -130,7 +134,7 @@ pub fn leftovers(what: &Leftovers<'_>) -> Result<Kept, GitError> {
     }
     let unfinished = if what.merges.is_some() { None } else { unfinished(&place.git_dir) };
     notes.extend(unfinished.map(Note::Unfinished));
-    let left = stage::all(&git)?;
+    let left = stage::all(&place, &git)?;
     notes.extend(left.nested.into_iter().map(Note::Nested));
     notes.extend(left.submodules.into_iter().map(Note::Submodule));
     notes.extend(left.unreadable.into_iter().map(Note::Unreadable));

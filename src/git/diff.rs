@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::command::{on_terminal, path as path_of, records};
+use super::command::{on_terminal, path as path_of};
 use super::commit::commit_tree;
 use super::{Git, GitError, Head, Oid, Place, Repo, stage, worktree};
 
@@ -49,21 +49,6 @@ pub fn stat(place: &Place, base: &Oid, tip: &Oid) -> Result<Vec<FileChange>, Git
         .arg(tip)
         .read()?;
     parse(&output.stdout).ok_or_else(|| GitError::Answer("git diff-tree".to_owned()))
-}
-
-/// The paths that differ between two commits, renames not looked for, and how: `A`, `D`, `M`, `T`.
-pub(super) fn differing(git: Git, old: &Oid, new: &Oid) -> Result<Vec<(u8, PathBuf)>, GitError> {
-    let output = git
-        .args(["diff-tree", "-r", "-z", "--name-status", "--no-renames"])
-        .arg(old)
-        .arg(new)
-        .read()?;
-    let fields: Vec<&[u8]> = records(&output.stdout).collect();
-    let (pairs, _) = fields.as_chunks::<2>();
-    Ok(pairs
-        .iter()
-        .map(|[kind, path]| (kind.first().copied().unwrap_or(b'M'), path_of(path)))
-        .collect())
 }
 
 /// Reads all `:MODE MODE OID OID LETTER` records, then as many counts in the same order.
@@ -112,12 +97,12 @@ pub fn snapshot(place: &Place, worktree: &Path) -> Result<Oid, GitError> {
     }
     // A file that vanishes under git's hands ends the whole `git add`; its worker
     // is alive, so the next attempt sees what is there then.
-    let mut staged = stage::all(&git);
+    let mut staged = stage::all(&there, &git);
     for _ in 0..2 {
         if staged.is_ok() {
             break;
         }
-        staged = stage::all(&git);
+        staged = stage::all(&there, &git);
     }
     staged?;
     git().arg("write-tree").run()?.oid()

@@ -1,9 +1,9 @@
 //! Git: repositories, worktrees, commits, merges. The only place that names `git2`.
 //!
 //! Two engines answer. `git2` reads in process, because a child costs more than
-//! all of `cx spawn` may (`repo`); `git` itself does whatever writes and
-//! whatever merges, because its result is the arbiter (`command` is the one
-//! place that starts it). What `git2` cannot open (partial clones, reftable,
+//! all of `cx spawn` may (`repo`); `git` itself does whatever merges and whatever
+//! writes but plain commits, because its result is the arbiter (`command` is the
+//! one place that starts it). What `git2` cannot open (partial clones, reftable,
 //! SHA-256) is read with `git` too, behind the same functions.
 //!
 //! Invariants: paths are bytes and are passed with `-z`; object ids are text of
@@ -24,7 +24,9 @@ pub mod push;
 pub mod refs;
 pub mod repo;
 pub mod scope;
+mod settings;
 pub mod stage;
+mod trees;
 pub mod worktree;
 
 #[cfg(test)]
@@ -36,3 +38,4 @@ pub use error::GitError;
 pub use oid::Oid;
 pub use place::Place;
 pub use repo::{Head, Repo};
+pub use settings::Settings;

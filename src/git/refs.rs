@@ -106,22 +106,19 @@ pub fn in_no_branch(
     let repo = Repo::open(place);
     let (there, mut nowhere): (Vec<Oid>, Vec<Oid>) =
         commits.iter().cloned().partition(|oid| repo.resolve_commit(oid.as_str()).is_ok());
-    let format = "--format=%(objectname) %(refname)";
-    let refs = place.git().args(["for-each-ref", format, "refs/heads", "refs/remotes"]).read()?;
-    let mut asked: Vec<String> = Vec::new();
-    for line in String::from_utf8_lossy(&refs.stdout).lines() {
-        let Some((oid, name)) = line.split_once(' ') else { continue };
+    let mut known: Vec<Oid> = Vec::new();
+    for (name, oid) in repo.all_branches()? {
         if name.strip_prefix("refs/heads/").is_none_or(|name| !but.contains(name)) {
-            asked.push(format!("^{oid}\n"));
+            known.push(oid);
         }
     }
     if let Head::Detached(oid) = repo.head()? {
-        asked.push(format!("^{oid}\n"));
+        known.push(oid);
     }
-    asked.extend(there.iter().map(|oid| format!("{oid}\n")));
     // One walk for all of them, which ends where the branches begin.
-    let found = place.git().args(["rev-list", "--stdin"]).stdin(asked.concat()).read()?.text();
-    let found: BTreeSet<&str> = found.lines().collect();
+    let (known, asked): (Vec<&Oid>, Vec<&Oid>) = (known.iter().collect(), there.iter().collect());
+    let found = repo.beyond(&known, &asked)?;
+    let found: BTreeSet<&str> = found.lines().filter_map(|line| line.split(' ').next()).collect();
     nowhere.extend(there.into_iter().filter(|oid| found.contains(oid.as_str())));
     Ok(nowhere)
 }

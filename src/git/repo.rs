@@ -5,11 +5,13 @@
 //! clone, reftable, SHA-256, an extension it does not know) is asked through
 //! `git`, with the same answers.
 
+use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::{Git, GitError, Oid, Place, worktree};
+use super::worktree::{self, Holder};
+use super::{Git, GitError, Oid, Place, Settings};
 
 /// What HEAD of a worktree is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +52,7 @@ pub struct Repo {
     place: Place,
     /// None: ask `git`.
     lib: Option<git2::Repository>,
+    settings: OnceCell<Settings>,
 }
 
 impl std::fmt::Debug for Repo {
@@ -57,7 +60,7 @@ impl std::fmt::Debug for Repo {
         f.debug_struct("Repo")
             .field("place", &self.place)
             .field("lib", &self.lib.is_some())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -75,7 +78,20 @@ impl Repo {
             git2::RepositoryOpenFlags::NO_SEARCH,
             std::iter::empty::<&Path>(),
         );
-        Self { place: place.clone(), lib: lib.ok() }
+        Self { place: place.clone(), lib: lib.ok(), settings: OnceCell::new() }
+    }
+
+    /// The same repository as the worktree at `place` sees it, with what is known
+    /// already where that is this one.
+    pub(super) fn seen_from(&self, place: &Place) -> Self {
+        let seen = Self::open(place);
+        if place.git_dir == self.place.git_dir
+            && let Some(known) = self.settings.get()
+        {
+            // It is empty, having just been made.
+            let _ = seen.settings.set(known.clone());
+        }
+        seen
     }
 
     /// Where it is.
@@ -90,7 +106,21 @@ impl Repo {
 
     #[cfg(test)]
     pub(super) fn open_with_git(place: &Place) -> Self {
-        Self { place: place.clone(), lib: None }
+        Self { place: place.clone(), lib: None, settings: OnceCell::new() }
+    }
+
+    /// What git is configured to do there; asked once, at the first need.
+    pub fn settings(&self) -> Result<&Settings, GitError> {
+        if let Some(settings) = self.settings.get() {
+            return Ok(settings);
+        }
+        let read = Settings::read(&self.place)?;
+        Ok(self.settings.get_or_init(|| read))
+    }
+
+    /// The library's own view of it, where it has one.
+    pub(super) fn lib(&self) -> Option<&git2::Repository> {
+        self.lib.as_ref()
     }
 
     fn git(&self) -> Git {
@@ -205,10 +235,57 @@ impl Repo {
         Ok(names)
     }
 
+    /// The branches, local and remote, by their full names, and where they are.
+    pub(super) fn all_branches(&self) -> Result<Vec<(String, Oid)>, GitError> {
+        if let Some(lib) = &self.lib {
+            let mut found = Vec::new();
+            for glob in ["refs/heads/*", "refs/remotes/*"] {
+                for reference in lib.references_glob(glob).map_err(|e| lib_error(&e))? {
+                    // One that points nowhere holds nothing.
+                    let named = reference.ok().and_then(|one| {
+                        Some((one.name().ok()?.to_owned(), one.resolve().ok()?.target()?))
+                    });
+                    if let Some((name, oid)) = named {
+                        found.push((name, oid_of(oid)?));
+                    }
+                }
+            }
+            return Ok(found);
+        }
+        let format = "--format=%(objectname) %(refname)";
+        let refs =
+            self.git().args(["for-each-ref", format, "refs/heads", "refs/remotes"]).read()?;
+        let branch = |line: &str| {
+            let (oid, name) = line.split_once(' ')?;
+            Some((name.to_owned(), Oid::new(oid).ok()?))
+        };
+        Ok(String::from_utf8_lossy(&refs.stdout).lines().filter_map(branch).collect())
+    }
+
     /// The checkout that has branch `name` checked out, if one has.
     pub fn worktree_holding(&self, name: &str) -> Result<Option<PathBuf>, GitError> {
+        if self.lib.is_some()
+            && !self.settings()?.is_on("core.bare")
+            && !self.settings()?.is_on("extensions.worktreeconfig")
+        {
+            match worktree::holder(&self.place, name) {
+                Holder::Checkout(path) => return Ok(Some(path)),
+                Holder::Nobody => return Ok(None),
+                Holder::Unclear => {}
+            }
+        }
         let held = worktree::list(&self.place)?;
         Ok(held.into_iter().find(|tree| tree.branch.as_deref() == Some(name)).map(|tree| tree.path))
+    }
+
+    /// Points `ORIG_HEAD` of the place's worktree at `oid`, as merges do.
+    pub(super) fn set_original_head(&self, oid: &Oid) -> Result<(), GitError> {
+        if let Some(lib) = &self.lib
+            && lib.reference("ORIG_HEAD", lib_oid(oid)?, true, "").is_ok()
+        {
+            return Ok(());
+        }
+        self.git().args(["update-ref", "ORIG_HEAD", oid.as_str()]).run().map(drop)
     }
 
     /// How many commits are in `tip` that are not in `base`.
@@ -221,6 +298,23 @@ impl Repo {
         let range = format!("{base}..{tip}");
         let output = self.git().args(["rev-list", "--count", &range, "--"]).read()?;
         output.text().parse().map_err(|_| GitError::Answer("git rev-list --count".to_owned()))
+    }
+
+    /// The commits that `tips` have and none of `known` has: `COMMIT PARENT...` in lines.
+    pub(super) fn beyond(&self, known: &[&Oid], tips: &[&Oid]) -> Result<String, GitError> {
+        if let Some(lib) = &self.lib
+            && let Ok(listed) = beyond(lib, known, tips)
+        {
+            return Ok(listed);
+        }
+        let mut input = String::new();
+        for known in known {
+            input.extend(["^", known.as_str(), "\n"]);
+        }
+        for tip in tips {
+            input.extend([tip.as_str(), "\n"]);
+        }
+        Ok(self.git().args(["rev-list", "--parents", "--stdin"]).stdin(input).read()?.text())
     }
 
     /// Whether `a` is in the history of `b`; a commit is in its own.
@@ -301,11 +395,32 @@ impl Repo {
     }
 }
 
-fn oid_of(oid: git2::Oid) -> Result<Oid, GitError> {
+fn beyond(lib: &git2::Repository, known: &[&Oid], tips: &[&Oid]) -> Result<String, GitError> {
+    let mut walk = lib.revwalk().map_err(|e| lib_error(&e))?;
+    for known in known {
+        walk.hide(lib_oid(known)?).map_err(|e| lib_error(&e))?;
+    }
+    for tip in tips {
+        walk.push(lib_oid(tip)?).map_err(|e| lib_error(&e))?;
+    }
+    let mut listed = String::new();
+    for oid in walk {
+        let commit = oid.and_then(|oid| lib.find_commit(oid)).map_err(|e| lib_error(&e))?;
+        listed.push_str(&commit.id().to_string());
+        for parent in commit.parent_ids() {
+            listed.push(' ');
+            listed.push_str(&parent.to_string());
+        }
+        listed.push('\n');
+    }
+    Ok(listed)
+}
+
+pub(super) fn oid_of(oid: git2::Oid) -> Result<Oid, GitError> {
     Oid::new(&oid.to_string()).map_err(|_| GitError::Read("an object id is malformed".to_owned()))
 }
 
-fn lib_oid(oid: &Oid) -> Result<git2::Oid, GitError> {
+pub(super) fn lib_oid(oid: &Oid) -> Result<git2::Oid, GitError> {
     git2::Oid::from_str(oid.as_str()).map_err(|e| lib_error(&e))
 }
 

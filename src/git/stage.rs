@@ -2,7 +2,7 @@
 //! leftovers are committed, or a temporary one, when they are only looked at.
 //!
 //! "Everything" is what `git add -A` means: new files, edits, deletions, modes,
-//! not what is ignored. Nested repositories are left out, because git would
+//! not what is ignored, nor what the worktree was given. Nested repositories are left out, because git would
 //! record a link to a commit that nobody else has, and lose their files.
 
 use std::ffi::OsStr;
@@ -12,8 +12,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::command::{nul_terminated, records};
-use super::worktree::changed;
-use super::{Git, GitError};
+use super::worktree::{Given, changed};
+use super::{Git, GitError, Place};
 
 /// What could not be staged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,9 +26,10 @@ pub struct LeftOut {
     pub unreadable: Vec<String>,
 }
 
-/// Stages everything. `git` makes a command in the worktree's root, on the index that is meant.
-pub(super) fn all(git: &dyn Fn() -> Git) -> Result<LeftOut, GitError> {
-    let mut left = LeftOut::default();
+/// Stages everything of the worktree `place`. `git` makes a command in its root, on
+/// the index that is meant.
+pub(super) fn all(place: &Place, git: &dyn Fn() -> Git) -> Result<LeftOut, GitError> {
+    let (mut left, mut untracked) = (LeftOut::default(), Vec::new());
     for change in changed(git())? {
         let bytes = change.path.as_os_str().as_bytes();
         match bytes.strip_suffix(b"/") {
@@ -36,11 +37,13 @@ pub(super) fn all(git: &dyn Fn() -> Git) -> Result<LeftOut, GitError> {
                 left.nested.push(PathBuf::from(OsStr::from_bytes(folder)));
             }
             _ if change.is_submodule => left.submodules.push(change.path),
+            _ if change.is_untracked => untracked.push(change.path),
             _ => {}
         }
     }
     let mut pathspecs = b":/\0".to_vec();
-    for nested in &left.nested {
+    let given = Given::read(&place.git_dir)?.cover(git(), place.folder(), &untracked)?;
+    for nested in left.nested.iter().chain(&given) {
         pathspecs.extend_from_slice(b":(top,exclude,literal)");
         pathspecs.extend_from_slice(nested.as_os_str().as_bytes());
         pathspecs.push(0);

@@ -11,6 +11,11 @@ pub struct Usd {
     micros: u64,
 }
 
+/// Why a word is no amount of money. Reads as the end of a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not an amount of US dollars: write 5 or 0.25")]
+pub struct UsdError;
+
 impl Usd {
     /// Millionths of a dollar.
     pub const fn from_micros(micros: u64) -> Self {
@@ -23,6 +28,13 @@ impl Usd {
         #[expect(clippy::cast_possible_truncation, reason = "it lies within the range")]
         #[expect(clippy::cast_sign_loss, reason = "it is not negative")]
         (0.0..1e15).contains(&micros).then_some(Self { micros: micros as u64 })
+    }
+
+    /// Reads an amount as people type it, more than nothing.
+    pub fn parse(word: &str) -> Result<Self, UsdError> {
+        let number = word.strip_prefix('$').unwrap_or(word);
+        let dollars = number.parse::<f64>().ok().and_then(Self::from_dollars);
+        dollars.filter(|usd| usd.micros > 0).ok_or(UsdError)
     }
 
     /// Millionths of a dollar.

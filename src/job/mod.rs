@@ -5,19 +5,23 @@
 //! so every rule in this folder is tested by calling it.
 
 mod backend;
+mod budget;
 mod cost;
 mod limit;
 mod name;
 mod outcome;
+mod price;
 pub mod secret;
 mod spec;
 mod template;
 
 pub use backend::{BackendName, BackendNameError};
-pub use cost::Usd;
+pub use budget::{Budget, BudgetOf, Spent};
+pub use cost::{Usd, UsdError};
 pub use limit::{CountError, DurationError, parse_count, parse_duration};
 pub use name::{JobName, NameError, slug};
 pub use outcome::{Outcome, Usage, WorkerExit};
+pub use price::Price;
 pub use spec::{Candidate, Spec, SpecError, resolve};
 pub use template::{Template, Unset, is_template_name};
 

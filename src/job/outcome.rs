@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Usd;
+use super::{Price, Usd};
 
 /// How a job ended. Only [`Outcome::Succeeded`] is success; everything else
 /// names what went wrong, in the word that ledgers and listings use.
@@ -133,6 +133,18 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Tokens, sent and written.
+    pub fn tokens(&self) -> u64 {
+        self.input.saturating_add(self.output)
+    }
+
+    /// The same with what it costs by `price`, where nobody has told.
+    #[must_use]
+    pub fn priced(self, price: Option<&Price>) -> Self {
+        let cost_usd = self.cost_usd.or_else(|| price.map(|price| price.of(&self)));
+        Self { cost_usd, ..self }
+    }
+
     /// What came since `before`, where both are counted from the same beginning.
     #[must_use]
     pub fn since(self, before: Self) -> Self {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    event::decode,
+    line::decode,
     store::{Store, StoreError, at},
 };
 

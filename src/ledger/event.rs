@@ -9,11 +9,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::given::{Pool, Resolves, Resumes, TaskOf, Tree};
+use super::hold::{HoldLimits, OnHold};
 use super::landing::{Cleaned, Held, Merged, NotPicked, Unmerged};
-use super::redact::redacted;
 use super::run::{RunEnded, RunRevised, RunRunning, RunStarted, RunStopping, TaskSkipped};
+use super::usage::Used;
 use super::{Hooks, Notice};
-use crate::job::{BackendName, JobId, JobName, Mode, Outcome, ProcessRef, Usage, WorkerExit};
+use crate::job::{
+    BackendName, Budget, JobId, JobName, Mode, Outcome, Price, ProcessRef, Usage, WorkerExit,
+};
 
 /// The version that this cx writes. Readers take every version up to it, and
 /// of later ones what they know.
@@ -54,6 +57,12 @@ pub enum Event {
     Note(Note),
     /// The worker's process was started.
     Running(Running),
+    /// What it has used so far.
+    Used(Used),
+    /// The model's service has refused; it is asked again later.
+    OnHold(OnHold),
+    /// The service answers again, or somebody says so.
+    HoldOver,
     /// Somebody asked for a signal to be sent.
     KillRequested(KillRequested),
     /// The job is over. Nothing of it runs any more.
@@ -148,12 +157,24 @@ pub struct Spawned {
     /// is this job's from here on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumes: Option<Resumes>,
+    /// The job whose task it does again, from where that started, in files of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<JobId>,
     /// Wall-clock limit for the worker, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
     /// How long it may write nothing, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silence_ms: Option<u64>,
+    /// What it may use, and what its run and its day may.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<Budget>,
+    /// What its model costs, where that is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+    /// How long it waits where the model's service refuses; not at all without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<HoldLimits>,
     /// From TERM to KILL, milliseconds.
     pub grace_ms: u64,
     /// The most jobs of this repository that may run at once, itself included.
@@ -293,36 +314,6 @@ fn is_zero(n: &u64) -> bool {
     *n == 0
 }
 
-#[derive(Serialize)]
-struct Line<'a, T> {
-    v: u32,
-    #[serde(serialize_with = "millis")]
-    t: Timestamp,
-    ev: &'a str,
-    job: JobId,
-    #[serde(flatten)]
-    body: &'a T,
-}
-
-/// Always three digits, so that times sort as text.
-fn millis<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&format_args!("{at:.3}"))
-}
-
-#[derive(Serialize)]
-struct Nothing {}
-
-/// The fields that every line has. Borrowed, so that a fold which wants only
-/// these stays cheap.
-#[derive(Deserialize)]
-pub(super) struct Head<'a> {
-    pub(super) v: u32,
-    pub(super) t: Timestamp,
-    #[serde(borrow)]
-    pub(super) ev: std::borrow::Cow<'a, str>,
-    pub(super) job: JobId,
-}
-
 impl Event {
     /// The word under `ev`.
     pub fn kind(&self) -> &'static str {
@@ -336,6 +327,9 @@ impl Event {
             Self::Worktree(_) => "worktree",
             Self::Note(_) => "note",
             Self::Running(_) => "running",
+            Self::Used(_) => "used",
+            Self::OnHold(_) => "on-hold",
+            Self::HoldOver => "hold-over",
             Self::KillRequested(_) => "kill-requested",
             Self::Exited(_) => "exited",
             Self::Lost => "lost",
@@ -354,97 +348,4 @@ impl Event {
             Self::Unknown => "unknown",
         }
     }
-}
-
-type Encoded = Result<Vec<u8>, jsonl::WriteError>;
-
-/// Encodes one event as a line with its newline, and no secret in it.
-pub(super) fn encode(at: Timestamp, job: JobId, event: &Event) -> Encoded {
-    fn line<T: Serialize>((at, job, ev): (Timestamp, JobId, &str), body: &T) -> Encoded {
-        // jsonl writes the newline separately; into a buffer, so that the file
-        // sees one write.
-        let mut buffer = Vec::with_capacity(256);
-        jsonl::write(&mut buffer, &Line { v: VERSION, t: at, ev, job, body })?;
-        Ok(buffer)
-    }
-    let event = &redacted(event.clone());
-    let head = (at, job, event.kind());
-    match event {
-        Event::Spawned(body) => line(head, body),
-        Event::Started(body) => line(head, body),
-        Event::Waiting(body) => line(head, body),
-        Event::Based(body) => line(head, body),
-        Event::Worktree(body) => line(head, body),
-        Event::Note(body) => line(head, body),
-        Event::Running(body) => line(head, body),
-        Event::KillRequested(body) => line(head, body),
-        Event::Exited(body) => line(head, body),
-        Event::Merged(body) => line(head, body),
-        Event::Unmerged(body) => line(head, body),
-        Event::Held(body) => line(head, body),
-        Event::NotPicked(body) => line(head, body),
-        Event::Cleaned(body) => line(head, body),
-        Event::RunStarted(body) => line(head, body),
-        Event::RunRunning(body) => line(head, body),
-        Event::RunRevised(body) => line(head, body),
-        Event::TaskSkipped(body) => line(head, body),
-        Event::RunStopping(body) => line(head, body),
-        Event::RunEnded(body) => line(head, body),
-        Event::Queued | Event::Admitted | Event::Lost | Event::Collected | Event::Unknown => {
-            line(head, &Nothing {})
-        }
-    }
-}
-
-/// Decodes one line, with or without its newline. `None` when it is torn: no
-/// JSON object with the fields that every line has.
-///
-/// A line whose kind is known but whose body is not understood is
-/// [`Event::Unknown`]: a later version may have changed it.
-pub fn decode(line: &[u8]) -> Option<Record> {
-    fn body<'a, T: Deserialize<'a>>(line: &'a [u8], make: impl Fn(T) -> Event) -> Event {
-        serde_json::from_slice(line).map_or(Event::Unknown, make)
-    }
-    let head: Head<'_> = serde_json::from_slice(line).ok()?;
-    let event = match head.ev.as_ref() {
-        "spawned" => body(line, |b| Event::Spawned(Box::new(b))),
-        "started" => body(line, Event::Started),
-        "waiting" => body(line, Event::Waiting),
-        "queued" => Event::Queued,
-        "admitted" => Event::Admitted,
-        "based" => body(line, Event::Based),
-        "worktree" => body(line, Event::Worktree),
-        "note" => body(line, Event::Note),
-        "running" => body(line, Event::Running),
-        "kill-requested" => body(line, Event::KillRequested),
-        "exited" => body(line, |b| Event::Exited(Box::new(b))),
-        "lost" => Event::Lost,
-        "collected" => Event::Collected,
-        "merged" => body(line, Event::Merged),
-        "unmerged" => body(line, Event::Unmerged),
-        "held" => body(line, Event::Held),
-        "not-picked" => body(line, Event::NotPicked),
-        "cleaned" => body(line, Event::Cleaned),
-        "run-started" => body(line, Event::RunStarted),
-        "run-running" => body(line, Event::RunRunning),
-        "run-revised" => body(line, Event::RunRevised),
-        "task-skipped" => body(line, Event::TaskSkipped),
-        "run-stopping" => body(line, Event::RunStopping),
-        "run-ended" => body(line, Event::RunEnded),
-        _ => Event::Unknown,
-    };
-    Some(Record { version: head.v, at: head.t, job: head.job, event })
-}
-
-/// The kind and the job of a line, if it is spelt as cx spells it. Nothing is
-/// said about the rest of it: this is for passing over lines, of which most are
-/// about other jobs or say nothing that is asked for.
-pub fn glance(line: &[u8]) -> Option<(&str, JobId)> {
-    let until_quote = |text: &[u8]| text.iter().position(|byte| *byte == b'"');
-    let rest = line.strip_prefix(b"{\"v\":1,\"t\":\"")?;
-    let rest = rest.get(until_quote(rest)?..)?.strip_prefix(b"\",\"ev\":\"")?;
-    let (kind, rest) = rest.split_at_checked(until_quote(rest)?)?;
-    let rest = rest.strip_prefix(b"\",\"job\":")?;
-    let digits = rest.split(|byte| !byte.is_ascii_digit()).next()?;
-    Some((str::from_utf8(kind).ok()?, JobId(str::from_utf8(digits).ok()?.parse().ok()?)))
 }

@@ -11,11 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     event::{Based, Event, Exited, Record, Spawned, Worktree},
+    hold::{self, Clocks, OnHold},
     landing::{Held, Merged},
     run::NO_JOB,
     runs::{self, Run},
+    usage::{self, Book},
 };
-use crate::job::{Candidate, JobId, Mode, Outcome, ProcessRef};
+use crate::job::{Candidate, JobId, Mode, Outcome, ProcessRef, Usage};
 
 /// How far a job has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +31,8 @@ pub enum Phase {
     Queued,
     /// The worker runs.
     Running,
+    /// Waits until the model's service may be asked again.
+    OnHold,
     /// Its supervisor is dead and its end is not known yet.
     Lost,
     /// Over; see [`Job::exited`].
@@ -74,6 +78,12 @@ pub struct Job {
     /// What a person should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What it has used so far, as it is counted in [`State::book`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<Usage>,
+    /// Why and until when it was put on hold last, and since when it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<(Timestamp, OnHold)>,
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exited: Option<Exited>,
@@ -101,7 +111,7 @@ pub struct Job {
     /// The job that goes on from it, in its tree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub went_on: Option<JobId>,
-    /// The next attempt at its task, in the same run.
+    /// The next attempt at its task, in files of its own: of its run, or by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tried_again: Option<JobId>,
 }
@@ -126,6 +136,8 @@ impl Job {
             admitted,
             kill: None,
             notes: Vec::new(),
+            used: None,
+            hold: None,
             exited: None,
             collected: false,
             merged: None,
@@ -256,7 +268,16 @@ impl Job {
                 self.ended_at = Some(at);
                 self.exited = Some(*exited);
             }
-            Event::Spawned(_)
+            Event::OnHold(hold) => {
+                self.phase = Phase::OnHold;
+                self.admitted = false;
+                self.worker = None;
+                self.hold = Some((at, hold));
+            }
+            // What was used is counted by the state.
+            Event::Used(_)
+            | Event::HoldOver
+            | Event::Spawned(_)
             | Event::Collected
             | Event::Merged(_)
             | Event::Unmerged(_)
@@ -288,6 +309,67 @@ impl Candidate for Job {
     }
 }
 
+/// What of an event counts beyond its own job.
+#[derive(Default)]
+struct Counted {
+    /// It says what it has used so far, if it knows.
+    uses: bool,
+    usage: Option<Usage>,
+    held: bool,
+    left: bool,
+    over: bool,
+    ended: bool,
+}
+
+impl Counted {
+    fn of(job: &Job, event: &Event) -> Self {
+        if job.exited.is_some() {
+            return Self::default();
+        }
+        let was_held = job.phase == Phase::OnHold;
+        match event {
+            Event::Used(used) => Self { uses: true, usage: Some(used.usage), ..Self::default() },
+            Event::OnHold(_) => Self { held: true, ..Self::default() },
+            Event::Queued | Event::Admitted | Event::Running(_) => {
+                Self { left: was_held, ..Self::default() }
+            }
+            Event::HoldOver => Self { over: true, ..Self::default() },
+            Event::Exited(exited) => Self {
+                uses: true,
+                usage: exited.usage,
+                over: job.hold.is_some() && exited.outcome.is_success(),
+                ended: true,
+                ..Self::default()
+            },
+            _ => Self::default(),
+        }
+    }
+
+    fn count(
+        self,
+        job: &mut Job,
+        at: Timestamp,
+        (book, clocks, runs): (&mut Book, &mut Clocks, &mut BTreeMap<String, Run>),
+    ) {
+        if self.uses {
+            let run = job.spec.run.as_deref().and_then(|run| runs.get_mut(run));
+            usage::count(book, run, job, (at, self.usage));
+        }
+        if let (true, Some((_, hold))) = (self.held, &job.hold) {
+            hold::fold_hold(clocks, job, hold);
+        }
+        if self.left {
+            hold::fold_leave(clocks, job, at);
+        }
+        if self.over {
+            hold::fold_over(clocks, job, at);
+        }
+        if self.ended {
+            hold::fold_end(clocks, job);
+        }
+    }
+}
+
 /// All jobs that a fold has seen, or the open ones and the last closed ones.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
@@ -295,6 +377,10 @@ pub struct State {
     pub jobs: BTreeMap<JobId, Job>,
     /// By id.
     pub runs: BTreeMap<String, Run>,
+    /// What was used, by day, backend and agent.
+    pub book: Book,
+    /// When backends that have refused may be asked again.
+    pub clocks: Clocks,
     /// The number that the next job gets, at least 1.
     pub next: u64,
     /// Lines that could not be read.
@@ -304,7 +390,7 @@ pub struct State {
 impl State {
     /// Nothing has happened yet.
     pub fn new() -> Self {
-        Self { jobs: BTreeMap::new(), runs: BTreeMap::new(), next: 1, torn: 0 }
+        Self { next: 1, ..Self::default() }
     }
 
     /// Moves on by one record.
@@ -331,7 +417,13 @@ impl State {
                 }
                 let is_end = matches!(event, Event::Exited(_));
                 if let Some(job) = self.jobs.get_mut(&record.job) {
+                    let what = Counted::of(job, &event);
                     job.fold(record.at, event);
+                    let run = job.spec.run.as_ref().filter(|_| is_end);
+                    if let Some(run) = run.and_then(|run| self.runs.get_mut(run)) {
+                        run.seen_at = record.at;
+                    }
+                    what.count(job, record.at, (&mut self.book, &mut self.clocks, &mut self.runs));
                 }
                 if is_end {
                     self.hand_back(record.job);
@@ -348,8 +440,11 @@ impl State {
         }
     }
 
-    /// What the attempts before at the same task of a run came to counts no more.
+    /// What the attempts before at the same task came to counts no more.
     fn supersede(&mut self, by: JobId, spec: &Spawned) {
+        if let Some(before) = spec.repeats.and_then(|before| self.jobs.get_mut(&before)) {
+            before.tried_again = Some(by);
+        }
         let Some(task) = spec.task.as_ref().filter(|task| task.attempt > 1) else { return };
         let same = |job: &&mut Job| {
             job.job != by

@@ -10,8 +10,9 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    event::{Event, Record, decode, encode},
+    event::{Event, Record},
     fold::State,
+    line::{decode, encode},
     snapshot::{self, Head},
     store::{Store, StoreError, at},
 };

@@ -16,8 +16,10 @@ mod check;
 mod event;
 mod fold;
 mod given;
+mod hold;
 mod hooks;
 mod landing;
+mod line;
 mod log;
 mod notice;
 mod promise;
@@ -28,25 +30,30 @@ mod segment;
 mod snapshot;
 mod store;
 mod turn;
+mod usage;
 
 pub use event::{
     Based, Event, Exited, KillRequested, Note, Record, Running, Spawned, Started, VERSION, Waiting,
-    Worktree, decode, glance,
+    Worktree,
 };
 pub use fold::{Job, Phase, State};
 pub use given::{Pool, Resolves, Resumes, TaskOf, Tree};
+pub use hold::{Clock, HoldLimits, OnHold};
 pub use hooks::Hooks;
 pub use landing::{Batch, Cleaned, Held, Merged, NotPicked, Unmerged};
+pub use line::{decode, glance};
 pub use log::{Appender, FollowedState, Follower};
 pub use notice::Notice;
 pub use promise::Promise;
 pub use run::{
-    NO_JOB, RunEnded, RunOutcome, RunRevised, RunRunning, RunStarted, RunStopping, TaskSkipped,
+    NO_JOB, RevisedTask, RunEnded, RunOutcome, RunRevised, RunRunning, RunStarted, RunStopping,
+    TaskSkipped,
 };
 pub use runs::Run;
 pub use snapshot::Head;
 pub use store::{JobFiles, RunFiles, Store, StoreError};
 pub use turn::{Turn, Wait};
+pub use usage::{Book, JobUse, Page, Tally, Used, day_of};
 
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,8 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    event::{Event, decode, encode},
+    event::Event,
+    line::{decode, encode},
     store::{Store, StoreError, at},
 };
 use crate::job::JobId;

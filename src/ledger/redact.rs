@@ -27,7 +27,11 @@ fn said(event: &mut Event) -> Vec<&mut String> {
         Event::Note(note) => vec![&mut note.text],
         Event::Exited(exited) => exited.reason.iter_mut().collect(),
         Event::Held(held) => vec![&mut held.command],
-        Event::RunRevised(revised) => vec![&mut revised.why],
+        Event::OnHold(hold) => vec![&mut hold.reason],
+        Event::RunRevised(revised) => {
+            let prompts = revised.changed.iter_mut().map(|task| &mut task.prompt);
+            prompts.chain([&mut revised.why]).collect()
+        }
         Event::TaskSkipped(skipped) => vec![&mut skipped.reason],
         Event::RunEnded(ended) => ended.reason.iter_mut().collect(),
         Event::Started(_)
@@ -37,6 +41,8 @@ fn said(event: &mut Event) -> Vec<&mut String> {
         | Event::Based(_)
         | Event::Worktree(_)
         | Event::Running(_)
+        | Event::Used(_)
+        | Event::HoldOver
         | Event::KillRequested(_)
         | Event::Lost
         | Event::Collected

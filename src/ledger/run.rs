@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{JobId, ProcessRef};
+use crate::job::{JobId, Mode, ProcessRef};
 
 /// The number that stands on the lines of runs.
 pub const NO_JOB: JobId = JobId(0);
@@ -55,6 +55,33 @@ pub struct RunRevised {
     pub tasks: u64,
     /// What was changed and why, one sentence.
     pub why: String,
+    /// The tasks that are new or say something else, as they are from here on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<RevisedTask>,
+    /// The ids of tasks that are not going to be run any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
+}
+
+/// A task as a revision has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevisedTask {
+    /// Its id.
+    pub id: String,
+    /// The alias or agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// Reader or writer, where the revision or the plan says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// The model, where the revision or the plan says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// What it needs, by id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
+    /// What its worker is told, all of it; what the plan's file says, as a template.
+    pub prompt: String,
 }
 
 /// [`Event::TaskSkipped`](super::Event::TaskSkipped).

@@ -1,7 +1,7 @@
 //! Folding the lines of runs. As with jobs it is pure: a record goes in, the state
 //! moves on.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     event::{Event, Record},
     run::{RunEnded, RunStarted, TaskSkipped},
+    usage::Tally,
 };
 use crate::job::ProcessRef;
 
@@ -33,12 +34,22 @@ pub struct Run {
     /// has them then.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub skipped: BTreeMap<String, TaskSkipped>,
+    /// What its jobs have used.
+    #[serde(default)]
+    pub used: Tally,
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<RunEnded>,
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
+    /// How long it was worked on before `since`, milliseconds.
+    pub worked_ms: i64,
+    /// Since when it is worked on, unless it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// The last sign of life of it, or of a job of it.
+    pub seen_at: Timestamp,
 }
 
 impl Run {
@@ -51,6 +62,23 @@ impl Run {
     pub fn is_open(&self) -> bool {
         self.ended.is_none()
     }
+
+    /// How long it was worked on in all, without the pauses before it was taken up
+    /// again. `now` is for one that is being worked on.
+    pub fn worked(&self, now: Option<Timestamp>) -> Duration {
+        let until = now.unwrap_or(self.seen_at);
+        let last = self.since.map_or(0, |since| until.duration_since(since).as_millis());
+        let millis = i128::from(self.worked_ms) + last.max(0);
+        Duration::from_millis(u64::try_from(millis).unwrap_or_default())
+    }
+
+    /// What has been worked on since it was begun or taken up is over, or was cut short.
+    fn pause(&mut self, until: Timestamp) {
+        if let Some(since) = self.since.take() {
+            let worked = until.duration_since(since).as_millis();
+            self.worked_ms += i64::try_from(worked.max(0)).unwrap_or_default();
+        }
+    }
 }
 
 /// Folds a run's line into `runs`. Lines of a run that nobody has started say
@@ -60,6 +88,7 @@ pub(super) fn fold(runs: &mut BTreeMap<String, Run>, record: Record) {
     let of = |runs: &mut BTreeMap<String, Run>, run: &str, change: &dyn Fn(&mut Run)| {
         if let Some(run) = runs.get_mut(run) {
             change(run);
+            run.seen_at = at;
         }
     };
     match record.event {
@@ -72,12 +101,20 @@ pub(super) fn fold(runs: &mut BTreeMap<String, Run>, record: Record) {
                 runner: None,
                 stopping: None,
                 skipped: BTreeMap::new(),
+                used: Tally::default(),
                 ended: None,
                 ended_at: None,
+                worked_ms: 0,
+                since: Some(at),
+                seen_at: at,
             });
         }
         Event::RunRunning(running) => of(runs, &running.run, &|run| {
             run.runner = Some(running.runner);
+            if running.resumed {
+                run.pause(run.seen_at);
+                run.since = Some(at);
+            }
             // Whoever takes it up again begins anew with what did not succeed.
             run.stopping = None;
             run.skipped.clear();
@@ -96,6 +133,7 @@ pub(super) fn fold(runs: &mut BTreeMap<String, Run>, record: Record) {
         Event::RunEnded(ended) => of(runs, &ended.run, &|run| {
             run.ended = Some(ended.clone());
             run.ended_at = Some(at);
+            run.pause(at);
             run.skipped.clear();
         }),
         _ => {}

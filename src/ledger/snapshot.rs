@@ -1,7 +1,7 @@
 //! Snapshots: what makes a fold cost what has happened since, not what has
 //! ever happened.
 //!
-//! `snapshot.jsonl` is a header line, then one folded run a line, then one folded
+//! `snapshot.jsonl` is a header line, then a line with what was used, then one folded run a line, then one folded
 //! job a line: the open ones and the last closed ones of both. The header alone is enough for `cx spawn`. It says
 //! up to which offset of the ledger it speaks and what stands just before that
 //! offset; where either does not hold, or the version is another, the ledger is
@@ -17,16 +17,18 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    event::{decode, glance},
     fold::{Job, State},
+    hold::Clocks,
+    line::{decode, glance},
     runs::Run,
     store::{Store, StoreError, at},
+    usage::Book,
 };
 use crate::job::JobId;
 
-/// 2: with runs. What an earlier cx makes of it is nothing, and the other way
-/// round.
-const VERSION: u32 = 3;
+/// 2: with runs; 4: with how long they were worked on, and with what was used.
+/// What an earlier cx makes of it is nothing, and the other way round.
+const VERSION: u32 = 4;
 
 /// How many closed jobs stay at hand.
 const KEEP_CLOSED: usize = 100;
@@ -59,6 +61,8 @@ pub(super) struct Header {
     torn: u64,
     /// How many lines of runs come before those of the jobs.
     runs: usize,
+    #[serde(default, skip_serializing_if = "Clocks::is_empty")]
+    clocks: Clocks,
     /// How many bytes follow the header: a snapshot that was cut off is none.
     body: u64,
     taken: Vec<Holder>,
@@ -191,8 +195,8 @@ pub(super) fn head(store: &Store) -> Result<Head, StoreError> {
 /// it; any other line has to be parsed, which is most of what a long tail costs
 /// `cx spawn`.
 fn of_no_account(line: &[u8]) -> Option<u64> {
-    const KINDS: [&str; 7] =
-        ["started", "running", "collected", "based", "worktree", "note", "merged"];
+    const KINDS: [&str; 8] =
+        ["started", "running", "used", "collected", "based", "worktree", "note", "merged"];
     let (kind, job) = glance(line)?;
     // A torn line is none, whatever it begins with.
     let whole = line.ends_with(b"}\n");
@@ -257,8 +261,12 @@ fn fold(store: &Store, from_snapshot: bool) -> Result<(State, u64, u64), StoreEr
 
 fn read_snapshot(store: &Store, ledger: &File) -> Option<(State, u64)> {
     let (header, mut reader) = usable_header(store, ledger)?;
-    let mut state = State { next: header.next, torn: header.torn, ..State::new() };
+    let Header { next, torn, clocks, .. } = header;
     let mut line = Vec::new();
+    reader.read_until(b'\n', &mut line).ok()?;
+    let book = Book::decode(&line)?;
+    line.clear();
+    let mut state = State { book, clocks, next, torn, ..State::new() };
     while reader.read_until(b'\n', &mut line).ok()? > 0 {
         // One line that cannot be read spoils the whole snapshot: a job must
         // not be missing.
@@ -298,6 +306,7 @@ pub(super) fn write(store: &Store, ledger: &File) -> Result<(), StoreError> {
     let path = store.snapshot_path();
     let Some(before) = before(ledger, offset) else { return Ok(()) };
     let mut body = Vec::with_capacity(64 * 1024);
+    body.extend(state.book.encode()?);
     for run in state.runs.values() {
         jsonl::write(&mut body, run)?;
     }
@@ -311,6 +320,7 @@ pub(super) fn write(store: &Store, ledger: &File) -> Result<(), StoreError> {
         next: state.next,
         torn: state.torn,
         runs: state.runs.len(),
+        clocks: state.clocks.clone(),
         body: body.len() as u64,
         taken: state.jobs.values().filter(|job| job.holds_name()).map(Holder::of).collect(),
     };

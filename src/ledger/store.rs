@@ -231,6 +231,11 @@ impl JobFiles {
         self.dir.join("answer")
     }
 
+    /// What a worker is told that goes on after a hold.
+    pub fn going_on(&self) -> PathBuf {
+        self.dir.join("going-on")
+    }
+
     /// The lock that the supervisor holds.
     pub fn lock(&self) -> PathBuf {
         self.dir.join("lock")

@@ -3,9 +3,11 @@
 mod decoding;
 mod folding;
 mod heads;
+mod holding;
 mod logging;
 mod runs;
 mod snapshots;
+mod using;
 
 use std::fs;
 
@@ -54,9 +56,13 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         scope: Vec::new(),
         resolves: None,
         resumes: None,
+        repeats: None,
         after: Vec::new(),
         timeout_ms: None,
         silence_ms: None,
+        budgets: Vec::new(),
+        price: None,
+        hold: None,
         grace_ms: 5000,
         max_jobs: None,
         pools: Vec::new(),

@@ -24,6 +24,13 @@ impl Plan {
         };
         format!("{{{{{name}}}}}")
     }
+
+    /// What a prompt of [`Plan::literal`] says; another as it stands in the plan.
+    pub fn spoken<'a>(&'a self, prompt: &'a str) -> &'a str {
+        let name = prompt.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
+        let name = name.filter(|name| name.starts_with("text_"));
+        name.and_then(|name| self.vars.get(name)).map_or(prompt, String::as_str)
+    }
 }
 
 #[cfg(test)]
@@ -40,6 +47,10 @@ mod tests {
             let filled = Template::parse(&prompt)
                 .render(&|name| plan.vars.get(name).map(|value| value.as_str().into()));
             assert_eq!(filled.expect("all have values"), text);
+            assert_eq!(plan.spoken(&prompt), text);
+        }
+        for other in ["{{goal}}", "{{text_9}}", "Do it"] {
+            assert_eq!(plan.spoken(other), other);
         }
         assert_eq!(plan.vars.len(), 3);
     }

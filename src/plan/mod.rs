@@ -24,7 +24,6 @@ pub use arguments::{Argument, Choice};
 pub use check::{Graph, check};
 pub use pattern::{PATTERNS, Pattern};
 pub use problem::{Kind, Problem, nearest};
-pub use read::PlanError;
 pub use schedule::{End, Schedule, State, Step, TaskIx};
 pub use when::{Ending, When, WhenError};
 
@@ -37,7 +36,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{BackendName, Mode};
+use crate::job::{BackendName, Mode, Usd};
 
 /// A plan as it was read, with every form brought to one.
 ///
@@ -68,6 +67,10 @@ pub struct Plan {
     pub fail_fast: bool,
     /// Wall-clock limit of the whole run.
     pub timeout: Option<Duration>,
+    /// Tokens that all its jobs may use together.
+    pub max_tokens: Option<NonZeroU64>,
+    /// What they may cost.
+    pub max_budget_usd: Option<Usd>,
     /// What has to succeed on the merge of all writers; run as `cx merge
     /// --verify` runs it, and only where the plan says that it merges.
     pub verify: Option<String>,
@@ -118,6 +121,10 @@ pub struct Task {
     pub retries: Option<u32>,
     /// Turns, where the file limits them and the backend can.
     pub max_turns: Option<NonZeroU32>,
+    /// Tokens that one attempt may use.
+    pub max_tokens: Option<NonZeroU64>,
+    /// What it may cost.
+    pub max_budget_usd: Option<Usd>,
     /// The file with the schema that its answer has to fit; from a file, it counts from
     /// that one's folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]

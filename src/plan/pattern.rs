@@ -1,6 +1,6 @@
 //! The patterns: plans that are part of cx, the files of `plans/`.
 
-use super::{Plan, PlanError};
+use super::{Plan, Problem};
 
 /// A plan that is part of cx.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Pattern {
     ///
     /// # Errors
     /// None: a test reads each of them.
-    pub fn plan(&self) -> Result<Plan, PlanError> {
+    pub fn plan(&self) -> Result<Plan, Vec<Problem>> {
         Plan::read(self.text.as_bytes(), &format!("{}.toml", self.name))
     }
 }

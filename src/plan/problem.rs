@@ -14,6 +14,8 @@ pub struct Problem {
 /// What can be wrong with a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// The file does not have the form of a plan: a sentence.
+    Form(String),
     /// It has no tasks.
     Empty,
     /// A planner's answer that is no JSON, or has no tasks in it.
@@ -49,6 +51,7 @@ impl Kind {
     /// The code by which programs know it; planners are told it.
     pub fn code(&self) -> String {
         match self {
+            Self::Form(_) => "bad_form".to_owned(),
             Self::Empty => "empty_plan".to_owned(),
             Self::NoJson => "no_json".to_owned(),
             Self::HasRun(id) => format!("task_has_run:{id}"),
@@ -70,7 +73,9 @@ impl Kind {
     /// What helps, where it is known.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Empty => Some("docs/plans.md shows each form with an example".to_owned()),
+            Self::Form(_) | Self::Empty => {
+                Some("`cx man plans` shows each form with an example".to_owned())
+            }
             Self::UnknownNeed(.., Some(near)) => Some(format!("did you mean '{near}'?")),
             Self::NoGoal(..) => Some("say it after the plan, or with --var goal=...".to_owned()),
             Self::Unset(_, name) if name.starts_with("results.") => {
@@ -87,6 +92,7 @@ impl Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Form(what) => f.write_str(what),
             Self::Empty => f.write_str("the plan has no tasks"),
             Self::NoJson => f.write_str("the answer has no tasks as JSON"),
             Self::HasRun(id) => write!(f, "'{id}' has begun, and cannot be changed"),

@@ -10,13 +10,16 @@
 //! live and something remains, send [`state`] as [`super::propose::Request::state`]
 //! with [`super::propose::Ask::Revision`], and give the answer to [`revise`]. A plan
 //! that comes back takes the place of the stored one, with the next revision; write
-//! `run-revised`, with [`difference`] as its `why`, before the first task of it
+//! `run-revised`, with the [`Difference`] as its `why`, before the first task of it
 //! starts. What is refused is asked for once more with its codes, and then the plan
 //! stays as it was.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
@@ -141,23 +144,47 @@ fn changed(known: Option<&Task>, id: &str, said: &Value, plan: &mut Plan) -> Res
     Ok(task)
 }
 
-/// What was changed, in one sentence, for `run-revised`.
-pub fn difference(old: &Plan, new: &Plan) -> String {
-    let of = |plan: &Plan, id: &str| plan.tasks.iter().find(|task| task.id == id).cloned();
-    let ids = |what: &str, ids: Vec<&str>| {
-        (!ids.is_empty()).then(|| format!("{what} {}", ids.join(", ")))
-    };
-    let added = new.tasks.iter().filter(|task| of(old, &task.id).is_none());
-    let gone = old.tasks.iter().filter(|task| of(new, &task.id).is_none());
-    let changed = new.tasks.iter().filter(|task| of(old, &task.id).is_some_and(|it| it != **task));
-    let parts =
-        [ids("added", names(added)), ids("changed", names(changed)), ids("left out", names(gone))];
-    let said: Vec<String> = parts.into_iter().flatten().collect();
-    if said.is_empty() { "the order was changed".to_owned() } else { said.join("; ") }
+/// What is different between two plans: ids, for `run-revised`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Difference {
+    /// Tasks that were not there.
+    pub added: Vec<String>,
+    /// Tasks that say something else.
+    pub changed: Vec<String>,
+    /// Tasks that are gone.
+    pub left_out: Vec<String>,
 }
 
-fn names<'a>(tasks: impl Iterator<Item = &'a Task>) -> Vec<&'a str> {
-    tasks.map(|task| task.id.as_str()).collect()
+impl Difference {
+    /// What is different between two plans.
+    pub fn between(old: &Plan, new: &Plan) -> Self {
+        let by_id = |plan: &Plan| -> HashMap<String, Task> {
+            plan.tasks.iter().map(|task| (task.id.clone(), task.clone())).collect()
+        };
+        let (before, after) = (by_id(old), by_id(new));
+        let ids = |tasks: &[Task], is: &dyn Fn(&Task) -> bool| {
+            tasks.iter().filter(|task| is(task)).map(|task| task.id.clone()).collect()
+        };
+        Self {
+            added: ids(&new.tasks, &|task| !before.contains_key(&task.id)),
+            changed: ids(&new.tasks, &|task| before.get(&task.id).is_some_and(|it| it != task)),
+            left_out: ids(&old.tasks, &|task| !after.contains_key(&task.id)),
+        }
+    }
+}
+
+/// One sentence.
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts =
+            [("added", &self.added), ("changed", &self.changed), ("left out", &self.left_out)];
+        let said = parts.iter().filter(|(_, ids)| !ids.is_empty());
+        let said: Vec<String> =
+            said.map(|(what, ids)| format!("{what} {}", ids.join(", "))).collect();
+        f.write_str(if said.is_empty() { "the order was changed" } else { "" })?;
+        f.write_str(&said.join("; "))
+    }
 }
 
 #[cfg(test)]
@@ -221,7 +248,9 @@ mod tests {
             (&vec!["a".into(), "d".into()], &vec!["a".into(), "d".into()])
         );
         assert_eq!(new.vars["text_1"], "New {{x}}");
-        assert_eq!(difference(&old, &new), "added d; changed c; left out b");
+        let difference = Difference::between(&old, &new);
+        assert_eq!(difference.to_string(), "added d; changed c; left out b");
+        assert_eq!(Difference::between(&old, &old).to_string(), "the order was changed");
     }
 
     #[test]

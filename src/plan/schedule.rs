@@ -365,7 +365,7 @@ impl Schedule {
                 None => (Ending::Skipped, Cow::Borrowed("")),
             })
         });
-        (!holds).then(|| format!("'{condition}' does not hold"))
+        (!holds).then(|| format!("what its 'when' says does not hold: {condition}"))
     }
 
     /// What a task answered; of a group, what its members did, in their order.

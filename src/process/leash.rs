@@ -37,6 +37,8 @@ use nix::{
     unistd::Pid,
 };
 
+use signal_hook::SigId;
+
 use super::{
     ending,
     lock::deadline_in,
@@ -86,21 +88,33 @@ pub enum Ended {
 pub struct Interrupts {
     stream: std::os::unix::net::UnixStream,
     last: Arc<AtomicUsize>,
+    handled: Vec<SigId>,
+}
+
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        // Each holds the other end of the stream.
+        for id in self.handled.drain(..) {
+            signal_hook::low_level::unregister(id);
+        }
+    }
 }
 
 impl Interrupts {
-    /// Hears them from now on, for as long as this process lives.
+    /// Hears them from now on, as long as this lives. They do not end the process after
+    /// that either.
     pub fn install() -> io::Result<Self> {
         let (reader, writer) = std::os::unix::net::UnixStream::pair()?;
         reader.set_nonblocking(true)?;
         let last = Arc::new(AtomicUsize::new(0));
+        let mut handled = Vec::new();
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
             let number = signal as i32;
             let value = usize::try_from(number).unwrap_or_default();
-            signal_hook::flag::register_usize(number, Arc::clone(&last), value)?;
-            signal_hook::low_level::pipe::register(number, writer.try_clone()?)?;
+            handled.push(signal_hook::flag::register_usize(number, Arc::clone(&last), value)?);
+            handled.push(signal_hook::low_level::pipe::register(number, writer.try_clone()?)?);
         }
-        Ok(Self { stream: reader, last })
+        Ok(Self { stream: reader, last, handled })
     }
 
     /// The last signal that has come, if one has.

@@ -15,6 +15,7 @@ use std::{
     time::Instant,
 };
 
+use super::watch::Watch;
 use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::signal::{SigSet, Signal},
@@ -22,6 +23,9 @@ use nix::{
 
 /// The signal that tells a supervisor to look into the ledger for a request.
 pub const REQUEST: i32 = Signal::SIGUSR1 as i32;
+
+/// The signal that has a process go on that was stopped.
+pub const CONT: i32 = Signal::SIGCONT as i32;
 
 /// The signal that asks a process to end.
 pub const TERM: i32 = Signal::SIGTERM as i32;
@@ -35,6 +39,8 @@ pub struct Woken {
     pub request: bool,
     /// Somebody wants this job to end: TERM or INT.
     pub terminate: bool,
+    /// Something that is watched was written.
+    pub written: bool,
 }
 
 impl Woken {
@@ -101,19 +107,31 @@ impl Signals {
 
     /// Sleeps until a signal has come or `deadline` has passed.
     pub fn wait(&mut self, deadline: Option<Instant>) -> io::Result<Woken> {
+        self.wait_or_watch(deadline, None)
+    }
+
+    /// The same, or until something that is watched was written.
+    pub fn wait_or_watch(
+        &mut self,
+        deadline: Option<Instant>,
+        watch: Option<&Watch>,
+    ) -> io::Result<Woken> {
         let timeout = timeout(deadline);
-        let mut fds = [PollFd::new(self.wakeups.as_fd(), PollFlags::POLLIN)];
+        let fds = [Some(self.wakeups.as_fd()), watch.map(AsFd::as_fd)].into_iter().flatten();
+        let mut fds: Vec<PollFd<'_>> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         match poll(&mut fds, timeout) {
             Ok(0) => return Ok(Woken::default()),
             // Interrupted: the handler that did it has written its byte.
             Ok(_) | Err(nix::errno::Errno::EINTR) => drain(&mut self.wakeups)?,
             Err(e) => return Err(e.into()),
         }
+        let written = watch.map(Watch::take).transpose()?.unwrap_or_default();
         let take = |flag: &AtomicBool| flag.swap(false, Ordering::SeqCst);
         Ok(Woken {
             child: take(&self.child),
             request: take(&self.request),
             terminate: take(&self.terminate),
+            written,
         })
     }
 }

@@ -26,6 +26,8 @@ use nix::{
     },
 };
 
+use signal_hook::SigId;
+
 use super::{ending, lock, signals};
 
 /// What has happened.
@@ -51,6 +53,17 @@ pub struct Vigil {
     child: UnixStream,
     interrupt: UnixStream,
     terminate: UnixStream,
+    /// What is done about signals as long as this lives.
+    handled: Vec<SigId>,
+}
+
+impl Drop for Vigil {
+    fn drop(&mut self) {
+        // Each holds the other end of a stream.
+        for id in self.handled.drain(..) {
+            signal_hook::low_level::unregister(id);
+        }
+    }
 }
 
 impl Vigil {
@@ -64,16 +77,17 @@ impl Vigil {
         // Whoever sees a lock freed must not hang where nobody listens any more.
         waker.set_nonblocking(true)?;
         let (free, freed) = mpsc::channel();
-        let listen = |signal: Signal| -> io::Result<UnixStream> {
+        let mut handled = Vec::new();
+        let mut listen = |signal: Signal| -> io::Result<UnixStream> {
             let (reader, writer) = UnixStream::pair()?;
             reader.set_nonblocking(true)?;
-            signal_hook::low_level::pipe::register(signal as i32, writer)?;
+            handled.push(signal_hook::low_level::pipe::register(signal as i32, writer)?);
             Ok(reader)
         };
-        let unread = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-        signal_hook::flag::register(Signal::SIGHUP as i32, unread)?;
         let child = listen(Signal::SIGCHLD)?;
         let (interrupt, terminate) = (listen(Signal::SIGINT)?, listen(Signal::SIGTERM)?);
+        let unread = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        handled.push(signal_hook::flag::register(Signal::SIGHUP as i32, unread)?);
         // A detached runner is started with all signals blocked.
         SigSet::empty().thread_set_mask()?;
         Ok(Self {
@@ -86,6 +100,7 @@ impl Vigil {
             child,
             interrupt,
             terminate,
+            handled,
         })
     }
 

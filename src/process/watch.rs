@@ -1,6 +1,11 @@
 //! Watching a file that grows, without polling.
 
-use std::{io, os::fd::AsFd, path::Path, time::Instant};
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+    path::Path,
+    time::Instant,
+};
 
 use nix::{
     errno::Errno,
@@ -50,12 +55,26 @@ impl Watch {
             Ok(_) => {}
             Err(e) => return Err(e.into()),
         }
+        self.take()?;
+        Ok(true)
+    }
+
+    /// Takes in what has come, without sleeping: whether there was anything.
+    pub(super) fn take(&self) -> io::Result<bool> {
+        let mut any = false;
         loop {
             match self.inotify.read_events() {
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return Ok(true),
+                Ok(_) => any = true,
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Ok(any),
                 Err(e) => return Err(e.into()),
             }
         }
+    }
+}
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inotify.as_fd()
     }
 }

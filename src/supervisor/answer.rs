@@ -8,11 +8,7 @@
 
 use std::{fs, io, path::PathBuf};
 
-use super::{
-    Supervisor, SupervisorError,
-    finish::{Ended, Finisher},
-    worker::Turn,
-};
+use super::{Supervisor, SupervisorError, finish::Finisher};
 use crate::{
     backend::{self, Answer, Verdict},
     job::Outcome,
@@ -44,34 +40,25 @@ impl Finisher<'_> {
 }
 
 impl Supervisor {
-    /// Has a worker whose answer does not fit try once more.
-    pub(super) fn ask_again(&mut self, ended: Ended) -> Result<Ended, SupervisorError> {
-        if !self.spec.schema || !ended.has_started() || self.backend.runs_commands() {
-            return Ok(ended);
-        }
-        let verdict = self.finisher().judge(&ended)?;
+    /// Whether the worker is to try once more, since its answer does not fit.
+    pub(super) fn ask_again(&mut self, verdict: &Verdict) -> Result<bool, SupervisorError> {
         let (Outcome::SchemaMismatch, Some(wrong)) = (&verdict.outcome, &verdict.reason) else {
-            return Ok(ended);
+            return Ok(false);
         };
         self.read_requests()?;
-        if self.kill.is_some() {
-            return Ok(ended);
+        if self.tries.asked_again || self.backend.runs_commands() || self.kill.is_some() {
+            return Ok(false);
         }
         self.note(format!("{}; it was asked once more", ui::cut(&ui::clean(wrong), 300)))?;
-        let thread = verdict.thread_id.filter(|_| backend::has_threads(&self.backend));
-        let prompt_file = self.say_again(wrong, thread.is_some())?;
+        let thread = verdict.thread_id.clone().filter(|_| backend::has_threads(&self.backend));
+        self.tries.prompt = Some(self.say_again(wrong, thread.is_some())?);
+        self.tries.thread = thread;
+        self.tries.asked_again = true;
         if matches!(verdict.answer, Answer::Stdout) {
             // The message is all that is in there.
             JobFiles::create(&self.files.stdout())?;
         }
-        // codex must not find an older one there.
-        let _ = fs::remove_file(self.files.answer());
-        let used = u64::try_from(ended.ran_for().as_millis()).unwrap_or(u64::MAX);
-        if let Some(limit) = &mut self.spec.timeout_ms {
-            *limit = limit.saturating_sub(used).max(1);
-        }
-        let more = self.run_turn(Turn { prompt_file, thread })?;
-        Ok(ended.followed_by(more))
+        Ok(true)
     }
 
     /// What it is told: what is wrong, and without a thread the task as well.

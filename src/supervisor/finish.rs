@@ -28,6 +28,8 @@ pub(super) struct Ended {
     thread: Option<String>,
     /// An unconfined reader changed the checkout.
     wrote: bool,
+    /// What it means, once that was looked at.
+    pub(super) verdict: Option<Verdict>,
 }
 
 impl Ended {
@@ -42,6 +44,7 @@ impl Ended {
             answer_file: None,
             thread: None,
             wrote: false,
+            verdict: None,
         }
     }
 
@@ -61,28 +64,25 @@ impl Ended {
             answer_file,
             thread,
             wrote,
+            verdict: None,
         }
     }
 
-    /// Whether a worker ran.
-    pub(super) fn has_started(&self) -> bool {
-        self.started
-    }
-
-    /// How long it ran.
-    pub(super) fn ran_for(&self) -> Duration {
+    /// How long the job's workers ran, up to this end.
+    pub(super) fn ran_so_far(&self) -> Duration {
         self.ran
     }
 
-    /// The same job's next turn ended too, and how that ended counts.
-    pub(super) fn followed_by(self, next: Self) -> Self {
-        Self {
-            started: true,
-            stragglers: self.stragglers + next.stragglers,
-            ran: self.ran.saturating_add(next.ran),
-            wrote: self.wrote || next.wrote,
-            ..next
-        }
+    /// Whether it was we who ended it, or it never ran.
+    pub(super) fn was_stopped(&self) -> bool {
+        self.stop.is_some()
+    }
+
+    /// The job ends on hold, some time after its worker.
+    pub(super) fn stop_on_hold(&mut self, stop: Stop) {
+        self.stop = Some(stop);
+        self.exit = None;
+        self.verdict = None;
     }
 
     /// Where it was we who ended it, that is how it ended, whatever it said.
@@ -116,8 +116,11 @@ pub(super) struct Finisher<'a> {
 impl Supervisor {
     /// Judges, writes the answer down and commits; the result is what `exited`
     /// says.
-    pub(super) fn finish(&mut self, ended: &Ended) -> Result<Exited, SupervisorError> {
-        let mut verdict = self.finisher().judge(ended)?;
+    pub(super) fn finish(&mut self, mut ended: Ended) -> Result<Exited, SupervisorError> {
+        let mut verdict = match ended.verdict.take() {
+            Some(verdict) => verdict,
+            None => self.finisher().judge(&ended)?,
+        };
         if verdict.sandbox_unproven {
             self.prove_sandbox(&mut verdict)?;
         }
@@ -125,7 +128,7 @@ impl Supervisor {
         if ended.started {
             self.hooks_after(&verdict.outcome)?;
         }
-        self.finisher().finish(ended, verdict)
+        self.finisher().finish(&ended, verdict)
     }
 
     pub(super) fn finisher(&self) -> Finisher<'_> {
@@ -225,7 +228,9 @@ impl Finisher<'_> {
             exit: ended.exit,
             reason: verdict.reason,
             ran_ms: u64::try_from(ended.ran.as_millis()).unwrap_or(u64::MAX),
-            usage: self.own_usage(verdict.usage)?,
+            usage: self
+                .own_usage(verdict.usage)?
+                .map(|usage| usage.priced(self.spec.price.as_ref())),
             thread: verdict.thread_id,
             tip: kept.tip,
             commits: kept.commits,

@@ -12,7 +12,7 @@
 //! 3. `based`, `worktree`: a writer's worktree and branch are made, from the work of
 //!    the writers that it comes after (`base`, `prepare`).
 //! 4. `running`: the worker runs (`worker`), and limits and requests are watched
-//!    (`watch`).
+//!    (`watch`). Where the model's service refuses: `on-hold`, and again from 2 (`hold`).
 //! 5. Everything below it is ended, what a writer left is committed, the answer
 //!    is written down (`finish`), then `exited`, and only then the lock goes.
 //! 6. Whoever is to be told of the end is told (`notice`).
@@ -27,8 +27,10 @@
 
 mod answer;
 mod base;
+mod budget;
 mod checkpoint;
 mod finish;
+mod hold;
 mod hooks;
 mod litter;
 mod notice;
@@ -75,10 +77,18 @@ struct Supervisor {
     requests: Follower,
     /// The last signal that somebody wants sent and that ends the job.
     kill: Option<i32>,
+    /// Somebody wants its hold to end.
+    go_on: bool,
+    /// How often it was refused, how long it was on hold, how long its workers ran.
+    tries: hold::Tries,
+    /// What it uses, as it runs.
+    usage: budget::Running,
     /// The commit that it was asked to start from, before the work of others.
     asked_base: Option<String>,
     /// Its worktree was made.
     has_tree: bool,
+    /// Whether files that git does not track came along into it.
+    came_along: bool,
     /// Of a writer at work: when what it has done is to be kept.
     checkpoints: Option<checkpoint::Checkpoints>,
     /// Of a resolver: what stood in conflict without markers.
@@ -183,18 +193,23 @@ fn run(call: Call) -> Result<(), SupervisorError> {
     };
     secrets::keep(&spec.secrets);
     let files = store.job(id);
+    let backend = Backend::of_job(spec.backend, &files.backend())?;
     let supervisor = Supervisor {
-        backend: Backend::of_job(spec.backend, &files.backend())?,
+        usage: budget::Running::new(&backend),
+        backend,
         files,
         requests: Follower::new(&store, offset),
         store,
         id,
         // That of the job before is there already.
         has_tree: spec.resumes.is_some(),
+        came_along: false,
         spec: *spec,
         lock,
         signals,
         kill: None,
+        go_on: false,
+        tries: hold::Tries::default(),
         asked_base: None,
         checkpoints: None,
         undecided: Vec::new(),
@@ -230,6 +245,9 @@ impl Supervisor {
         // task go first that has just been woken.
         std::thread::sleep(Duration::from_millis(1));
         crash::point("unlocked");
+        if self.tries.was_held {
+            hold::wake_others(&self.store, self.spec.backend.as_str());
+        }
         self.files.empty_tmp();
         self.store.refresh_snapshot();
         if let Some(telling) = telling {
@@ -242,14 +260,13 @@ impl Supervisor {
     fn see_through(&mut self) -> Result<Option<notice::Over>, SupervisorError> {
         self.append(&Event::Started(Started { supervisor: tree::myself()? }))?;
         crash::point("started");
-        let ended = if let Some(stop) = self.wait_for_turn()? {
+        let ended = if let Some(stop) = self.wait_to_begin()? {
             finish::Ended::stopped(stop)
         } else {
             ending::become_subreaper()?;
-            let ended = self.work()?;
-            self.ask_again(ended)?
+            self.work()?
         };
-        let mut exited = self.finish(&ended)?;
+        let mut exited = self.finish(ended)?;
         self.verify(&mut exited)?;
         if let (Outcome::Killed, None, Some(signal)) = (&exited.outcome, exited.exit, self.kill) {
             // Killed before its worker had started: the code is the same as after.
@@ -280,7 +297,14 @@ impl Supervisor {
         {
             return Ok(finish::Ended::stopped(stop));
         }
-        self.run_worker()
+        loop {
+            let ended = self.run_worker()?;
+            let ended = match self.wait_to_go_on(ended)? {
+                hold::Next::GoOn => continue,
+                hold::Next::Ended(ended) => ended,
+            };
+            return Ok(*ended);
+        }
     }
 
     fn append(&self, event: &Event) -> Result<(), StoreError> {
@@ -295,6 +319,7 @@ impl Supervisor {
     fn read_requests(&mut self) -> Result<(), StoreError> {
         let requested = requested(&mut self.requests, self.id)?;
         // What does not end the worker was sent to it by whoever asked.
+        self.go_on |= requested.contains(&crate::process::signals::CONT);
         let ending = requested.into_iter().rfind(|s| crate::process::signals::ends(*s));
         self.kill = ending.or(self.kill);
         Ok(())
@@ -306,7 +331,11 @@ impl Supervisor {
         let name = crate::process::signals::name(signal);
         Some(Stop {
             outcome: Outcome::Killed,
-            reason: format!("ended by {name} before its worker started"),
+            reason: if self.tries.has_run() {
+                format!("ended by {name} while it was on hold")
+            } else {
+                format!("ended by {name} before its worker started")
+            },
         })
     }
 }

@@ -39,10 +39,16 @@ impl Supervisor {
             return Ok(Err(Stop::not_started(reason)));
         }
         crash::point("worktree");
-        if self.spec.setup.is_empty() {
-            return Ok(Ok(()));
+        if let Err(stop) = self.set_up(&tree)? {
+            return Ok(Err(stop));
         }
-        self.set_up(&tree)
+        if !self.spec.setup.is_empty() || self.came_along {
+            // What is not known to be given is committed, which loses nothing.
+            if let Err(error) = worktree::note_given(&place, Path::new(&tree.path)) {
+                self.note(format!("what its worktree was given is not known: {error}"))?;
+            }
+        }
+        Ok(Ok(()))
     }
 
     fn make_worktree(
@@ -79,10 +85,13 @@ impl Supervisor {
         }
         if let Some(checkout) = &place.checkout {
             match include::copy(checkout, Path::new(&tree.path), &self.spec.include) {
-                Ok(copied) if copied.files > 0 => self.note(format!(
-                    "{} came along into the worktree",
-                    crate::ui::plural(copied.files, "ignored file")
-                ))?,
+                Ok(copied) if copied.files > 0 => {
+                    self.came_along = true;
+                    self.note(format!(
+                        "{} came along into the worktree",
+                        crate::ui::plural(copied.files, "ignored file")
+                    ))?;
+                }
                 Ok(_) => {}
                 Err(error) => {
                     return Ok(Err(format!("ignored files could not come along: {error}")));

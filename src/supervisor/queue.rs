@@ -71,6 +71,11 @@ impl Supervisor {
         if !self.spec.is_limited() {
             return self.check_killed();
         }
+        self.take_turns()
+    }
+
+    /// Returns when it has got all its turns, or what stops it.
+    pub(super) fn take_turns(&mut self) -> Result<Option<Stop>, SupervisorError> {
         let (mut alarms, mut hopeless) = (Alarms::default(), BTreeSet::new());
         loop {
             if let Some(stop) = self.check_killed()? {

@@ -37,7 +37,12 @@ impl Supervisor {
         let begun_clock = SystemTime::now();
         let millis = |ms: Option<u64>| ms.map(Duration::from_millis);
         let (timeout, silence) = (millis(self.spec.timeout_ms), millis(self.spec.silence_ms));
-        let end = timeout.and_then(|timeout| begun.checked_add(timeout));
+        // What counts is the time that its workers ran, and not that on hold.
+        let before = if self.usage.is_worker { self.tries.ran } else { Duration::ZERO };
+        let left_of = |timeout: Duration| timeout.saturating_sub(before);
+        let end = timeout.and_then(|timeout| begun.checked_add(left_of(timeout)));
+        let growth = self.growth()?;
+        let mut is_new = growth.is_some();
         let mut look_again = silence.and_then(|silence| begun.checked_add(silence));
         let mut left;
         let mut stop = loop {
@@ -48,6 +53,11 @@ impl Supervisor {
             if let Some(signal) = self.kill {
                 let name = signals::name(signal);
                 break Some(Stop { outcome: Outcome::Killed, reason: format!("ended by {name}") });
+            }
+            if std::mem::take(&mut is_new)
+                && let Some(stop) = self.look_at_usage()?
+            {
+                break Some(stop);
             }
             let now = Instant::now();
             if let (Some(timeout), true) = (timeout, end.is_some_and(|end| now >= end)) {
@@ -65,7 +75,8 @@ impl Supervisor {
             self.checkpoint()?;
             let due = self.checkpoints.as_ref().and_then(|points| points.next);
             let next = [end, look_again, due].into_iter().flatten().min();
-            let woken = self.signals.wait(next)?;
+            let woken = self.signals.wait_or_watch(next, growth.as_ref())?;
+            is_new = woken.written;
             if woken.terminate {
                 self.kill = Some(TERM);
             }

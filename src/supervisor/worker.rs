@@ -21,27 +21,22 @@ use crate::{
     },
 };
 
-/// What a worker is told.
-pub(super) struct Turn {
-    /// The words, in a file.
-    pub(super) prompt_file: PathBuf,
-    /// The thread to go on in.
-    pub(super) thread: Option<String>,
-}
-
 impl Supervisor {
     /// Starts the worker and watches it until nothing of it runs any more.
     pub(super) fn run_worker(&mut self) -> Result<Ended, SupervisorError> {
-        let thread = match self.thread()? {
-            Ok(thread) => thread,
-            Err(stop) => return Ok(Ended::stopped(stop)),
+        let (thread, prompt_file) = match (self.tries.thread.clone(), self.tries.prompt.clone()) {
+            (thread, Some(prompt_file)) => (thread, prompt_file),
+            (Some(thread), None) => (Some(thread), self.files.going_on()),
+            (None, None) => match self.thread()? {
+                Ok(thread) => (thread, self.files.prompt()),
+                Err(stop) => return Ok(Ended::stopped(stop)),
+            },
         };
-        self.run_turn(Turn { prompt_file: self.files.prompt(), thread })
-    }
-
-    /// The same for what it is told in `turn`.
-    pub(super) fn run_turn(&mut self, turn: Turn) -> Result<Ended, SupervisorError> {
-        let Turn { prompt_file, thread } = turn;
+        self.tries.began_at = fs::metadata(self.files.stdout()).map_or(0, |meta| meta.len());
+        if self.tries.began_at > 0 {
+            // An answer there is of a worker before.
+            let _ = fs::remove_file(self.files.answer());
+        }
         let prompt = fs::read(&prompt_file)?;
         let (schema_file, schema) = (self.files.schema(), self.schema()?);
         let start = self.start_folder();
@@ -67,6 +62,7 @@ impl Supervisor {
             resume: thread.as_deref(),
             schema: schema.as_deref().map(|text| (schema_file.as_path(), text)),
             commands_confined: places.is_some(),
+            usd: self.usd_left()?,
         });
         drop(prompt);
         let mut env = self.worker_env();
@@ -116,8 +112,12 @@ impl Supervisor {
         let (stdout, stderr) = (self.files.stdout(), self.files.stderr());
         let every = self.spec.checkpoint_ms.filter(|_| self.spec.mode == Mode::Writer);
         self.checkpoints = every.map(Duration::from_millis).map(Checkpoints::every);
-        let watched = self.watch(worker, &[&stdout, &stderr])?;
+        self.usage.is_worker = true;
+        let watched = self.watch(worker, &[&stdout, &stderr]);
+        self.usage.is_worker = false;
         self.checkpoints = None;
+        let mut watched = watched?;
+        watched.ran += self.tries.ran;
         if let Some((litter, root)) = litter {
             litter.remove(&root);
         }

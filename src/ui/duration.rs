@@ -27,6 +27,14 @@ pub fn clock(at: jiff::Timestamp) -> String {
     at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// A time of day to the minute, here; with its day where that is not today.
+pub fn clock_to_the_minute(at: jiff::Timestamp) -> String {
+    let here = jiff::tz::TimeZone::system();
+    let (at, now) = (at.to_zoned(here.clone()), jiff::Timestamp::now().to_zoned(here));
+    let format = if at.date() == now.date() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
+    at.strftime(format).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

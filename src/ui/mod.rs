@@ -12,7 +12,7 @@ pub mod progress;
 mod table;
 mod text;
 
-pub use duration::{clock, short};
+pub use duration::{clock, clock_to_the_minute, short};
 pub use notice::{Notification, has_desktop};
 pub use output::{
     Out, columns, failure, hint, is_terminal, note, out, plain, stderr_columns, stderr_is_terminal,

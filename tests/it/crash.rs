@@ -39,6 +39,9 @@ const AFTER_WORKER: [(&str, bool); 6] = [
 /// Points of a writer at work whose work is kept meanwhile; tried in `checkpoints.rs`.
 const CHECKPOINT: [&str; 1] = ["checkpoint"];
 
+/// Points of a job on hold.
+const HOLD: [&str; 2] = ["on-hold", "hold-left"];
+
 /// Points while somebody is told of a job's end; tried in `notice.rs`.
 const TELLING: [&str; 1] = ["telling"];
 
@@ -116,6 +119,7 @@ fn points() -> BTreeSet<&'static str> {
             &BEFORE_WORKER[..],
             &WITH_WORKER,
             &CHECKPOINT,
+            &HOLD,
             &TELLING,
             &RESOLVER,
             &NEEDS,

@@ -1,4 +1,4 @@
-//! `docs/ledger.md` against `src/ledger/{event,given,landing,run}.rs`: the same kinds, the same
+//! `docs/ledger.md` against `src/ledger/{event,given,hold,landing,run,usage}.rs`: the same kinds, the same
 //! fields, the same ones optional, and examples that cx reads.
 
 use std::collections::BTreeMap;
@@ -9,6 +9,8 @@ const SOURCE: &str = concat!(
     include_str!("../../src/ledger/given.rs"),
     include_str!("../../src/ledger/landing.rs"),
     include_str!("../../src/ledger/run.rs"),
+    include_str!("../../src/ledger/hold.rs"),
+    include_str!("../../src/ledger/usage.rs"),
 );
 
 /// Field name to whether it may be absent.

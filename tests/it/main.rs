@@ -23,6 +23,7 @@ mod follow;
 mod full_disk;
 mod git_settings;
 mod ground;
+mod holds;
 mod honest;
 mod jobs;
 mod kill;

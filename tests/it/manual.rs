@@ -67,6 +67,24 @@ fn man_shows_the_page_on_a_terminal() {
     assert!(!fs::read_dir(sandbox.root().join("tmp")).unwrap().any(|entry| entry.is_ok()));
 }
 
+#[test]
+fn the_references_are_part_of_the_program() {
+    let sandbox = Sandbox::without_repository();
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let mut size = 0;
+    for name in ["plans", "agents", "config", "ledger"] {
+        let text = fs::read_to_string(docs.join(format!("{name}.md"))).unwrap();
+        assert_eq!(sandbox.cx(["man", name]).ok().stdout(), text, "{name}");
+        size += text.len();
+    }
+    assert!(size < 100_000, "they are carried by every binary: {size} bytes");
+    sandbox.script_tool("less", "read -r line < \"$1\"; echo \"less $line\"");
+    let (code, screen) = Terminal::start(&sandbox, "cx", ["man", "plans"]).finish();
+    assert_eq!(code, Some(0));
+    assert_eq!(screen.trim_end(), "less # Plans");
+    sandbox.cx(["man", "plan"]).ok();
+}
+
 /// What clap refuses is said as everything else is.
 #[test]
 fn a_wrong_command_line_is_one_sentence_and_one_hint() {

@@ -141,33 +141,125 @@ fn nothing_to_merge() {
 }
 
 #[test]
-fn local_changes_in_the_way_refuse_the_merge_and_others_do_not() {
+fn what_is_in_the_way_of_one_job_holds_back_that_job_alone() {
     let sandbox = Sandbox::new();
-    sandbox.write("other", "other\n");
+    sandbox.write("tracked", "1\n");
     sandbox.git(["add", "."]);
-    sandbox.git(["commit", "-qm", "other"]);
-    sandbox.written("w", "echo new > README.md; echo new > fresh");
-    for (script, path) in [
-        ("echo mine > README.md", "README.md"),
-        ("echo mine > README.md; git add README.md", "README.md"),
-        ("echo mine > fresh", "fresh"),
-        ("mkdir fresh; echo mine > fresh/file", "fresh"),
-        ("echo fresh > .git/info/exclude; echo mine > fresh", "fresh"),
+    sandbox.git(["commit", "-qm", "tracked"]);
+    sandbox.written("w", "echo new > README.md; echo new > fresh; mkdir d; echo new > d/f");
+    sandbox.written("free", "echo free > free; echo 2 > tracked");
+    for (script, path, kind, hint) in [
+        ("echo mine > README.md", "README.md", "changed", ", or stash them"),
+        ("echo mine > README.md; git add README.md", "README.md", "changed", ", or stash them"),
+        ("git rm -q README.md", "README.md", "changed", ", or stash them"),
+        ("echo mine > fresh", "fresh", "untracked", ", or stash them"),
+        ("echo mine > fresh; git add fresh", "fresh", "changed", ", or stash them"),
+        ("mkdir fresh; echo mine > fresh/file", "fresh/file", "untracked", ", or stash them"),
+        ("echo mine > d", "d", "untracked", ", or stash them"),
+        ("echo fresh > .git/info/exclude; echo mine > fresh", "fresh", "ignored", "away, then"),
+        ("echo d > .git/info/exclude; mkdir d; echo mine > d/f", "d/f", "ignored", "away, then"),
     ] {
         sandbox.sh(script).ok();
         let before = state(&sandbox);
-        let refused = sandbox.cx(["merge"]);
-        assert!(refused.stdout().is_empty(), "{script}: {refused}");
-        let refused = refused.refused(1, "nothing was merged");
-        assert!(refused.stderr().contains(path), "{script}: {refused}");
-        assert!(before == state(&sandbox), "{script} changed the checkout");
-        sandbox.sh("rm -rf fresh .git/info/exclude; git reset -q --hard").ok();
+        let dry = sandbox.cx(["merge", "--dry-run"]).code(1);
+        assert_eq!(before, state(&sandbox), "{script}: {dry}");
+        let merged = sandbox.cx(["merge"]).code(1);
+        let lines = format!(
+            "[1] w held back: files in {} are in its way:\n      {path} ({kind})\n",
+            sandbox.repo().display()
+        );
+        assert!(merged.stdout().contains(&lines), "{script}: {merged}");
+        assert!(dry.stdout().contains(&lines), "{script}: {dry}");
+        assert!(merged.stdout().contains("[2] free merged into main"), "{script}: {merged}");
+        assert!(merged.stderr().contains("to bring w in: commit these files or"), "{merged}");
+        assert!(merged.stderr().contains(hint), "{script}: {merged}");
+        assert_eq!(sandbox.read("free") + &sandbox.read("tracked"), "free\n2\n");
+        assert_eq!(state(&sandbox).1, before.1, "{script} changed the checkout");
+        let alone = sandbox.cx(["merge", "--json"]).code(1).json();
+        assert_eq!(alone["jobs"][0]["result"], "in-the-way", "{alone}");
+        assert_eq!(alone["jobs"][0]["conflicts"][0]["path"], *path, "{alone}");
+        assert_eq!(alone["before"], alone["after"], "{alone}");
+        sandbox.cx(["merge", "--undo"]).ok();
+        let (_, status, head, diff) = state(&sandbox);
+        assert_eq!((status, head, diff), (before.1, before.2, before.3), "{script}");
+        sandbox.sh("rm -rf fresh d .git/info/exclude; git reset -q --hard").ok();
     }
-    sandbox.sh("echo mine >> other; echo mine > staged; git add staged; echo u > untracked").ok();
+    sandbox.sh("echo m >> other; git add other; echo mine >> other; echo u > untracked").ok();
     sandbox.cx(["merge"]).ok();
     assert_eq!(sandbox.read("README.md"), "new\n");
-    assert_eq!(sandbox.read("other"), "other\nmine\n");
-    assert_eq!(sandbox.git(["status", "--porcelain"]), " M other\nA  staged\n?? untracked");
+    assert_eq!(sandbox.read("other"), "m\nmine\n");
+    assert_eq!(sandbox.git(["status", "--porcelain"]), "AM other\n?? untracked");
+}
+
+#[test]
+fn a_batch_costs_few_gits_however_many_its_jobs_are() {
+    let sandbox = Sandbox::new();
+    for n in 0..6 {
+        sandbox.write(format!("d{n}/f"), "1\n");
+    }
+    sandbox.git(["add", "."]);
+    sandbox.git(["commit", "-qm", "files"]);
+    for n in 0..6 {
+        sandbox.written(&format!("w{n}"), &format!("echo {n} > d{n}/f; echo {n} > new{n}"));
+    }
+    let (real, log) = (which::which("git").unwrap(), sandbox.root().join("gits"));
+    fs::remove_file(sandbox.root().join("bin/git")).unwrap();
+    let real = real.display();
+    sandbox.script_tool("git", &format!("echo \"$@\" >> {}\nexec {real} \"$@\"", log.display()));
+    let gits = |args: &[&str]| {
+        let _ = fs::remove_file(&log);
+        sandbox.cx(args).ok();
+        let said = fs::read_to_string(&log).unwrap();
+        let verb = |line: &str| {
+            let mut words = line.split(' ');
+            while let Some(word) = words.next() {
+                match word {
+                    "-c" => drop(words.next()),
+                    verb => return verb.to_owned(),
+                }
+            }
+            line.to_owned()
+        };
+        said.lines().map(verb).collect::<Vec<_>>()
+    };
+    let few = ["config", "merge-tree", "update-ref", "read-tree"];
+    assert_eq!(gits(&["merge", "w0", "w1", "w2"]), few);
+    assert_eq!(gits(&["merge", "w3", "w4", "w5"]), few);
+    sandbox.cx(["merge", "--undo"]).ok();
+    sandbox.cx(["merge", "--undo"]).ok();
+    assert_eq!(gits(&["merge", "--squash"]), few);
+    for n in 0..6 {
+        assert_eq!(sandbox.read(format!("d{n}/f")), format!("{n}\n"));
+    }
+    assert_eq!(sandbox.git(["status", "--porcelain"]), "");
+    assert_eq!(sandbox.git(["fsck", "--strict"]), "");
+}
+
+#[test]
+fn who_is_freed_by_a_job_that_is_held_back_lands() {
+    let sandbox = Sandbox::new();
+    sandbox.written("first", "echo first > shared; echo first > mine");
+    sandbox.written("second", "echo second > shared");
+    sandbox.written("third", "echo third > third");
+    sandbox.write("mine", "mine\n");
+    let merged = sandbox.cx(["merge", "--in-order", "--squash"]).code(1);
+    assert!(merged.stdout().contains("      mine (untracked)\n"), "{merged}");
+    assert!(merged.stdout().contains("[2] second merged into main"), "{merged}");
+    assert_eq!(sandbox.read("shared") + &sandbox.read("third"), "second\nthird\n");
+    assert_eq!(sandbox.git(["status", "--porcelain"]), "?? mine");
+}
+
+#[test]
+fn a_check_does_not_run_for_what_is_in_the_way() {
+    let sandbox = Sandbox::new();
+    sandbox.written("blocked", "echo blocked > blocked");
+    sandbox.written("free", "echo free > free");
+    sandbox.write("blocked", "mine\n");
+    let merged = sandbox.cx(["merge", "--json", "--verify", "test ! -e blocked"]).code(1).json();
+    assert_eq!(merged["jobs"][0]["result"], "in-the-way", "{merged}");
+    assert_eq!(merged["jobs"][1]["result"], "merged", "{merged}");
+    assert_eq!(merged["verify"].as_array().map(Vec::len), Some(1), "{merged}");
+    assert_eq!(sandbox.read("blocked"), "mine\n");
 }
 
 #[test]
@@ -203,7 +295,9 @@ fn into_a_branch_that_another_worktree_has_checked_out() {
     assert_eq!(sandbox.git(["-C", linked.to_str().unwrap(), "status", "--porcelain"]), "");
     sandbox.written("v", "echo y > f2");
     fs::write(linked.join("f2"), "mine").unwrap();
-    sandbox.cx(["merge", "--into", "topic"]).refused(1, "f2");
+    let held = sandbox.cx(["merge", "--into", "topic"]).code(1);
+    let there = format!("held back: files in {} are in its way:\n      f2", linked.display());
+    assert!(held.stdout().contains(&there), "{held}");
     assert_eq!(fs::read_to_string(linked.join("f2")).unwrap(), "mine");
 }
 

@@ -249,6 +249,25 @@ fn a_retried_job_still_comes_after_what_it_came_after() {
 }
 
 #[test]
+fn what_was_tried_again_afresh_is_what_others_come_after() {
+    let sandbox = Sandbox::new();
+    sandbox.writer("base", "test -n \"$OK\" && echo x > x");
+    sandbox.spawn_sh(["-n", "next", "--after", "base", "echo NEXT"]);
+    sandbox.cx(["wait", "next"]).code(1);
+    sandbox.cx(["retry", "next"]).refused(2, "[2] next comes after [1] base, which is failed");
+    let mut retry = sandbox.cx_command(["retry", "--fresh", "base"]);
+    retry.env("OK", "yes");
+    sandbox.run(retry).ok();
+    sandbox.cx(["wait", "%3"]).ok();
+    let (first, second) = (sandbox.job("%1"), sandbox.job("%3"));
+    assert_eq!((&first["tried_again"], &second["repeats"]), (&3.into(), &1.into()), "{first}");
+    assert!(sandbox.cx(["show", "%3"]).ok().stdout().contains("does again"));
+    sandbox.cx(["retry", "next"]).ok();
+    sandbox.cx(["wait", "%4"]).ok();
+    assert_eq!(sandbox.job("%4")["after"], serde_json::json!([3]));
+}
+
+#[test]
 fn what_was_merged_is_not_counted_again() {
     let lab = Lab::new();
     lab.run(&[&SPAWN[..], &["one"]].concat(), 0);

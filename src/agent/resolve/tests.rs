@@ -120,6 +120,21 @@ fn a_plain_name_is_cxs_own_first_and_a_built_in_alias_stands_before_the_built_in
         ground.resolve("tester", &[], true).expect("built in").agent.source,
         Source::BuiltIn
     );
+    // No agent of cx has this name, and one does its work.
+    let stand_in = ground.resolve("validator", &[], true).expect("an agent of cx");
+    assert_eq!(stand_in.agent.name, "verifier");
+    assert_eq!(
+        (stand_in.alias.as_deref(), stand_in.pool.as_str()),
+        (Some("validator"), "validator")
+    );
+    assert_eq!(stand_in.stands_in_for.as_deref(), Some("testing/validation/production-validator"));
+    let frontend = ground.resolve("frontend", &[], true).expect("an agent of cx");
+    assert_eq!((frontend.agent.name.as_str(), frontend.agent.mode), ("coder", Mode::Writer));
+    // But for what anybody else calls so.
+    let planner = ground.resolve("planner", &[], true).expect("the bundle's");
+    assert_eq!((planner.agent.qualified.as_str(), planner.alias), ("./planner", None));
+    assert!(ground.resolve("validator", &[], false).is_err());
+
     let both = ground.resolve("cx/reviewer", &[], true).expect("built in");
     assert_eq!(both.agent.source, Source::BuiltIn);
     let other = ground.resolve("core/reviewer", &[], true).expect("bundle's");

@@ -197,6 +197,9 @@ pub(in super::super) fn launch(input: &LaunchInput<'_>) -> Launch {
     add(&[&"--permission-mode", &mode]);
     // Several words may follow these, so the value has to be part of the word.
     add(&[&format!("--tools={tools}"), &format!("--allowedTools={tools}")]);
+    if let Some(usd) = input.usd {
+        add(&[&format!("--max-budget-usd={}", usd.dollars())]);
+    }
     if let Some(model) = input.model {
         add(&[&"--model", &model]);
     }

@@ -6,8 +6,10 @@ use std::io::{self, BufRead};
 use serde_json::Value;
 
 use super::super::text;
-use super::event::{self, Call, Event, RunResult, Tokens};
-use crate::job::Usage;
+use jiff::Timestamp;
+
+use super::counter::Counter;
+use super::event::{self, Call, Event, RunResult};
 
 /// Denials that are named: the first ones.
 const DENIED_MAX: usize = 5;
@@ -24,10 +26,14 @@ pub(super) struct Digest {
     pub(super) end: Option<End>,
     /// The last thing that the agent said.
     pub(super) last_text: Option<String>,
-    /// Tokens of this run.
-    pub(super) usage: Option<Usage>,
+    /// Tokens of all runs of the program on this stream.
+    pub(super) counter: Counter,
+    /// When the service takes requests again that it has refused.
+    pub(super) resets: Option<Timestamp>,
     /// The last request that had to be tried again.
     pub(super) retried: Option<String>,
+    /// What was denied in earlier runs on this stream, in sentences, and how often.
+    denied_before: (Vec<String>, usize),
     /// The calls that were denied.
     denied: BTreeSet<String>,
 }
@@ -58,9 +64,19 @@ impl Digest {
     /// Folds one line; what is no event changes nothing.
     pub(super) fn line(&mut self, line: &[u8]) {
         let Some(value) = event::parse(line) else { return };
+        self.counter.value(&value);
+        self.resets = event::resets(&value).or(self.resets);
         for event in Event::of(&value) {
             match event {
-                Event::Session(id) if !id.is_empty() => self.session = Some(id.to_owned()),
+                Event::Session(id) if !id.is_empty() => {
+                    // The program begins, perhaps once more: how it ended before, and what
+                    // it has said, is no end and no answer of this run.
+                    if let Some(end) = self.end.take() {
+                        self.denied_before = (end.denied, end.denials);
+                    }
+                    (self.last_text, self.retried, self.resets) = (None, None, None);
+                    self.session = Some(id.to_owned());
+                }
                 Event::Text(said) => self.last_text = Some(said.to_owned()),
                 Event::Retry { .. } => self.retried = super::activity::remark(&event),
                 Event::Result(result) => self.end(&result),
@@ -77,14 +93,9 @@ impl Digest {
         if !result.session.is_empty() {
             self.session = Some(result.session.to_owned());
         }
-        match result.tokens {
-            Tokens::Unknown => {}
-            Tokens::SoFar(usage) => self.usage = Some(usage),
-            Tokens::Since(more) => self.usage = Some(self.usage.into_iter().chain([more]).sum()),
-        }
         // Denials of an earlier result stay denials, whether this one repeats them or not.
-        let (denied, denials) =
-            self.end.take().map(|end| (end.denied, end.denials)).unwrap_or_default();
+        let before = self.end.take().map(|end| (end.denied, end.denials));
+        let (denied, denials) = before.unwrap_or_else(|| std::mem::take(&mut self.denied_before));
         let mut end = End {
             subtype: result.subtype.to_owned(),
             is_error: result.is_error,

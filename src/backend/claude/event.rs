@@ -3,6 +3,7 @@
 //! Keys come in any order, so a line is parsed and never matched by how it
 //! begins. What is unknown is passed over.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::job::{Usage, Usd};
@@ -201,15 +202,26 @@ fn tokens(line: &Value) -> Tokens {
         return Tokens::Since(usage);
     }
     let Some(used) = line.get("usage") else { return Tokens::Unknown };
+    let cost = line.get("total_cost_usd").and_then(Value::as_f64);
+    Tokens::SoFar(Usage { cost_usd: cost.and_then(Usd::from_dollars), ..tokens_of(used) })
+}
+
+/// When a limit of the account that was hit is over: of `rate_limit_event`.
+pub(super) fn resets(line: &Value) -> Option<Timestamp> {
+    let info = line.get("rate_limit_info").filter(|info| text(info, "status") == "rejected")?;
+    super::super::refusal::seconds(info.get("resetsAt")?.as_i64()?)
+}
+
+/// The tokens of an object `usage`.
+pub(super) fn tokens_of(used: &Value) -> Usage {
     let count = |key| number(used, key).unwrap_or(0);
     let cached = count("cache_read_input_tokens");
-    let cost = line.get("total_cost_usd").and_then(Value::as_f64);
-    Tokens::SoFar(Usage {
+    Usage {
         input: count("input_tokens") + count("cache_creation_input_tokens") + cached,
         cached,
         output: count("output_tokens"),
-        cost_usd: cost.and_then(Usd::from_dollars),
-    })
+        cost_usd: None,
+    }
 }
 
 /// The parts of a message.

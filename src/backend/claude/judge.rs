@@ -41,7 +41,8 @@ pub(in super::super) fn judge(input: &JudgeInput<'_>) -> io::Result<Verdict> {
         answer: said
             .filter(|message| !message.trim().is_empty())
             .map_or(Answer::None, |message| Answer::Text(message.clone())),
-        usage: digest.usage,
+        usage: digest.counter.usage(),
+        resets: digest.resets,
         thread_id: digest.session,
         sandbox_unproven: false,
     })

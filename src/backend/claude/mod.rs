@@ -2,6 +2,7 @@
 
 mod activity;
 mod argv;
+mod counter;
 mod digest;
 mod event;
 mod judge;
@@ -13,5 +14,6 @@ pub(super) use activity::activity;
 pub(super) use argv::{
     ENV_REMOVE, PREFIX_VARIABLE, check_args, check_prompt, launch, more_folders, own_places,
 };
+pub(super) use counter::Counter;
 pub(super) use judge::{hint, judge};
 pub(super) use render::render;

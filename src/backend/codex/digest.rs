@@ -88,7 +88,14 @@ impl Digest {
 
     fn apply(&mut self, event: &Event<'_>) {
         match event {
-            Event::Thread(id) if !id.is_empty() => self.thread_id = Some((*id).to_owned()),
+            Event::Thread(id) if !id.is_empty() => {
+                // codex begins, perhaps once more: what it said before is no answer of
+                // this turn, and how that one ended is not how this one does.
+                (self.last_message, self.turn_failed) = (None, None);
+                (self.message_overtaken, self.turn_completed) = (false, false);
+                self.errors.clear();
+                self.thread_id = Some((*id).to_owned());
+            }
             Event::TurnStarted => {
                 self.turn_completed = false;
                 self.turn_failed = None;

@@ -43,6 +43,7 @@ pub(in super::super) fn judge(input: &JudgeInput<'_>) -> io::Result<Verdict> {
             .filter(|message| !message.trim().is_empty())
             .map_or(Answer::None, Answer::Text),
         usage: digest.usage,
+        resets: None,
         thread_id: digest.thread_id,
     })
 }

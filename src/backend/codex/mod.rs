@@ -2,6 +2,7 @@
 
 mod activity;
 mod argv;
+mod counter;
 mod digest;
 mod event;
 mod judge;
@@ -12,5 +13,6 @@ mod tests;
 
 pub(super) use activity::activity;
 pub(super) use argv::{check_args, check_prompt, launch, sandbox_probe};
+pub(super) use counter::Counter;
 pub(super) use judge::{hint, judge};
 pub(super) use render::render;

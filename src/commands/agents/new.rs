@@ -83,7 +83,7 @@ fn blank(name: &str, mode: Mode) -> String {
 description: What {name} is for
 # reader: only looks. writer: gets a worktree and a branch of its own.
 mode: {mode}
-# More that can be said (docs/agents.md):
+# More that can be said (`cx man agents`):
 # model: gpt-5.1-codex
 # timeout: 30m
 # silence: 10m

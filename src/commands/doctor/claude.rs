@@ -22,7 +22,7 @@ pub(super) fn look(session: &Session, settings: &Settings, findings: &mut Findin
         Ok(found) => found,
         Err(error) => {
             let mend =
-                error.hint().unwrap_or_else(|| "see claude.program in docs/config.md".into());
+                error.hint().unwrap_or_else(|| "see claude.program in `cx man config`".into());
             if is_default {
                 findings.problem("claude", error.to_string(), mend);
             } else if configured.is_some() {

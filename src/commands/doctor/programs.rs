@@ -57,7 +57,8 @@ pub(super) fn codex(session: &Session, settings: &Settings, findings: &mut Findi
     let found = match program::locate(&Backend::CODEX, configured, &path) {
         Ok(found) => found,
         Err(error) => {
-            let mend = error.hint().unwrap_or_else(|| "see codex.program in docs/config.md".into());
+            let mend =
+                error.hint().unwrap_or_else(|| "see codex.program in `cx man config`".into());
             return if settings.config.backend == BackendName::CODEX {
                 findings.problem("codex", error.to_string(), mend);
             } else {

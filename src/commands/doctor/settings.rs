@@ -30,7 +30,7 @@ fn configuration(session: &Session, findings: &mut Findings) -> Result<(), Failu
         failure
     })?;
     for warning in &loaded.warnings {
-        let mend = warning.hint().unwrap_or_else(|| "docs/config.md lists every key".to_owned());
+        let mend = warning.hint().unwrap_or_else(|| "`cx man config` lists every key".to_owned());
         findings.problem("config", warning.to_string(), mend);
     }
     let claims = claims::all(session, &loaded, &roles::catalog(session, None)?)?;

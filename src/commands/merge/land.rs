@@ -11,7 +11,7 @@ use crate::{
     failure::Failure,
     git::{
         Oid, Place, Repo,
-        merge::{self, Entry, Landing, MergePlan, Step, Style, Target, Verdict},
+        merge::{self, Entry, Landing, MergeError, MergePlan, Step, Style, Target, Verdict},
     },
     job::JobId,
     ledger::{Batch, Event, Job, Merged, NotPicked, Promise},
@@ -19,20 +19,28 @@ use crate::{
     ui,
 };
 
+/// How a landing went.
+pub(super) enum Went {
+    /// It has happened, and stands in the ledger.
+    Landed,
+    /// Something lies in the checkout where it would write; nothing has changed.
+    Obstructed(MergeError),
+}
+
 /// Moves the target, and the checkout that has it, to the plan's result, and
 /// writes into the ledger what that means.
 pub(super) fn land(
     session: &Session,
-    place: &Place,
+    repo: &Repo,
     target: &Target,
     plan: &MergePlan,
     events: Vec<(JobId, Event)>,
-) -> Result<(), Failure> {
+) -> Result<Went, Failure> {
     let promise = promise(session, &target.branch, &plan.result, events)?;
     crash::point("merge-promised");
     let landed: Vec<&str> = plan.landed.iter().map(|at| plan.entries[*at].key.as_str()).collect();
     let landed = merge::land(&Landing {
-        place,
+        repo,
         target,
         result: &plan.result,
         state: session.store.dir(),
@@ -41,15 +49,19 @@ pub(super) fn land(
     });
     if let Err(error) = landed {
         // Where the branch has moved all the same, the next command says so.
-        if !holds(place, &promise.condition)? {
+        if !holds(repo.place(), &promise.condition)? {
             promise.withdraw().map_err(store)?;
         }
-        return Err(failure(error));
+        return match error {
+            MergeError::WouldOverwrite { .. } => Ok(Went::Obstructed(error)),
+            _ => Err(failure(error)),
+        };
     }
     crash::point("landed");
     append(session, &promise.events)?;
     crash::point("merge-marked");
-    promise.withdraw().map_err(store)
+    promise.withdraw().map_err(store)?;
+    Ok(Went::Landed)
 }
 
 /// Events that hold as soon, and as long, as `branch` holds `commit`.
@@ -235,9 +247,9 @@ pub(super) fn append(session: &Session, events: &[(JobId, Event)]) -> Result<(),
 
 /// Runs the hook that hears of merges, where there is a checkout to run it in.
 /// The merge has happened, whatever comes of it.
-pub(super) fn post_merge(target: &Target, style: Style) {
+pub(super) fn post_merge(repo: &Repo, target: &Target, style: Style) {
     let Some(checkout) = &target.checkout else { return };
-    if let Err(error) = merge::post_merge(checkout, style == Style::Squash) {
+    if let Err(error) = merge::post_merge(repo, checkout, style == Style::Squash) {
         ui::warn(format_args!("the hook post-merge did not run: {error}"));
     }
 }

@@ -8,6 +8,7 @@
 mod along;
 mod base;
 mod bisect;
+mod carry;
 mod chosen;
 mod land;
 mod lost;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use clap::Args;
 
 use self::{
+    carry::Carrier,
     chosen::{Chosen, Outside},
     report::Row,
     verify::Verifier,
@@ -39,9 +41,7 @@ use crate::{
     failure::{Exit, Failure},
     git::{
         Place, Repo,
-        merge::{
-            self, Candidate, MergeError, MergePlan, Order, Recovered, Seal, Style, Target, Wishes,
-        },
+        merge::{self, Candidate, MergeError, MergePlan, Order, Recovered, Style, Target, Wishes},
     },
     job::{JobId, parse_duration},
     ledger::{Event, State},
@@ -52,9 +52,9 @@ use crate::{
 ///
 /// Everything is tried in memory first, with git's own merge. Where not all fit
 /// together as many as can be are merged; a job that conflicts is held back and
-/// named, with its paths and its opponent. The checkout, the index and the branch
-/// change once, at the end, and only if the branch has not moved meanwhile. Local
-/// changes that would be overwritten: nothing is merged. The exit code is 1 when
+/// named, with its paths and its opponent; so is one whose files would overwrite
+/// local changes. The checkout, the index and the branch change once, at the end,
+/// and only if the branch has not moved meanwhile. The exit code is 1 when
 /// something was held back or there was nothing to merge.
 #[derive(Debug, Args)]
 pub struct MergeArgs {
@@ -236,7 +236,7 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
         return Ok(if settled { Exit::Success } else { Exit::Failed });
     }
     let target = Target::find(&repo, args.into.as_deref()).map_err(failure)?;
-    let mut wishes = Wishes::read(place, &target.branch).map_err(failure)?;
+    let mut wishes = Wishes::read(&repo, &target.branch).map_err(failure)?;
     let style = args.style(&wishes);
     wishes.style = Some(style);
     let chosen = select::chosen(&session, &repo, &target, args, style, jobs)?;
@@ -262,6 +262,22 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
     let order = if args.in_order { Order::AsGiven } else { Order::Most };
     let plan = merge::plan(&repo, &target.tip, &candidates, style, order).map_err(git)?;
     let command = check.as_ref().map(Check::command);
+    let carrier = Carrier {
+        session: &session,
+        repo: &repo,
+        target: &target,
+        chosen: &chosen,
+        candidates: &candidates,
+        wishes: &wishes,
+        how: (style, order),
+        args,
+        given_up,
+    };
+    let plan = if check.is_some() || args.edit || args.dry_run {
+        carrier.unobstructed(plan)?
+    } else {
+        plan
+    };
     // Here is the place for gates: each takes the plan and holds back more.
     let mut verifier = match check {
         Some(check) if plan.lands_something() => Some(Verifier::new(
@@ -279,17 +295,21 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
         Some(verifier) => verifier.hold_back(&plan)?,
         None => plan,
     };
-    let plan = if args.dry_run || !plan.lands_something() {
+    let plan = if args.dry_run {
+        if plan.lands_something() {
+            merge::check(&repo, &target, &plan.result).map_err(failure)?;
+        }
         plan
     } else {
-        seal(&session, &repo, &target, &plan, &candidates, &wishes, args)?
+        if let Some(command) = &command {
+            refused::remember(&session, &chosen, &plan, command)?;
+        }
+        let plan = carrier.carry(plan, verifier.as_mut())?;
+        if plan.lands_something() && !args.no_hooks {
+            land::post_merge(&repo, &target, style);
+        }
+        plan
     };
-    if let Some(verifier) = &mut verifier {
-        verifier.confirm(&plan)?;
-    }
-    if args.dry_run && plan.lands_something() {
-        merge::check(place, &target, &plan.result).map_err(failure)?;
-    }
     let tries = verifier.as_ref().map_or(&[][..], Verifier::tries);
     let mut rows: Vec<Row> = chosen
         .iter()
@@ -297,20 +317,6 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
         .map(|(one, entry)| report::row(one, &entry.verdict))
         .collect();
     report::say_along(&chosen, &mut rows);
-    if !args.dry_run {
-        if let Some(command) = &command {
-            refused::remember(&session, &chosen, &plan, command)?;
-        }
-        let events = land::events(&session, &repo, &target, &plan, &chosen, given_up)?;
-        if plan.lands_something() {
-            land::land(&session, place, &target, &plan, events)?;
-        } else {
-            land::append(&session, &events)?;
-        }
-        if plan.lands_something() && !args.no_hooks {
-            land::post_merge(&target, style);
-        }
-    }
     if args.resolve {
         give_away(&session, &repo, &target, &plan, &chosen, args, &mut rows)?;
     }
@@ -379,28 +385,6 @@ fn signed(
         if is_signed { pass.push(one) } else { held.push(one) }
     }
     Ok((pass, held))
-}
-
-/// The commits for good.
-fn seal(
-    session: &Session,
-    repo: &Repo,
-    target: &Target,
-    plan: &MergePlan,
-    candidates: &[Candidate],
-    wishes: &Wishes,
-    args: &MergeArgs,
-) -> Result<MergePlan, Failure> {
-    let how = Seal {
-        style: wishes.style.unwrap_or_default(),
-        wishes,
-        target,
-        state: session.store.dir(),
-        worktree_lock: &session.store.worktree_lock(),
-        hooks: !args.no_hooks && !wishes.no_verify,
-        edit: args.edit,
-    };
-    merge::seal(repo, plan, candidates, &how).map_err(failure)
 }
 
 /// Finishes or takes back a merge that was cut short. Says whether jobs turned

@@ -1,5 +1,7 @@
 //! What a merge says: rows for people and scripts.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::{
@@ -35,7 +37,7 @@ pub(super) struct Row {
     pub(super) job: JobId,
     pub(super) name: String,
     /// `merged`, `merged-along`, `already-merged`, `no-changes`, `conflict`, `unrelated`,
-    /// `rebase-loses`, `not-forward`, `refused`, `git-died`, `red`,
+    /// `rebase-loses`, `not-forward`, `refused`, `git-died`, `in-the-way`, `red`,
     /// `red-together`, `red-on-top`, `red-before`, `outside-scope`, `foreign-base`, `unsigned`.
     pub(super) result: &'static str,
     pub(super) commit: Option<String>,
@@ -155,19 +157,20 @@ pub(super) fn row(one: &Chosen, verdict: &Verdict) -> Row {
         Verdict::NotForward => ("not-forward", None),
         Verdict::Refused { .. } => ("refused", None),
         Verdict::GitDied { .. } => ("git-died", None),
+        Verdict::InTheWay { .. } => ("in-the-way", None),
         Verdict::Red { with, .. } if !with.is_empty() => ("red-together", None),
         Verdict::Red { on, .. } if !on.is_empty() => ("red-on-top", None),
         Verdict::Red { .. } => ("red", None),
     };
     let (mut conflicts, mut with) = (Vec::new(), Vec::new());
-    if let Verdict::Conflicts { paths, opponent } = verdict {
+    if let Verdict::Conflicts { paths, .. } | Verdict::InTheWay { paths, .. } = verdict {
         conflicts = paths
             .iter()
             .map(|c| ConflictRow { path: c.path.display().to_string(), kind: c.kind.clone() })
             .collect();
-        if let Opponent::Candidates(names) = opponent {
-            with.clone_from(names);
-        }
+    }
+    if let Verdict::Conflicts { opponent: Opponent::Candidates(names), .. } = verdict {
+        with.clone_from(names);
     }
     if let Verdict::Red { with: others, on } = verdict {
         with.extend(others.iter().chain(on).cloned());
@@ -320,6 +323,10 @@ fn sentence(job: &Job, row: &Row, target: &Target, dry_run: bool) -> String {
         "rebase-loses" => "held back: its merges hold changes that a rebase would lose".to_owned(),
         "not-forward" => format!("held back: {into} has commits that it has not"),
         "git-died" => "held back: git itself dies of merging it".to_owned(),
+        "in-the-way" => {
+            let checkout = target.checkout.as_deref().unwrap_or_else(|| Path::new("."));
+            format!("held back: files in {} are in its way:", checkout.display())
+        }
         "refused" => {
             format!("held back: the hook {} said no", row.hook.unwrap_or("of this repository"))
         }
@@ -384,6 +391,13 @@ fn next(one: &Chosen, row: &Row) -> Option<String> {
         "outside-scope" => {
             format!(
                 "to bring {name} in: cx merge --outside drop {name} leaves these out, --outside keep takes them"
+            )
+        }
+        "in-the-way" => {
+            let stash = row.conflicts.iter().all(|conflict| conflict.kind != "ignored");
+            let stash = if stash { ", or stash them (git stash -u)" } else { "" };
+            format!(
+                "to bring {name} in: commit these files or move them away{stash}, then cx merge {name}"
             )
         }
         "git-died" => format!(

@@ -61,7 +61,7 @@ pub(super) fn run(args: &MergeArgs, session: &Session, place: &Place) -> Result<
         let promise = land::promise(session, &target.branch, &target.tip, again(&all, &jobs))?;
         land::append(session, &events)?;
         crash::point("undo-marked");
-        if let Err(failure) = back(session, place, &target, &before, batch.made) {
+        if let Err(failure) = back(session, &repo, &target, &before, batch.made) {
             if land::holds(place, &promise.condition)? {
                 land::append(session, &promise.events)?;
             }
@@ -157,13 +157,13 @@ fn keep(repo: &Repo, job: &Job, merged: &Merged) -> Result<Option<String>, Failu
 /// goes away unless it is checked out.
 fn back(
     session: &Session,
-    place: &Place,
+    repo: &Repo,
     target: &Target,
     before: &Oid,
     made: bool,
 ) -> Result<(), Failure> {
     if made && target.checkout.is_none() {
-        return match refs::delete_branch(place, &target.branch, &target.tip) {
+        return match refs::delete_branch(repo.place(), &target.branch, &target.tip) {
             Err(GitError::RefMoved { .. }) => {
                 Err(not_back(MergeError::TargetMoved(target.branch.clone())))
             }
@@ -171,7 +171,7 @@ fn back(
         };
     }
     merge::land(&Landing {
-        place,
+        repo,
         target,
         result: before,
         state: session.store.dir(),

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    backend::Backend,
+    backend::{Backend, Family},
     commands::{
         collect::message_file,
         kill,
@@ -26,6 +26,7 @@ use crate::{
     plan::propose::{Ask, Request},
     process::{
         leash::{Ended, Interrupts, Leashed},
+        run::Question,
         vigil::Vigil,
     },
     ui,
@@ -70,6 +71,20 @@ impl Who {
         }
     }
 
+    /// Has `llm` ask this backend in place of the default one.
+    pub(super) fn on(&mut self, name: &str, to: &Backend) -> Result<(), Failure> {
+        if let (Self::Planner(_, Planner::Model { backend, .. }), "llm") = (self, name) {
+            if to.family == Family::Sh {
+                return Err(Failure::usage(
+                    "the backend sh runs commands, and cannot plan; nothing was started",
+                )
+                .hint("-b codex or -b claude"));
+            }
+            *backend = Some(to.name);
+        }
+        Ok(())
+    }
+
     /// Who revises a plan that runs: a planner by its name, or else a shell command.
     pub(in crate::commands) fn reviser(word: &str, settings: &Settings) -> Result<Self, Failure> {
         let is_planner = matches!(word, "llm" | "heuristic")
@@ -100,6 +115,33 @@ impl Who {
                 .hint("--revise-plan=CMD names a command, or a planner of the configuration"))
             }
             who @ Self::Planner(..) => Ok(who),
+        }
+    }
+
+    /// Refuses a planner whose program is not there, as far as that can be known before
+    /// it is asked.
+    ///
+    /// # Errors
+    /// Exit 126 or 127, as a shell has them.
+    pub(in crate::commands) fn require(
+        &self,
+        session: &Session,
+        settings: &Settings,
+    ) -> Result<(), Failure> {
+        match self {
+            Self::Heuristic => Ok(()),
+            Self::Planner(_, Planner::Model { backend, .. }) => {
+                let backend = backend.unwrap_or(settings.config.backend);
+                let backend = settings.backend(backend)?;
+                settings.program(&backend, None, Mode::Reader, folder(session)).map(drop)
+            }
+            Self::Planner(name, Planner::Command { command, .. }) => {
+                words(&command.value, session, settings)?;
+                match &command.value {
+                    Command::Argv(_) => Ok(()),
+                    Command::Shell(line) => require_word(name, line, session, settings),
+                }
+            }
         }
     }
 
@@ -152,10 +194,10 @@ impl Who {
             let hint = match request.ask {
                 Ask::Revision => {
                     failure = format!("{failure}; {}", then(request));
-                    "docs/plans.md says what an answer has to be"
+                    "`cx man plans` says what an answer has to be"
                 }
                 Ask::Agents | Ask::Tasks => {
-                    "docs/plans.md says what an answer has to be; --decomposer heuristic asks nobody"
+                    "`cx man plans` says what an answer has to be; --decomposer heuristic asks nobody"
                 }
             };
             Failure::new(Exit::Failed, failure).hint(hint)
@@ -190,6 +232,50 @@ fn words(
             (program(words.first())?, words.iter().skip(1).map(OsString::from).collect())
         }
     })
+}
+
+/// Asks the shell whether it knows what a line begins with. Runs nothing of it.
+fn require_word(
+    name: &str,
+    line: &str,
+    session: &Session,
+    settings: &Settings,
+) -> Result<(), Failure> {
+    let here = folder(session);
+    let Some(word) = plain_word(line) else { return Ok(()) };
+    let ask = "case $1 in
+        */*) test -f \"$1\" || exit 127; test -x \"$1\" || exit 126;;
+        *) command -v -- \"$1\" > /dev/null || exit 127;;
+        esac";
+    let question = Question {
+        program: &settings.program(&Backend::SH, None, Mode::Reader, here)?,
+        args: ["-c", ask, "sh", word].map(OsString::from).to_vec(),
+        dir: here.to_owned(),
+        env_remove: &["CX_CRASH_AT"],
+        limit: PATIENCE,
+    };
+    let answer = question.ask().map_err(|e| Failure::internal(format!("cannot run sh: {e}")))?;
+    let (exit, what) = match answer.and_then(|answer| answer.code) {
+        Some(127) => (Exit::NotFound, "was not found"),
+        Some(126) => (Exit::NotExecutable, "cannot be executed"),
+        _ => return Ok(()),
+    };
+    let place = if word.contains('/') { "" } else { " on PATH" };
+    Err(Failure::new(
+        exit,
+        format!("the planner '{name}': {word} {what}{place}; nothing was started"),
+    )
+    .hint("--revise-plan names a planner of the configuration, or a command for sh"))
+}
+
+/// The word that a shell takes for the command of a line; none where that is for the
+/// shell to find out.
+fn plain_word(line: &str) -> Option<&str> {
+    let rest = line.trim_start();
+    let is_end = |c: char| c.is_whitespace() || ";|&<>()".contains(c);
+    let word = rest.get(..rest.find(is_end).unwrap_or(rest.len()))?;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,%".contains(c) || !c.is_ascii();
+    (!word.is_empty() && word.chars().all(is_plain)).then_some(word)
 }
 
 /// Where a planner runs: at the top of the checkout.

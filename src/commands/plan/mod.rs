@@ -54,6 +54,10 @@ pub struct PlanArgs {
     #[arg(long, value_name = "NAME", default_value = "heuristic")]
     decomposer: String,
 
+    /// The backend that `llm` asks: codex or claude
+    #[arg(short, long, value_name = "BACKEND", add = super::candidates::backend())]
+    backend: Option<String>,
+
     /// The most tasks
     #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=1000))]
     max_tasks: u32,
@@ -80,8 +84,21 @@ Examples:
 pub fn run(args: &PlanArgs) -> Result<Exit, Failure> {
     let session = Session::open()?;
     let settings = Settings::load(&session)?;
-    let selector = Who::find(&args.selector, "--selector", &settings)?;
-    let decomposer = Who::find(&args.decomposer, "--decomposer", &settings)?;
+    let mut selector = Who::find(&args.selector, "--selector", &settings)?;
+    let mut decomposer = Who::find(&args.decomposer, "--decomposer", &settings)?;
+    if let Some(word) = &args.backend {
+        let names = [&args.selector, &args.decomposer];
+        if !names.iter().any(|name| *name == "llm") {
+            return Err(Failure::usage(
+                "--backend is for whom llm asks, and llm is asked nothing; nothing was started",
+            )
+            .hint("add --decomposer llm, or --selector llm"));
+        }
+        let backend = settings.backend_of(word)?;
+        for (who, name) in [&mut selector, &mut decomposer].into_iter().zip(names) {
+            who.on(name, &backend)?;
+        }
+    }
     for note in &settings.notes {
         ui::warn(note);
     }

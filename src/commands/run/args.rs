@@ -19,7 +19,7 @@ use crate::{
 /// A plan is a task map, a pipeline, phases, a list of workers or cx's own form,
 /// in JSON, YAML or TOML; or one of the patterns that are part of cx: review, fix,
 /// scout, split, research and options. All of it is checked before anything
-/// starts. docs/plans.md shows each form.
+/// starts. `cx man plans` shows each form.
 #[derive(Debug, Default, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct RunArgs {
@@ -119,6 +119,18 @@ pub struct RunArgs {
     #[arg(long, value_name = "D", value_parser = parse_duration)]
     pub(super) timeout: Option<Duration>,
 
+    /// End it once its jobs have used N tokens together, sent and written
+    #[arg(long, value_name = "N", value_parser = crate::job::parse_count::<NonZeroU64>)]
+    pub(super) max_tokens: Option<NonZeroU64>,
+
+    /// End it once its jobs have cost X US dollars together
+    #[arg(long, value_name = "X", value_parser = crate::job::Usd::parse)]
+    pub(super) max_budget_usd: Option<crate::job::Usd>,
+
+    /// Have a job fail at once where the model's service refuses for rate or quota
+    #[arg(long)]
+    pub(super) no_hold: bool,
+
     /// After each phase, show a planner what has come back: it may change what remains
     ///
     /// `llm`, which is meant without a value, asks the default backend; a planner of
@@ -166,7 +178,7 @@ pub struct RunArgs {
     ///
     /// What has succeeded is not repeated, what still runs is waited for, and what
     /// failed is tried once more. -j, --max-jobs, --retries, --answer-bytes, --timeout,
-    /// --fail-fast, --keep-going and --merge given here count from here on; the time of
+    /// --max-tokens, --max-budget-usd, --no-hold, --fail-fast, --keep-going and --merge given here count from here on; the time of
     /// --timeout begins anew. The plan is the one that was begun, even if its file has
     /// changed.
     #[arg(long, value_name = "RUN", add = crate::commands::candidates::open_run(), conflicts_with_all = ["file", "words", "vars", "lenses"])]

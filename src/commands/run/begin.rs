@@ -91,7 +91,7 @@ pub(super) fn rehearse_all(
 ) -> Result<Stored, Failure> {
     let mut stored = Stored::new(prepared, session.cwd.clone());
     if let Some(reviser) = stored.reviser() {
-        Who::reviser(reviser, settings)?;
+        Who::reviser(reviser, settings)?.require(session, settings)?;
     }
     check(session, settings, &mut stored)?;
     Ok(stored)

@@ -105,6 +105,11 @@ impl Front {
         self.say(&format!("{task} {status}{reason} ({}){again}", label(job)));
     }
 
+    /// A failure without a job.
+    pub(super) fn failed(&self, task: &str, why: &str) {
+        self.say(&format!("{task} failed: {}", ui::clean(why)));
+    }
+
     pub(super) fn skipped(&self, task: &str, reason: &str, passed_over: bool) {
         if !passed_over {
             self.say(&format!("{task} is skipped: {reason}"));

@@ -18,13 +18,15 @@ use crate::{
     commands::{roles, route, session::Session, settings::Settings},
     config,
     failure::Failure,
-    job::BackendName,
     plan::{Graph, Kind, PATTERNS, Pattern, Plan, Problem, Task, check, nearest},
 };
 
 /// The largest plan that is read, bytes: a task map of a thousand long tasks is a
 /// tenth of it.
 const MAX: u64 = 16 * 1024 * 1024;
+
+/// How many things that are wrong with a plan are told at once.
+const MOST: usize = 50;
 
 /// A plan that can run.
 #[derive(Clone, Debug)]
@@ -53,8 +55,8 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
         (Some(file), words) => {
             let (bytes, source) = read(file)?;
             read_from = (source != "-").then(|| digest(&bytes));
-            let mut plan = Plan::read(&bytes, &source)
-                .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
+            let mut plan =
+                Plan::read(&bytes, &source).map_err(|problems| refusal(&source, &problems))?;
             let folder = if source == "-" { None } else { file.parent() };
             let folder = session.cwd.join(folder.unwrap_or(Path::new("")));
             for schema in plan.tasks.iter_mut().filter_map(|task| task.schema.as_mut()) {
@@ -65,7 +67,7 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
         }
         (None, [name, words @ ..]) => {
             let pattern = pattern(name)?;
-            let plan = pattern.plan().map_err(|e| Failure::internal(e.to_string()))?;
+            let plan = pattern.plan().map_err(|problems| refusal(pattern.name, &problems))?;
             let usage = format!("cx run {name} {}", plan.usage());
             (plan, pattern.name.to_owned(), words, usage)
         }
@@ -222,7 +224,7 @@ fn read(file: &Path) -> Result<(Vec<u8>, String), Failure> {
 
 /// What the command line says about every task that does not say it itself.
 fn apply(plan: &mut Plan, args: &RunArgs, settings: &Settings) -> Result<(), Failure> {
-    let backend: Option<BackendName> = match &args.backend {
+    let backend = match &args.backend {
         Some(word) => Some(settings.backend_of(word)?.name),
         None => None,
     };
@@ -238,12 +240,15 @@ fn apply(plan: &mut Plan, args: &RunArgs, settings: &Settings) -> Result<(), Fai
 
 /// All that is wrong, as one failure: a sentence for each, with its line.
 fn refusal(source: &str, problems: &[Problem]) -> Failure {
-    let mut lines = problems.iter().map(|problem| match problem.line {
+    let line = |problem: &Problem| match problem.line {
         0 => format!("{source}: {}", problem.kind),
         line => format!("{source}:{line}: {}", problem.kind),
-    });
-    let first = lines.next().unwrap_or_default();
-    let message = lines.fold(first, |all, line| all + "\n           " + &line);
+    };
+    let mut lines: Vec<String> = problems.iter().take(MOST).map(line).collect();
+    if problems.len() > MOST {
+        lines.push(format!("{source}: and {} more", problems.len() - MOST));
+    }
+    let message = lines.join("\n           ");
     let mut hints: Vec<String> = problems.iter().filter_map(|p| p.kind.hint()).collect();
     hints.dedup();
     let hint = hints.into_iter().next();

@@ -43,10 +43,9 @@ impl Look {
         let failed = if live && run.stopping.is_none() { Failed::TryAgain } else { Failed::Final };
         let answer = |job: &crate::ledger::Job| text(session, job);
         let book = Book::replay(run.id(), &stored, state, failed, &answer);
-        let to = run.ended_at.unwrap_or_else(jiff::Timestamp::now);
-        let elapsed = std::time::Duration::try_from(to.duration_since(started_at));
+        let elapsed = run.worked(live.then(jiff::Timestamp::now));
         let source = Source { session, run: run.id(), stored: &stored, book: &book, state };
-        let mut summary = source.summary(elapsed.unwrap_or_default());
+        let mut summary = source.summary(elapsed);
         runs::status(run, live).clone_into(&mut summary.outcome);
         Ok(Self { summary, started_at })
     }

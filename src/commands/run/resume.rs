@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     commands::{
+        plan::Who,
         session::{Session, label},
         settings::Settings,
     },
@@ -74,6 +75,9 @@ pub(super) fn resume(
         )));
     }
     let settings = Settings::load(&there)?;
+    if let Some(reviser) = stored.reviser() {
+        Who::reviser(reviser, &settings)?.require(&there, &settings)?;
+    }
     work_through(&there, &settings, (&id, stored), lock, manner.saying, true)
 }
 

@@ -114,7 +114,6 @@ pub(super) struct Runner<'a> {
     recoveries: HashMap<JobId, Recoveries>,
     stop: Option<Stop>,
     killed: bool,
-    begun: Instant,
     deadline: Option<Instant>,
 }
 
@@ -161,13 +160,14 @@ impl<'a> Runner<'a> {
             recoveries: HashMap::new(),
             stop: None,
             killed: false,
-            begun: Instant::now(),
             deadline,
         };
         let jobs = runner.followed.state().jobs.values();
         let mine = jobs.filter(|job| job.is_live() && job.spec.run.as_deref() == Some(id));
         runner.live =
             mine.filter_map(|job| Some((job.job, job.spec.task.as_ref()?.id.clone()))).collect();
+        let groups: Vec<TaskIx> = runner.book.schedule.groups().collect();
+        runner.tell_of_groups(&groups);
         let skipped: Vec<TaskIx> = runner.book.entries();
         runner.skip(skipped)?;
         runner.ready = runner.book.schedule.ready();
@@ -187,12 +187,12 @@ impl<'a> Runner<'a> {
                 self.end_all()?;
             }
             self.start_what_fits()?;
-            if self.live.is_empty() && self.again.is_empty() && self.book.schedule.is_done() {
-                return self.session.look(&mut self.followed);
-            }
             if self.is_at_border() {
                 self.cross_border()?;
                 continue;
+            }
+            if self.live.is_empty() && self.again.is_empty() && self.book.schedule.is_done() {
+                return self.session.look(&mut self.followed);
             }
             self.watch()?;
             let frame = self.front.draw(self.session, &self.book, self.followed.state());
@@ -207,14 +207,11 @@ impl<'a> Runner<'a> {
 
     /// What came of it.
     pub(super) fn over(self) -> Over {
-        Over {
-            run: self.id.to_owned(),
-            stored: self.stored,
-            book: self.book,
-            state: self.followed.into_state(),
-            stop: self.stop,
-            elapsed: self.begun.elapsed(),
-        }
+        let state = self.followed.into_state();
+        let run = state.runs.get(self.id);
+        let elapsed = run.map(|run| run.worked(Some(jiff::Timestamp::now()))).unwrap_or_default();
+        let Self { stored, book, stop, .. } = self;
+        Over { run: self.id.to_owned(), stored, book, state, stop, elapsed }
     }
 
     /// Takes in what has ended since the last look.
@@ -303,10 +300,21 @@ impl<'a> Runner<'a> {
             Failed::Afresh,
             &|job| text(session, job),
         );
+        self.tell_of_groups(&step.ended);
         let all: Vec<TaskIx> = step.skipped.into_iter().chain(skipped).collect();
         self.skip(all)?;
         self.ready = self.book.schedule.ready();
         Ok(())
+    }
+
+    /// Says why a group has failed that has no members to say it.
+    fn tell_of_groups(&self, groups: &[TaskIx]) {
+        let schedule = &self.book.schedule;
+        for at in groups.iter().filter(|at| schedule.members(**at).is_empty()) {
+            if let State::Failed(Some(why)) = schedule.state(*at) {
+                self.front.failed(&schedule.task(*at).id, why);
+            }
+        }
     }
 
     /// Writes down and says what will not run, of these.

@@ -20,8 +20,9 @@ use crate::{
         spawn::PlanRoles,
     },
     failure::Failure,
+    job::{Budget, BudgetOf, Usd},
     ledger::RunFiles,
-    plan::{Plan, Task},
+    plan::{Plan, Task, revise::Difference},
     process::tty,
 };
 
@@ -45,6 +46,11 @@ pub(super) struct Options {
     retries: Option<u32>,
     /// How much of one answer another task gets to see.
     answer_bytes: Option<NonZeroU32>,
+    /// What all its jobs may use together: tokens, dollars.
+    max_tokens: Option<NonZeroU64>,
+    max_budget_usd: Option<Usd>,
+    /// Its jobs fail at once where the model's service refuses for rate.
+    no_hold: bool,
     /// `--agents-dir`, absolute.
     agents_dir: Option<PathBuf>,
     /// Run the agents' hooks.
@@ -68,6 +74,9 @@ impl Options {
             max_jobs: args.max_jobs,
             retries: args.retries,
             answer_bytes: args.answer_bytes,
+            max_tokens: args.max_tokens,
+            max_budget_usd: args.max_budget_usd,
+            no_hold: args.no_hold,
             agents_dir: args.agents_dir.as_ref().map(|dir| session.cwd.join(dir)),
             hooks: args.hooks,
             strict_tools: args.strict_tools,
@@ -114,9 +123,9 @@ pub(super) struct Stored {
     version: u32,
     /// Counts the plans that were in force, from 1.
     pub(super) revision: u64,
-    /// What the last revision has changed, one sentence.
+    /// What the last revision has changed.
     #[serde(default)]
-    pub(super) why: String,
+    pub(super) difference: Difference,
     /// The tasks that had begun when the reviser was asked last.
     #[serde(default)]
     pub(super) seen: BTreeSet<String>,
@@ -144,7 +153,7 @@ impl Stored {
         Self {
             version: VERSION,
             revision: 1,
-            why: String::new(),
+            difference: Difference::default(),
             seen: BTreeSet::new(),
             cwd,
             source,
@@ -174,11 +183,23 @@ impl Stored {
     pub(super) fn say_again(&mut self, args: &RunArgs) -> bool {
         let before =
             (self.options.clone(), self.plan.fail_fast, self.plan.timeout, self.plan.merge);
-        let Options { jobs, max_jobs, retries, answer_bytes, .. } = &mut self.options;
+        let Options {
+            jobs,
+            max_jobs,
+            retries,
+            answer_bytes,
+            max_tokens,
+            max_budget_usd,
+            no_hold,
+            ..
+        } = &mut self.options;
         *jobs = args.jobs.or(*jobs);
         *max_jobs = args.max_jobs.or(*max_jobs);
         *retries = args.retries.or(*retries);
         *answer_bytes = args.answer_bytes.or(*answer_bytes);
+        *max_tokens = args.max_tokens.or(*max_tokens);
+        *max_budget_usd = args.max_budget_usd.or(*max_budget_usd);
+        *no_hold |= args.no_hold;
         // The person may be before another terminal by now.
         let told = Options::terminal_of(args);
         (self.options.notify, self.options.terminal) = (self.options.notify || args.notify, told);
@@ -203,6 +224,13 @@ impl Stored {
     /// The most jobs of the repository that may run at once.
     pub(super) fn max_jobs(&self) -> Option<NonZeroU64> {
         self.options.max_jobs.or(self.plan.max_jobs)
+    }
+
+    /// What all its jobs may use together.
+    pub(super) fn budget(&self) -> Option<Budget> {
+        let tokens = self.options.max_tokens.or(self.plan.max_tokens);
+        let usd = self.options.max_budget_usd.or(self.plan.max_budget_usd);
+        Budget::new(BudgetOf::Run, tokens.map(NonZeroU64::get), usd)
     }
 
     /// How much of one answer another task gets to see.
@@ -253,7 +281,8 @@ impl Stored {
         let aliases = aliases
             .collect::<Result<_, _>>()
             .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
-        let Options { agents_dir, hooks, strict_tools, .. } = self.options.clone();
-        Ok(PlanRoles { aliases, agents_dir, hooks, strict_tools })
+        let Options { agents_dir, hooks, strict_tools, no_hold, .. } = self.options.clone();
+        let budget = self.budget();
+        Ok(PlanRoles { aliases, agents_dir, hooks, strict_tools, budget, no_hold })
     }
 }

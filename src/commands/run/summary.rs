@@ -248,7 +248,6 @@ impl Source<'_> {
 impl Summary {
     /// What the ledger has of a run whose folder is cleaned.
     pub(super) fn cleaned(run: &Run, ended: &RunEnded) -> Self {
-        let elapsed = run.ended_at.unwrap_or(run.started_at).duration_since(run.started_at);
         Self {
             kind: "summary".to_owned(),
             run: run.id().to_owned(),
@@ -260,7 +259,7 @@ impl Summary {
             failed: ended.failed,
             skipped: ended.skipped,
             passed_over: ended.passed_over,
-            elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or_default(),
+            elapsed_ms: u64::try_from(run.worked(None).as_millis()).unwrap_or_default(),
             ..Self::default()
         }
     }

@@ -119,6 +119,7 @@ impl Checked {
             group: None,
             tree,
             resumes,
+            repeats: (again.from == From::Base).then_some(before.job),
             after,
             timeout_ms: again.timeout.map(millis).or(old.timeout_ms),
             silence_ms: again.silence.map(millis).or(old.silence_ms),
@@ -176,7 +177,8 @@ fn needs(session: &Session, before: &Job) -> Result<Vec<JobId>, Failure> {
     let mut needs = Vec::new();
     for id in &before.spec.after {
         let Some(mut need) = history.jobs.get(id) else { continue };
-        while let Some(next) = need.went_on.and_then(|next| history.jobs.get(&next)) {
+        let next = |job: &Job| history.jobs.get(&job.went_on.or(job.tried_again)?);
+        while let Some(next) = next(need) {
             need = next;
         }
         if let Some(outcome) = need.outcome().filter(|outcome| !outcome.is_success()) {

@@ -8,6 +8,7 @@ use super::{
     compose::{compose, default_name},
     group::{self, Variant},
     known::Known,
+    limits::{self, Limits},
     role::Role,
     task::Task,
     text::{path_text, unique_id},
@@ -195,6 +196,7 @@ impl Checked {
         let setup = if base.is_some() { settings.setup(args.require_setup)? } else { Vec::new() };
         let max_jobs = args.max_jobs.map(std::num::NonZeroU64::get);
         let max_jobs = max_jobs.or_else(|| config.max_jobs.map(|n| n.get() as u64));
+        let limits = Limits::check(&args.uses, config, known.budget, (&backend, model.as_deref()))?;
         Ok(Self {
             spec: Spawned {
                 id: unique_id()?,
@@ -221,9 +223,13 @@ impl Checked {
                 scope,
                 resolves: None,
                 resumes: None,
+                repeats: None,
                 after: after.iter().map(|job| job.job).collect(),
                 timeout_ms: timeout.map(millis),
                 silence_ms: silence.map(millis),
+                budgets: limits.budgets,
+                price: limits.price,
+                hold: limits.hold,
                 grace_ms: millis(config.grace),
                 max_jobs,
                 pools,
@@ -336,6 +342,7 @@ impl Checked {
         head: &LedgerHead,
     ) -> Result<Spawned, Failure> {
         let mut spec = self.spec.clone();
+        limits::refuse_spent(session, &spec)?;
         let Some((base, prefix)) = &self.base else {
             spec.name = self.free_name(session, head, &|_| Ok(None))?;
             if let Some(resumes) = &spec.resumes {

@@ -16,7 +16,7 @@ use crate::{
         Oid,
         scope::{self, Scope},
     },
-    job::{BackendName, Mode},
+    job::{BackendName, Budget, Mode},
     ledger::Job,
 };
 
@@ -38,6 +38,8 @@ pub(super) struct Known {
     pub(super) stdin: Option<Vec<u8>>,
     /// What the next job is to do, where nobody typed it.
     pub(super) given: Option<Given>,
+    /// The budget of the run, where there is one.
+    pub(super) budget: Option<Budget>,
     /// The aliases of the plan, where there is one.
     aliases: Option<Vec<Alias>>,
     /// Where writers start that are not told otherwise; HEAD if nothing is said.
@@ -49,8 +51,12 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn of_plan(aliases: Vec<Alias>, head: Option<String>) -> Self {
-        Self { aliases: Some(aliases), head, ..Self::default() }
+    pub(super) fn of_plan(
+        aliases: Vec<Alias>,
+        head: Option<String>,
+        budget: Option<Budget>,
+    ) -> Self {
+        Self { aliases: Some(aliases), head, budget, ..Self::default() }
     }
 
     pub(super) fn role(

@@ -16,6 +16,7 @@ mod check;
 mod compose;
 mod group;
 mod known;
+mod limits;
 mod planned;
 mod reader;
 mod resolver;
@@ -25,6 +26,7 @@ mod task;
 mod text;
 
 pub(super) use again::{Again, From, again, read_words, require_thread};
+pub(super) use limits::UseArgs;
 pub(super) use planned::{Begun, PlanRoles, Spawner, Work};
 pub(super) use reader::{Asked, ask_reader};
 pub(super) use resolver::{Resolver, Who, check_resolver, resolver};
@@ -136,6 +138,9 @@ pub struct SpawnArgs {
     /// End the worker when it has put out nothing for this long
     #[arg(long, value_name = "D", value_parser = parse_duration)]
     silence: Option<Duration>,
+
+    #[command(flatten)]
+    uses: UseArgs,
 
     /// Start only once JOB has succeeded, and with its work; may be repeated
     ///

@@ -16,13 +16,14 @@ use super::{
     group::Variant,
     known::{Given, Known},
     launch_one,
+    limits::UseArgs,
     task::Task,
 };
 use crate::{
     agent::Alias,
     commands::{roles::AgentsDir, session::Session, settings::Settings},
     failure::Failure,
-    job::{BackendName, JobId, JobName, Mode, slug},
+    job::{BackendName, Budget, JobId, JobName, Mode, slug},
     ledger::{Job, Spawned, TaskOf},
 };
 
@@ -53,6 +54,8 @@ pub(in crate::commands) struct Work<'a> {
     pub(in crate::commands) silence: Option<Duration>,
     /// The most turns, where the plan says so.
     pub(in crate::commands) max_turns: Option<NonZeroU32>,
+    /// What it may use, where the plan says so.
+    pub(in crate::commands) budget: Option<Budget>,
     /// The file with the schema of its answer, where the plan says so.
     pub(in crate::commands) schema: Option<&'a Path>,
     /// What it is told: everything is filled in.
@@ -92,6 +95,10 @@ pub(in crate::commands) struct PlanRoles {
     pub(in crate::commands) hooks: bool,
     /// Refuse a task that needs a tool that its agent may not use.
     pub(in crate::commands) strict_tools: bool,
+    /// What the whole run may use.
+    pub(in crate::commands) budget: Option<Budget>,
+    /// Fail at once where the model's service refuses for rate.
+    pub(in crate::commands) no_hold: bool,
 }
 
 /// Starts the jobs of one run.
@@ -114,14 +121,16 @@ impl<'a> Spawner<'a> {
         roles: PlanRoles,
         head: Option<String>,
     ) -> Self {
-        let PlanRoles { aliases, agents_dir, hooks, strict_tools } = roles;
+        let PlanRoles { aliases, agents_dir, hooks, strict_tools, budget, no_hold } = roles;
         let args = SpawnArgs {
             agents_dir: AgentsDir::at(agents_dir),
             hooks,
             strict_tools,
+            uses: UseArgs::of_task(None, no_hold),
             ..SpawnArgs::default()
         };
-        Self { session, settings, args, known: Known::of_plan(aliases, head), notes: Vec::new() }
+        let known = Known::of_plan(aliases, head, budget);
+        Self { session, settings, args, known, notes: Vec::new() }
     }
 
     /// Whether a job could be started for this, as far as can be told before its
@@ -166,6 +175,7 @@ impl<'a> Spawner<'a> {
         args.tool.clone_from(&work.tools);
         args.schema = work.schema.map(Path::to_owned);
         (args.timeout, args.silence, args.max_jobs) = (work.timeout, work.silence, work.max_jobs);
+        args.uses = UseArgs::of_task(work.budget, args.uses.is_not_held());
         let variant = Variant {
             agent: work.agent.map(str::to_owned),
             backend: work.backend.map(|name| name.to_string()),

@@ -103,6 +103,12 @@ impl Role {
         let agent = &self.0.agent;
         let name = self.name();
         let mut notes = Vec::new();
+        if let Some(absent) = &self.0.stands_in_for {
+            notes.push(format!(
+                "'{name}' stands for cx's own '{}': no bundle of agents here has {absent}",
+                agent.name
+            ));
+        }
         if !args.hooks && !agent.hooks.is_empty() {
             notes.push(format!("agent '{name}' has hooks, which do not run (--hooks runs them)"));
         }

@@ -1,7 +1,6 @@
 //! Best common ancestors of many pairs.
 //!
-//! `git rev-list` gives, in one process, the commits that each tip has beyond a
-//! trunk. Where two tips share none of these and each left the trunk once, their
+//! One walk gives the commits that each tip has beyond a trunk. Where two tips share none of these and each left the trunk once, their
 //! ancestors are those of the two places at which they left it: the same place
 //! for most pairs, and a few places for all of them. Only other pairs are looked
 //! up one by one. Which commit is called the trunk decides what it costs, not
@@ -21,15 +20,9 @@ pub(super) struct Branch {
 }
 
 impl Branch {
-    /// One for each of `tips`, with one process for all.
+    /// One for each of `tips`, with one walk for all.
     pub(super) fn all(repo: &Repo, trunk: &Oid, tips: &[&Oid]) -> Result<Vec<Self>, GitError> {
-        let mut input = format!("^{trunk}\n");
-        for tip in tips {
-            input.extend([tip.as_str(), "\n"]);
-        }
-        let listed =
-            repo.place().git().args(["rev-list", "--parents", "--stdin"]).stdin(input).read()?;
-        let text = listed.text();
+        let text = repo.beyond(&[trunk], tips)?;
         let mut parents: HashMap<&str, (usize, Vec<&str>)> = HashMap::new();
         for line in text.lines() {
             let mut ids = line.split(' ');

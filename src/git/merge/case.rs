@@ -10,8 +10,7 @@ use crate::git::{GitError, Oid, Repo};
 
 /// Whether names that differ only in case are one file here.
 pub(super) fn is_ignored(repo: &Repo) -> Result<bool, GitError> {
-    let set = repo.place().git().args(["config", "--type=bool", "core.ignoreCase"]).output()?;
-    Ok(set.text() == "true")
+    Ok(repo.settings()?.is_on("core.ignorecase"))
 }
 
 /// Paths that differ only in case are one path then. Names that are not UTF-8

@@ -2,16 +2,34 @@
 //! found where `core.hooksPath` says, nothing on stdin, their output on stderr.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use super::Cleanup;
 use crate::git::command::on_terminal;
-use crate::git::{Git, GitError, Place};
+use crate::git::{Git, GitError, Place, Repo};
 
-/// The folder that holds the hooks of `place`, absolute.
-fn folder(place: &Place) -> Result<PathBuf, GitError> {
+/// The folder that holds the hooks of `repo`, absolute.
+fn folder(repo: &Repo) -> Result<PathBuf, GitError> {
+    let place = repo.place();
+    let settings = repo.settings()?;
+    if !settings.has("core.hookspath") {
+        return Ok(place.common_dir.join("hooks"));
+    }
+    match settings.path("core.hookspath") {
+        Some(set) if is_plain(&set) => Ok(place.folder().join(set)),
+        _ => asked(place),
+    }
+}
+
+/// Whether a path means what it says: git reads `~`, `%(prefix)` and `:(optional)`.
+fn is_plain(path: &Path) -> bool {
+    !matches!(path.as_os_str().as_bytes().first(), None | Some(b'~' | b'%' | b':'))
+}
+
+fn asked(place: &Place) -> Result<PathBuf, GitError> {
     let mut ask = on_terminal(place.folder());
     ask.args(["rev-parse", "--git-path", "hooks"]).stdin(Stdio::null());
     let output = ask.output().map_err(GitError::NotRun)?;
@@ -23,7 +41,7 @@ fn folder(place: &Place) -> Result<PathBuf, GitError> {
 }
 
 /// The hooks that there are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Hooks {
     folder: PathBuf,
     names: Vec<&'static str>,
@@ -41,9 +59,9 @@ pub(super) struct Stage<'a> {
 }
 
 impl Hooks {
-    /// Those of `wanted` that git would run in `place`.
-    pub(super) fn find(place: &Place, wanted: &[&'static str]) -> Result<Self, GitError> {
-        let folder = folder(place)?;
+    /// Those of `wanted` that git would run in `repo`.
+    pub(super) fn find(repo: &Repo, wanted: &[&'static str]) -> Result<Self, GitError> {
+        let folder = folder(repo)?;
         let runs = |name: &&&'static str| {
             fs::metadata(folder.join(name))
                 .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
@@ -90,11 +108,12 @@ impl Hooks {
 }
 
 /// Runs the `post-merge` hook in the checkout that a landing has updated. It
-/// cannot change the outcome; `squash` is what it is told.
-pub fn post_merge(checkout: &Path, squash: bool) -> Result<(), GitError> {
+/// cannot change the outcome; `squash` is what it is told. `repo` is the one of
+/// any worktree.
+pub fn post_merge(repo: &Repo, checkout: &Path, squash: bool) -> Result<(), GitError> {
     let place =
         Place::discover(checkout)?.ok_or_else(|| GitError::NotAWorktree(checkout.to_owned()))?;
-    let hooks = Hooks::find(&place, &["post-merge"])?;
+    let hooks = Hooks::find(&repo.seen_from(&place), &["post-merge"])?;
     let stage = Stage { cwd: place.folder(), git_dir: None, interactive: true };
     let flag = if squash { "1" } else { "0" };
     hooks.run("post-merge", &[flag.as_ref()], stage).map(drop)

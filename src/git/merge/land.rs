@@ -21,16 +21,14 @@
 //!
 //! `post-merge` runs afterwards, if the caller says so: [`super::post_merge()`].
 
-use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::MergeError;
 use super::recover::{self, Journal, MARK, MARKED};
-use crate::git::command::{Dialogue, Output, path as path_of, records};
+use super::{MergeError, obstacle};
+use crate::git::command::{Dialogue, Output};
 use crate::git::commit::unfinished;
-use crate::git::diff::differing;
 use crate::git::{GitError, Head, Oid, Place, Repo, refs, stage, worktree};
 
 /// The branch that is merged into.
@@ -90,7 +88,7 @@ pub enum Step {
 #[derive(Clone, Copy)]
 pub struct Landing<'a> {
     /// The repository, from any worktree.
-    pub place: &'a Place,
+    pub repo: &'a Repo,
     /// The branch, as it was when the plan was made.
     pub target: &'a Target,
     /// The commit it moves to: a plan's `result`.
@@ -105,8 +103,8 @@ pub struct Landing<'a> {
 
 /// Whether `result` could land now: what [`land`] would refuse for is refused,
 /// and nothing is changed.
-pub fn check(place: &Place, target: &Target, result: &Oid) -> Result<(), MergeError> {
-    refuse_under_way(place, target)?;
+pub fn check(repo: &Repo, target: &Target, result: &Oid) -> Result<(), MergeError> {
+    refuse_under_way(repo.place(), target)?;
     let Some(checkout) = &target.checkout else { return Ok(()) };
     let there =
         Place::discover(checkout)?.ok_or_else(|| GitError::NotAWorktree(checkout.clone()))?;
@@ -120,10 +118,8 @@ fn refuse_overwriting(
     old: &Oid,
     new: &Oid,
 ) -> Result<(), MergeError> {
-    let mut paths = in_the_way(there, checkout, old, new)?;
-    paths.extend(changed_here(there, old, new)?);
-    paths.sort_unstable();
-    paths.dedup();
+    let paths: Vec<PathBuf> =
+        obstacle::all(there, checkout, old, new)?.into_iter().map(|one| one.path).collect();
     if paths.is_empty() {
         return Ok(());
     }
@@ -139,10 +135,11 @@ fn refuse_overwriting(
 /// recovered first.
 pub fn land(landing: &Landing<'_>) -> Result<(), MergeError> {
     let lock = recover::lock(landing.state)?;
-    recover::under_lock(landing.place, landing.state)?;
-    let Landing { place, target, .. } = landing;
+    let Landing { repo, target, .. } = landing;
+    let place = repo.place();
+    recover::under_lock(place, landing.state)?;
     refuse_under_way(place, target)?;
-    if Repo::open(place).worktree_holding(&target.branch)? != target.checkout {
+    if repo.worktree_holding(&target.branch)? != target.checkout {
         return Err(MergeError::TargetMoved(target.branch.clone()));
     }
     let full = format!("refs/heads/{}", target.branch);
@@ -155,7 +152,7 @@ pub fn land(landing: &Landing<'_>) -> Result<(), MergeError> {
     };
     let there =
         Place::discover(checkout)?.ok_or_else(|| GitError::NotAWorktree(checkout.clone()))?;
-    if !in_the_way(&there, checkout, &target.tip, landing.result)?.is_empty() {
+    if !obstacle::overwritten(&there, checkout, &target.tip, landing.result)?.is_empty() {
         return refuse_overwriting(&there, checkout, &target.tip, landing.result);
     }
     let journal = Journal {
@@ -173,7 +170,7 @@ pub fn land(landing: &Landing<'_>) -> Result<(), MergeError> {
             recover::finish(&there, &journal)?;
             (landing.at)(Step::Index);
             // For `git reset --hard ORIG_HEAD`, as after any merge. Nice to have.
-            let _ = there.git().args(["update-ref", "ORIG_HEAD", target.tip.as_str()]).output();
+            let _ = Repo::open(&there).set_original_head(&target.tip);
             Ok(Journal::remove(landing.state)?)
         }
         Err((wrote_files, error)) => {
@@ -265,7 +262,8 @@ fn write_files(
         written = write()?;
     }
     if is_objection(&written) {
-        let paths = changed_here(there, &landing.target.tip, landing.result).map_err(before)?;
+        let found = obstacle::local(there, &landing.target.tip, landing.result).map_err(before)?;
+        let paths: Vec<PathBuf> = found.into_iter().map(|(path, _)| path).collect();
         if paths.is_empty() {
             return Err(before(written.error()));
         }
@@ -326,60 +324,4 @@ fn refuse_under_way(place: &Place, target: &Target) -> Result<(), MergeError> {
         return Err(MergeError::UnderWay { what, checkout: checkout.clone() });
     }
     Ok(())
-}
-
-/// Local changes on paths that the merge changes.
-fn changed_here(there: &Place, old: &Oid, new: &Oid) -> Result<Vec<PathBuf>, GitError> {
-    let merged = differing(there.git(), old, new)?;
-    let merged: HashSet<&Path> = merged.iter().map(|(_, path)| path.as_path()).collect();
-    let dirty = worktree::changed(there.git())?;
-    let meets = |path: &Path| {
-        // The same path, a file where the merge has a folder, or the other way round.
-        path.ancestors().any(|part| merged.contains(part))
-            || merged.iter().any(|other| other.starts_with(path))
-    };
-    Ok(dirty.into_iter().map(|change| change.path).filter(|path| meets(path)).collect())
-}
-
-/// Untracked files where the merge adds one. Git itself would overwrite them
-/// without a word where they are ignored.
-fn in_the_way(
-    there: &Place,
-    checkout: &Path,
-    old: &Oid,
-    new: &Oid,
-) -> Result<Vec<PathBuf>, GitError> {
-    let differing = differing(there.git(), old, new)?;
-    let added: Vec<&Path> = differing
-        .iter()
-        .filter(|(kind, _)| *kind == b'A')
-        .map(|(_, path)| path.as_path())
-        .collect();
-    if added.is_empty() {
-        return Ok(Vec::new());
-    }
-    let tracked = there.git().args(["ls-files", "-z"]).read()?.stdout;
-    let tracked: HashSet<PathBuf> = records(&tracked).map(path_of).collect();
-    let mut blocked = Vec::new();
-    for path in added {
-        // The nearest thing that is there: a file above, the file itself, or a folder.
-        let above = path.ancestors().skip(1).filter(|part| !part.as_os_str().is_empty());
-        let file_above = above.filter(|part| {
-            fs::symlink_metadata(checkout.join(part)).is_ok_and(|meta| !meta.is_dir())
-        });
-        blocked.extend(file_above.filter(|part| !tracked.contains(*part)).map(Path::to_owned));
-        let mut pending = vec![path.to_owned()];
-        while let Some(path) = pending.pop() {
-            let Ok(meta) = fs::symlink_metadata(checkout.join(&path)) else { continue };
-            if meta.is_dir() {
-                let entries = fs::read_dir(checkout.join(&path)).into_iter().flatten();
-                pending.extend(entries.filter_map(Result::ok).map(|e| path.join(e.file_name())));
-            } else if !tracked.contains(&path) {
-                blocked.push(path);
-            }
-        }
-    }
-    blocked.sort_unstable();
-    blocked.dedup();
-    Ok(blocked)
 }

@@ -15,6 +15,7 @@ use std::thread;
 use super::ancestors::{Ancestors, Branch};
 use super::tree::{Merged, merge, merge_pairs};
 use super::{Conflict, case};
+use crate::git::trees::{Difference, differences};
 use crate::git::{GitError, Oid, Place, Repo};
 
 /// Fewer merges than this cost less than starting another process.
@@ -37,6 +38,29 @@ struct Touched {
 }
 
 impl Touched {
+    /// `gone` holds every folder above a deleted path then.
+    fn of(changes: &[Difference], folds: bool) -> Self {
+        let mut one = Self::default();
+        for Difference { path, letter } in changes {
+            one.attributes |= path.rsplit(|b| *b == b'/').next() == Some(b".gitattributes");
+            let path = if folds { case::fold(path) } else { path.clone() };
+            one.folders.extend(above(&path).map(<[u8]>::to_vec));
+            match letter {
+                b'A' => {
+                    one.added_below.extend(above(&path).map(<[u8]>::to_vec));
+                    one.added_below.insert(Vec::new());
+                }
+                b'D' => {
+                    one.gone.extend(above(&path).map(<[u8]>::to_vec));
+                    one.gone.insert(Vec::new());
+                }
+                _ => {}
+            }
+            one.paths.insert(path);
+        }
+        one
+    }
+
     fn meets(&self, other: &Self) -> bool {
         let (few, many) =
             if self.paths.len() <= other.paths.len() { (self, other) } else { (other, self) };
@@ -76,7 +100,7 @@ pub struct Effort {
 
 /// The pairs of `tips` (indices into it) of which git cannot merge one with the
 /// other. Pairs without a common ancestor are left out, and so is a commit that
-/// is in the other's history. Two processes tell what meets, and one for each
+/// is in the other's history. No process tells what meets, and one for each
 /// common ancestor merges that; only pairs that change attributes, or whose
 /// histories cross, cost one of their own. Least is asked where the last of `tips`
 /// is the one that the others were made from.
@@ -205,7 +229,7 @@ fn merge_side_by_side(
     })
 }
 
-/// What lies between each of these pairs of commits: one `git diff-tree` for all.
+/// What lies between each of these pairs of commits.
 fn touched(
     repo: &Repo,
     pairs: HashSet<(Oid, Oid)>,
@@ -215,61 +239,12 @@ fn touched(
         return Ok(all);
     }
     let folds = case::is_ignored(repo)?;
-    let pairs: Vec<_> = pairs.into_iter().collect();
-    let mut input = String::new();
-    let mut trees = Vec::new();
-    for (base, tip) in &pairs {
-        let (old, new) = (repo.tree_of(base)?, repo.tree_of(tip)?);
-        input.extend([old.as_str(), " ", new.as_str(), "\n"]);
-        trees.push((old, new));
-    }
-    let args = ["diff-tree", "--stdin", "-r", "-z", "--name-status", "--no-renames"];
-    let all_submodules = "--ignore-submodules=none";
-    let output = repo.place().git().args(args).arg(all_submodules).stdin(input).read()?;
-    let answer = || GitError::Answer("git diff-tree --stdin".to_owned());
-    let mut rest = output.stdout.as_slice();
-    for (pair, (old, new)) in pairs.into_iter().zip(trees) {
-        let header = format!("{old} {new}\n");
-        rest = rest.strip_prefix(header.as_bytes()).ok_or_else(answer)?;
-        let (one, len) = parse(rest, folds).ok_or_else(answer)?;
-        rest = &rest[len..];
-        let one = only_gone(repo, &new, one, folds);
-        all.insert(pair, one);
+    for (base, tip) in pairs {
+        let one = Touched::of(&differences(repo, &base, &tip)?, folds);
+        let one = only_gone(repo, &repo.tree_of(&tip)?, one, folds);
+        all.insert((base, tip), one);
     }
     Ok(all)
-}
-
-/// Reads `LETTER NUL PATH NUL`... up to the next header. Also gives the length.
-/// `gone` holds every folder above a deleted path then.
-fn parse(bytes: &[u8], folds: bool) -> Option<(Touched, usize)> {
-    let mut one = Touched::default();
-    let mut at = 0;
-    let field = |at: usize| {
-        let len = bytes.get(at..)?.iter().position(|b| *b == 0)?;
-        Some((&bytes[at..at + len], at + len + 1))
-    };
-    // A header begins with an object id, a record with one letter and NUL.
-    while bytes.get(at + 1) == Some(&0) {
-        let (letter, next) = field(at)?;
-        let (path, next) = field(next)?;
-        at = next;
-        one.attributes |= path.rsplit(|b| *b == b'/').next() == Some(b".gitattributes");
-        let path = if folds { case::fold(path) } else { path.to_vec() };
-        one.folders.extend(above(&path).map(<[u8]>::to_vec));
-        match letter {
-            b"A" => {
-                one.added_below.extend(above(&path).map(<[u8]>::to_vec));
-                one.added_below.insert(Vec::new());
-            }
-            b"D" => {
-                one.gone.extend(above(&path).map(<[u8]>::to_vec));
-                one.gone.insert(Vec::new());
-            }
-            _ => {}
-        }
-        one.paths.insert(path);
-    }
-    Some((one, at))
 }
 
 /// Leaves in `gone` only folders that are not in the tree `new` any more. Where

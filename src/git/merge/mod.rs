@@ -9,11 +9,13 @@
 mod ancestors;
 mod case;
 mod foreign;
+mod foresee;
 mod gather;
 mod hook;
 mod land;
 mod matrix;
 mod meet;
+mod obstacle;
 mod order;
 mod plan;
 mod recover;
@@ -30,6 +32,7 @@ pub use hook::post_merge;
 pub use land::{Landing, Step, Target, check, land};
 pub use matrix::{Clash, Matrix, Pair};
 pub use meet::{Collision, Effort, collisions};
+pub use obstacle::unobstructed;
 pub use plan::plan;
 pub use recover::{Recovered, is_pending, recover};
 pub use resolve::{Undecided, conflicts_of, markers_left, stand, undecided_still};
@@ -169,6 +172,14 @@ pub enum Verdict {
         with: Vec<String>,
         /// It fails on top of these, which pass without it.
         on: Vec<String>,
+    },
+    /// Something in the target's checkout would be overwritten; held back. Planning
+    /// never says so: [`unobstructed`] does.
+    InTheWay {
+        /// What: `changed`, `untracked`, `ignored`.
+        paths: Vec<Conflict>,
+        /// The checkout that the paths are relative to.
+        checkout: PathBuf,
     },
     /// A hook of the repository refused its commit; held back.
     Refused {

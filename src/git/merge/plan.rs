@@ -1,10 +1,11 @@
 //! What would become of every candidate, computed without changing anything.
 
+use super::foresee::Foresight;
 use super::meet::collisions;
 use super::tree::{Merged, merge};
 use super::{Candidate, Conflict, Entry, MergePlan, Opponent, Order, Start, Style, Verdict};
 use super::{case, order};
-use crate::git::commit::{commit_tree, has_identity};
+use crate::git::commit::{Pen, commit_tree, has_identity};
 use crate::git::{Git, GitError, Oid, Repo};
 
 /// Plans to merge `candidates` into the commit `target`.
@@ -23,7 +24,8 @@ pub fn plan(
     style: Style,
     order: Order,
 ) -> Result<MergePlan, GitError> {
-    plan_with(repo, target, candidates, (style, order), &Drafts { repo })
+    let drafts = Drafts { pen: Pen::new(repo)? };
+    plan_with(repo, target, candidates, (style, order), &drafts)
 }
 
 /// The same, with commits that `commits` makes.
@@ -44,7 +46,8 @@ pub(super) fn plan_with(
     };
     let mut verdicts: Vec<Option<Verdict>> = vec![None; candidates.len()];
     let (mut result, mut landed) = (target.clone(), Vec::new());
-    for &at in &known.sequence {
+    for (place, &at) in known.sequence.iter().enumerate() {
+        chain.look_ahead(&result, candidates, &known.sequence[place..])?;
         let tried = chain.try_next(&result, candidates, &landed, at)?;
         let verdict = match tried {
             Tried::Verdict(verdict) => verdict,
@@ -164,6 +167,11 @@ pub(super) trait Commits {
         parents: &[&Oid],
     ) -> Result<Verdict, GitError>;
 
+    /// Whether the same commit can be made twice, as one object, and nobody notices.
+    fn are_repeatable(&self) -> bool {
+        false
+    }
+
     /// Whether they are signed.
     fn are_signed(&self) -> bool {
         false
@@ -176,8 +184,8 @@ pub(super) trait Commits {
 }
 
 /// Commits as they come: unsigned, no hooks.
-struct Drafts<'a> {
-    repo: &'a Repo,
+pub(super) struct Drafts<'a> {
+    pub(super) pen: Pen<'a>,
 }
 
 impl Commits for Drafts<'_> {
@@ -187,9 +195,12 @@ impl Commits for Drafts<'_> {
         tree: &Oid,
         parents: &[&Oid],
     ) -> Result<Verdict, GitError> {
-        let message = candidate.message.to_string();
-        let commit = commit_tree(self.repo.place().git(), tree, parents, &message, false)?;
+        let commit = self.pen.commit(tree, parents, &candidate.message.to_string())?;
         Ok(Verdict::Landed { commit })
+    }
+
+    fn are_repeatable(&self) -> bool {
+        self.pen.is_in_process()
     }
 }
 
@@ -200,6 +211,7 @@ pub(super) struct Chain<'a> {
     commits: &'a dyn Commits,
     /// Whether names that differ in case are one file.
     ignores_case: bool,
+    foresight: Foresight<'a>,
 }
 
 impl<'a> Chain<'a> {
@@ -209,7 +221,19 @@ impl<'a> Chain<'a> {
         style: Style,
         commits: &'a dyn Commits,
     ) -> Result<Self, GitError> {
-        Ok(Self { repo, style, commits, ignores_case: case::is_ignored(repo)? })
+        let (ignores_case, foresight) = (case::is_ignored(repo)?, Foresight::new(repo, style));
+        Ok(Self { repo, style, commits, ignores_case, foresight })
+    }
+
+    /// Prepares for the candidates `next`, in their order; only saves time.
+    fn look_ahead(
+        &self,
+        current: &Oid,
+        candidates: &[Candidate],
+        next: &[usize],
+    ) -> Result<(), GitError> {
+        let rest = next.iter().map(|at| &candidates[*at]);
+        self.foresight.look_ahead(self.commits, current, rest)
     }
 
     fn git(&self) -> Git {
@@ -266,7 +290,7 @@ impl<'a> Chain<'a> {
             return self.rebase(current, candidate);
         }
         let from = self.own_base(current, candidate)?;
-        let tree = match merge(self.git(), from, current, tip)? {
+        let tree = match self.foresight.merge(from, current, tip)? {
             Merged::Clean(tree) => tree,
             Merged::Conflicts(paths) => return Ok(Tried::Conflicts(paths)),
             Merged::Died(message) => return verdict(Verdict::GitDied { message }),

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::MergeError;
 use crate::git::command::{nul_terminated, path as path_of, records};
-use crate::git::diff::differing;
+use crate::git::trees::{Difference, differences};
 use crate::git::{Git, GitError, Oid, Place, Repo};
 
 /// What marks an `index.lock` as made by a landing.
@@ -142,7 +142,10 @@ fn restore_files(there: &Place, journal: &Journal) -> Result<(), GitError> {
     let tracked = there.git().args(["ls-files", "-z"]).read()?.stdout;
     let tracked: HashSet<PathBuf> = records(&tracked).map(path_of).collect();
     let mut restore = Vec::new();
-    for (kind, path) in differing(there.git(), &journal.old, &journal.new)? {
+    for Difference { path, letter: kind } in
+        differences(&Repo::open(there), &journal.old, &journal.new)?
+    {
+        let path = path_of(&path);
         let file = checkout.join(&path);
         let is_there = fs::symlink_metadata(&file).is_ok();
         let is_new = kind != b'D' && is_there && !not_new.contains(&path);

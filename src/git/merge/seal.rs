@@ -29,7 +29,7 @@ use super::plan::{Chain, Commits, Tried};
 use super::{
     Candidate, Cleanup, Entry, MergeError, MergePlan, Opponent, Style, Target, Verdict, Wishes,
 };
-use crate::git::commit::commit_tree;
+use crate::git::commit::{Pen, commit_tree};
 use crate::git::{GitError, Oid, Place, Repo, worktree};
 
 /// The hooks that may have a say before the commit of a merge, or of a squash.
@@ -82,7 +82,11 @@ pub fn seal(
         // As in git: no commit is merged here, and a rebase keeps messages.
         Style::FfOnly | Style::Rebase => &[],
     };
-    let hooks = Hooks::find(&beside, wanted)?;
+    let hooks = if wanted.is_empty() {
+        Hooks::default()
+    } else {
+        Hooks::find(&repo.seen_from(&beside), wanted)?
+    };
     let messages = plan.entries.iter().zip(candidates).all(|(entry, c)| entry.key == c.key);
     debug_assert!(messages, "the candidates are those of the plan");
     let is_clean = match how.wishes.cleanup {
@@ -328,8 +332,11 @@ impl Commits for Sealer<'_> {
         if message.trim().is_empty() {
             return Err(self.give_up(MergeError::EmptyMessage(candidate.key.clone())));
         }
-        let git = self.repo.place().git();
-        let commit = commit_tree(git, &tree, parents, &message, self.how.wishes.sign)?;
+        let commit = if self.how.wishes.sign {
+            commit_tree(self.repo.place().git(), &tree, parents, &message, true)?
+        } else {
+            Pen::new(self.repo)?.commit(&tree, parents, &message)?
+        };
         Ok(Verdict::Landed { commit })
     }
 

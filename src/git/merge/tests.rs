@@ -45,7 +45,7 @@ fn sealed(
     let (state, lock) = (fixture.beside("state"), fixture.lock());
     fs::create_dir_all(&state).unwrap();
     let (target, state, worktree_lock) = (&target, state.as_path(), lock.as_path());
-    let wishes = &Wishes::read(&fixture.place(), "main").unwrap();
+    let wishes = &Wishes::read(&fixture.repo(), "main").unwrap();
     let how = Seal { style, target, state, worktree_lock, hooks: true, edit, wishes };
     let sealed = seal(&fixture.repo(), plan, candidates, &how);
     assert!(!state.join("merge-hooks").exists());
@@ -58,13 +58,13 @@ fn verdicts(plan: &MergePlan) -> Vec<(&str, &Verdict)> {
 }
 
 fn land_at(fixture: &Fixture, plan: &MergePlan, at: &dyn Fn(Step)) -> Result<(), MergeError> {
-    let place = fixture.place();
-    let target = Target::find(&fixture.repo(), Some("main")).unwrap();
+    let repo = fixture.repo();
+    let target = Target::find(&repo, Some("main")).unwrap();
     let target = Target { tip: plan.target.clone(), ..target };
     let state = fixture.beside("state");
     fs::create_dir_all(&state).unwrap();
     let (result, why) = (&plan.result, "cx merge: test");
-    land(&Landing { place: &place, target: &target, result, state: &state, why, at })
+    land(&Landing { repo: &repo, target: &target, result, state: &state, why, at })
 }
 
 fn land_plan(fixture: &Fixture, plan: &MergePlan) -> Result<(), MergeError> {
@@ -336,11 +336,11 @@ fn targets_are_branches_of_any_checkout_or_of_none() {
     assert!(matches!(Target::find(&repo, Some("a..b")), Err(MergeError::BadBranch(_))));
     let fresh = Target::find(&repo, Some("topic/new")).unwrap();
     assert!(fresh.is_new && fresh.checkout.is_none() && fresh.tip == fixture.oid("main"));
-    let (place, state) = (fixture.place(), fixture.beside("state"));
+    let state = fixture.beside("state");
     fs::create_dir(&state).unwrap();
     let landing = |target| {
         let (result, why) = (&a.tip, "test");
-        land(&Landing { place: &place, target, result, state: &state, why, at: &|_| {} })
+        land(&Landing { repo: &repo, target, result, state: &state, why, at: &|_| {} })
     };
     landing(&fresh).unwrap();
     assert_eq!(fixture.oid("topic/new"), a.tip);

@@ -64,9 +64,10 @@ pub(super) fn merge(
 
 /// Merges each of `pairs`, which must have a common ancestor, in one process.
 ///
-/// That git does not flush between two merges, so nobody may wait for an answer
-/// before all questions are asked; merges that build on each other need
-/// [`merge`]. Where it dies of one, each is asked about alone. All are merged with the attributes of `attributes`.
+/// A git before 2.50 does not flush between two merges, so nobody may wait for an
+/// answer before all questions are asked; how merges that build on each other
+/// are asked all the same is told in `foresee`. Where it dies of one, each is
+/// asked about alone. All are merged with the attributes of `attributes`.
 pub(super) fn merge_pairs(
     git: &dyn Fn() -> Git,
     attributes: &Oid,
@@ -77,18 +78,13 @@ pub(super) fn merge_pairs(
     }
     let mut input = String::new();
     for (ours, theirs) in pairs {
-        input.extend([
-            ours.as_str(),
-            " ",
-            theirs.as_str(),
-            "
-",
-        ]);
+        input.extend([ours.as_str(), " ", theirs.as_str(), "\n"]);
     }
     let args = ["merge-tree", "--stdin", "-z", "--messages"];
     let all = git().env("GIT_ATTR_SOURCE", attributes.as_str());
     let output = all.args(args).stdin(input).output()?;
-    if output.status.signal().is_some() {
+    // It died of one of them, or is older than 2.39 and knows no `--stdin`.
+    if output.status.signal().is_some() || output.code() == 129 {
         return pairs.iter().map(|(ours, theirs)| merge(git(), None, ours, theirs)).collect();
     }
     let output = output.success()?;

@@ -3,7 +3,8 @@
 //! `branch.NAME.mergeOptions`, which counts more, as it does for `git merge`.
 
 use super::{MergeError, Style};
-use crate::git::{GitError, Oid, Place};
+use crate::git::settings::boolean;
+use crate::git::{GitError, Oid, Place, Repo};
 
 /// What git is configured to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,15 +42,13 @@ impl Wishes {
     ///
     /// # Errors
     /// Where it asks for what would give another result than [`super::plan()`].
-    pub fn read(place: &Place, branch: &str) -> Result<Self, MergeError> {
-        // The whole configuration: a branch's name in a pattern would need quoting.
-        let listed = place.git().args(["config", "--list", "-z", "--includes"]).read()?;
-        let text = String::from_utf8_lossy(&listed.stdout);
+    pub fn read(repo: &Repo, branch: &str) -> Result<Self, MergeError> {
         let mut wishes = Self::default();
         let mut options = None;
         let own = format!("branch.{branch}.mergeoptions");
-        for entry in text.split_terminator('\0') {
-            let (key, value) = entry.split_once('\n').map_or((entry, None), |(k, v)| (k, Some(v)));
+        for (key, value) in repo.settings()?.all() {
+            let value = value.map(String::from_utf8_lossy);
+            let value = value.as_deref();
             match key {
                 "merge.ff" if value == Some("only") => wishes.style = Some(Style::FfOnly),
                 "merge.ff" if is_true(key, value)? => wishes.style = Some(Style::Merge),
@@ -57,7 +56,7 @@ impl Wishes {
                 "merge.verifysignatures" => wishes.verify_signatures = is_true(key, value)?,
                 "commit.gpgsign" => wishes.sign = is_true(key, value)?,
                 "commit.cleanup" => wishes.cleanup = Cleanup::parse(value.unwrap_or_default())?,
-                _ if key == own => options = value,
+                _ if key == own => options = value.map(str::to_owned),
                 _ => {}
             }
         }
@@ -134,16 +133,7 @@ impl Cleanup {
 
 /// A boolean as git reads it.
 fn is_true(key: &str, value: Option<&str>) -> Result<bool, MergeError> {
-    // A key without a value is true, one with an empty value is not.
-    let Some(value) = value else { return Ok(true) };
-    match value.to_ascii_lowercase().as_str() {
-        "true" | "yes" | "on" => Ok(true),
-        "false" | "no" | "off" | "" => Ok(false),
-        number => match number.parse::<i64>() {
-            Ok(number) => Ok(number != 0),
-            Err(_) => Err(configured(key, value)),
-        },
-    }
+    boolean(value.map(str::as_bytes)).ok_or_else(|| configured(key, value.unwrap_or_default()))
 }
 
 fn configured(key: &str, value: &str) -> MergeError {
@@ -161,7 +151,7 @@ mod tests {
     use crate::git::testing::Fixture;
 
     fn read(fixture: &Fixture) -> Result<Wishes, MergeError> {
-        Wishes::read(&fixture.place(), "main")
+        Wishes::read(&fixture.repo(), "main")
     }
 
     #[test]

@@ -1,6 +1,8 @@
+use std::path::Path;
+
 use super::{Head, Repo};
 use crate::git::testing::Fixture;
-use crate::git::{GitError, Oid, refs};
+use crate::git::{GitError, Oid, Place, refs};
 
 /// Asks the same of both engines, which must agree.
 fn both(fixture: &Fixture, ask: impl Fn(&Repo)) {
@@ -57,6 +59,47 @@ fn both_engines_answer_alike() {
     });
     let foreign = fixture.commit("no parents");
     both(&fixture, |repo| assert_eq!(repo.merge_base(&foreign, &start).unwrap(), None));
+}
+
+#[test]
+fn both_know_who_holds_a_branch_and_what_is_on_none() {
+    let fixture = Fixture::new();
+    let tree = fixture.worktree("a");
+    fixture.git(&["checkout", "-q", "-b", "topic/x"]);
+    let topic = fixture.commit("topic");
+    let holds = |name: &str, holder: Option<&Path>| {
+        both(&fixture, |repo| {
+            let held = repo.worktree_holding(name).unwrap();
+            assert_eq!(held.as_deref(), holder, "{name}");
+        });
+    };
+    holds("topic/x", Some(&fixture.root()));
+    holds("cx/a", Some(&tree));
+    holds("main", None);
+    holds("nowhere", None);
+    fixture.git(&["-C", tree.to_str().unwrap(), "checkout", "-q", "--detach"]);
+    holds("cx/a", None);
+    // A repository without a main checkout says `bare` to git, whatever its HEAD is.
+    fixture.git(&["config", "core.bare", "true"]);
+    let linked = Place::discover(&tree).unwrap().unwrap();
+    assert_eq!(Repo::open(&linked).worktree_holding("topic/x").unwrap(), None);
+    fixture.git(&["config", "core.bare", "false"]);
+
+    fixture.git(&["update-ref", "refs/remotes/origin/main", "main"]);
+    fixture.git(&["symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main"]);
+    let names = |repo: &Repo| {
+        let mut all = repo.all_branches().unwrap();
+        all.sort_unstable();
+        all
+    };
+    assert_eq!(names(&fixture.repo()), names(&Repo::open_with_git(&fixture.place())));
+    assert_eq!(names(&fixture.repo()).len(), 5);
+    both(&fixture, |repo| {
+        let (main, own) = (fixture.oid("main"), [&topic]);
+        let beyond = repo.beyond(&[&main], &own).unwrap();
+        assert_eq!(beyond.trim_end(), format!("{topic} {main}"));
+        assert_eq!(repo.beyond(&own, &[&main]).unwrap(), "");
+    });
 }
 
 #[test]

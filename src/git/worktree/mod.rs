@@ -6,10 +6,13 @@
 //! [`remove`] takes away; a half-removed one lies in the trash folder beside
 //! it, with or without its entry, and [`remove`] can simply be called again.
 
+mod given;
 mod scratch;
 mod state;
 mod submodules;
 
+pub(super) use given::Given;
+pub use given::note_given;
 pub use scratch::{check_out, is_scratch};
 pub(super) use state::changed;
 pub use state::{WorktreeState, fingerprint, state};
@@ -321,6 +324,50 @@ pub fn list(place: &Place) -> Result<Vec<Listed>, GitError> {
     }
     all.extend(current);
     Ok(all)
+}
+
+/// Who has a branch checked out.
+pub(super) enum Holder {
+    /// The checkout there.
+    Checkout(PathBuf),
+    /// No checkout.
+    Nobody,
+    /// Git's files say what only git understands.
+    Unclear,
+}
+
+/// Who has branch `name` checked out, read from git's own files as [`list`] tells
+/// it. The repository's main folder must not be a bare one.
+pub(super) fn holder(place: &Place, name: &str) -> Holder {
+    let full = format!("refs/heads/{name}");
+    if place.common_dir.file_name() != Some(".git".as_ref()) {
+        return Holder::Unclear;
+    }
+    let mut linked: Vec<PathBuf> = match fs::read_dir(place.common_dir.join("worktrees")) {
+        Ok(entries) => entries.filter_map(Result::ok).map(|entry| entry.path()).collect(),
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        Err(_) => return Holder::Unclear,
+    };
+    // One that is being made, or taken away, at this moment is no entry of git's either.
+    linked.retain(|git_dir| git_dir.join("gitdir").is_file());
+    linked.sort_unstable();
+    for git_dir in std::iter::once(&place.common_dir).chain(&linked) {
+        let head = fs::read(git_dir.join("HEAD")).unwrap_or_default();
+        let head = head.trim_ascii_end();
+        match head.strip_prefix(b"ref: ") {
+            Some(branch) if branch.trim_ascii_start() != full.as_bytes() => {}
+            Some(_) if *git_dir == place.common_dir => {
+                return place
+                    .common_dir
+                    .parent()
+                    .map_or(Holder::Unclear, |root| Holder::Checkout(root.to_owned()));
+            }
+            Some(_) => return Holder::Checkout(checkout_of(git_dir)),
+            None if std::str::from_utf8(head).is_ok_and(|head| Oid::new(head).is_ok()) => {}
+            None => return Holder::Unclear,
+        }
+    }
+    Holder::Nobody
 }
 
 /// The paths of `.gitmodules` in `folder`: name and path of each submodule.

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use super::Given;
 use crate::git::command::path as path_of;
 use crate::git::{Git, GitError, Head, Oid, Place, Repo};
 
-/// What a worktree holds beyond its commits. Ignored files do not count.
+/// What a worktree holds beyond its commits. Ignored files do not count, nor what
+/// it was given before its worker came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorktreeState {
     /// Its HEAD.
@@ -57,7 +59,9 @@ pub fn state(place: &Place, path: &Path, base: Option<&Oid>) -> Result<WorktreeS
         .collect();
     uncommitted.sort_unstable();
     uncommitted.dedup();
+    let given = Given::read(&place.git_dir)?;
     let mut untracked: Vec<PathBuf> = untracked.into_iter().map(|change| change.path).collect();
+    untracked.retain(|untracked| !given.holds(path, untracked));
     if place.is_linked() && path.join(".git").is_dir() {
         untracked.insert(0, PathBuf::from(".git/"));
     }

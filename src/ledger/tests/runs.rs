@@ -47,11 +47,48 @@ fn a_run_begins_anew_when_it_is_taken_up_again() {
     let state = folded(ended.clone().map(|event| (0, event)));
     assert!(!state.runs["r"].is_open() && state.runs["r"].skipped.is_empty());
 
-    let revised = RunRevised { run: "r".to_owned(), revision: 2, tasks: 4, why: String::new() };
+    let revised = RunRevised {
+        run: "r".to_owned(),
+        revision: 2,
+        tasks: 4,
+        why: String::new(),
+        changed: Vec::new(),
+        left_out: Vec::new(),
+    };
     let again = ended.chain([running("r", true), Event::RunRevised(revised)]);
     let run = folded(again.map(|event| (0, event))).runs.remove("r").expect("the run");
     assert!(run.is_open() && run.stopping.is_none() && run.ended_at.is_none());
     assert_eq!((run.spec.revision, run.spec.tasks), (2, 4));
+}
+
+#[test]
+fn a_pause_is_no_part_of_how_long_a_run_took() {
+    let at = |second: i64| Timestamp::from_second(second).expect("a time");
+    let line = |second, job, event| Record { version: 1, at: at(second), job: JobId(job), event };
+    let mut state = State::new();
+    for record in [
+        line(0, 0, started("r")),
+        line(1, 0, running("r", false)),
+        line(
+            2,
+            1,
+            Event::Spawned(Box::new(Spawned { run: Some("r".into()), ..spec("a", Mode::Reader) })),
+        ),
+        // The runner is killed, and the job goes on.
+        line(10, 1, Event::Exited(Box::new(exited(Outcome::Succeeded)))),
+        line(500, 1, Event::Collected),
+    ] {
+        state.fold(record);
+    }
+    let worked = |state: &State, now| state.runs["r"].worked(now).as_secs();
+    assert_eq!(worked(&state, None), 10);
+    state.fold(line(1000, 0, running("r", true)));
+    assert_eq!((worked(&state, Some(at(1004))), worked(&state, None)), (14, 10));
+    state.fold(line(1005, 0, over("r")));
+    assert_eq!((worked(&state, None), worked(&state, Some(at(9999)))), (15, 15));
+    state.fold(line(2000, 0, running("r", true)));
+    state.fold(line(2001, 0, over("r")));
+    assert_eq!(worked(&state, None), 16);
 }
 
 #[test]

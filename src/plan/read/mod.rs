@@ -14,54 +14,42 @@ mod workers;
 
 use std::path::Path;
 
-use super::Plan;
+use super::{Kind, Plan, Problem};
 use crate::{
     document::{self, Node, Syntax},
     job::slug,
 };
 
-/// Why a file is no plan.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name}:{line}: {problem}")]
-pub struct PlanError {
-    /// The file, as it was named.
-    pub name: String,
-    /// The line, from 1.
-    pub line: u64,
-    /// What is wrong there.
-    pub problem: String,
-}
-
-impl PlanError {
-    /// What helps, where this module knows it.
-    pub fn hint(&self) -> Option<String> {
-        Some("docs/plans.md shows each form with an example".to_owned())
-    }
-}
-
 impl Plan {
-    /// Reads a plan of any form. `name` is the file's, or `-`: it is said in errors,
-    /// and a plan that has no name is called after it.
+    /// Reads a plan of any form. `name` is the file's, or `-`: a plan that has no name
+    /// is called after it.
     ///
     /// # Errors
-    /// The first thing that is wrong with the file. Whether the plan can run is
-    /// for [`check`](super::check) to say.
-    pub fn read(bytes: &[u8], name: &str) -> Result<Self, PlanError> {
-        let error = |(line, problem)| PlanError { name: name.to_owned(), line, problem };
+    /// All that is wrong with what is in the file, each a [`Kind::Form`] with its line;
+    /// of one that is no JSON, YAML or TOML the first. Whether the plan can run is for
+    /// [`check`](super::check) to say.
+    pub fn read(bytes: &[u8], name: &str) -> Result<Self, Vec<Problem>> {
+        let problem = |(line, what)| Problem { line, kind: Kind::Form(what) };
+        let error = |one| vec![problem(one)];
         let text = std::str::from_utf8(bytes).map_err(|invalid| {
             let before = bytes.get(..invalid.valid_up_to()).unwrap_or_default();
             let line = before.iter().fold(1, |line, byte| line + u64::from(*byte == b'\n'));
             error((line, "this is not valid UTF-8".to_owned()))
         })?;
         let (syntax, tree) = document::read("plan", text, name).map_err(error)?;
-        let (form, read): (_, fn(&Node) -> _) = match Form::of(&tree, syntax) {
+        let (form, read): (_, fn(&Node, &mut value::Wrong) -> _) = match Form::of(&tree, syntax) {
             Form::Pipeline => ("pipeline", pipeline::read),
             Form::Workers => ("workers", workers::read),
             Form::Phases => ("phases", phases::read),
             Form::Own => ("own", own::read),
             Form::TaskMap => ("task-map", task_map::read),
         };
-        let mut plan = read(&tree).map_err(error)?;
+        let mut wrong = value::Wrong::default();
+        let mut plan: Self = read(&tree, &mut wrong);
+        let wrong = wrong.into_problems();
+        if !wrong.is_empty() {
+            return Err(wrong.into_iter().map(problem).collect());
+        }
         form.clone_into(&mut plan.form);
         if plan.name.is_empty() {
             let stem = Path::new(name).file_stem().and_then(|stem| stem.to_str());

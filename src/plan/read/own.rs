@@ -16,7 +16,7 @@
 
 use std::collections::BTreeMap;
 
-use super::value;
+use super::value::{self, Wrong};
 use crate::{
     document::{Key, Node, Problem, Value},
     job::{BackendName, Mode, is_template_name},
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// What a plan can say.
-pub(super) const KEYS: [&str; 15] = [
+pub(super) const KEYS: [&str; 17] = [
     "name",
     "description",
     "goal",
@@ -33,6 +33,8 @@ pub(super) const KEYS: [&str; 15] = [
     "aliases",
     "max-jobs",
     "timeout",
+    "max-tokens",
+    "max-budget-usd",
     "fail-fast",
     "retries",
     "backend",
@@ -43,7 +45,7 @@ pub(super) const KEYS: [&str; 15] = [
 ];
 
 /// What a task can say.
-pub(super) const TASK: [&str; 22] = [
+pub(super) const TASK: [&str; 24] = [
     "id",
     "agent",
     "prompt",
@@ -65,6 +67,8 @@ pub(super) const TASK: [&str; 22] = [
     "timeout",
     "silence",
     "max-turns",
+    "max-tokens",
+    "max-budget-usd",
     "schema",
 ];
 
@@ -74,53 +78,58 @@ pub(super) const ARGUMENT: [&str; 6] = ["placeholder", "help", "default", "of", 
 /// The most items of an answer that a task is repeated over, where nothing is said.
 const MAX: u32 = 16;
 
-pub(super) fn read(tree: &Node) -> Result<Plan, Problem> {
+pub(super) fn read(tree: &Node, wrong: &mut Wrong) -> Plan {
     let mut plan = Plan::default();
     let (mut retries, mut backend, mut model) = (None, None, None);
     for (key, node) in tree.map().unwrap_or_default() {
         match key.name.as_str() {
-            "name" => plan.name = value::word(key, node)?,
-            "description" => plan.description = value::text(key, node)?,
+            "name" => plan.name = wrong.take(value::word(key, node)),
+            "description" => plan.description = wrong.take(value::text(key, node)),
             "goal" => {
-                plan.vars.insert("goal".to_owned(), value::text(key, node)?);
+                plan.vars.insert("goal".to_owned(), wrong.take(value::text(key, node)));
             }
-            "args" => plan.args = arguments(key, node)?,
+            "args" => plan.args = arguments(key, node, wrong),
             "vars" => {
-                for (name, text) in table(key, node)? {
-                    plan.vars.insert(variable(name)?, value::text(name, text)?);
+                for (name, text) in wrong.take(table(key, node)) {
+                    let (name, text) = (variable(name), value::text(name, text));
+                    plan.vars.insert(wrong.take(name), wrong.take(text));
                 }
             }
             "aliases" => {
-                for (name, alias) in table(key, node)? {
+                for (name, alias) in wrong.take(table(key, node)) {
                     plan.aliases.insert(name.name.clone(), alias.json());
                 }
             }
-            "max-jobs" => plan.max_jobs = Some(value::some_jobs(key, node)?),
-            "timeout" => plan.timeout = Some(value::duration(key, node)?),
-            "fail-fast" => plan.fail_fast = value::flag(key, node)?,
-            "retries" => retries = Some(value::count(key, node)?),
-            "backend" => backend = Some(value::backend(key, node)?),
-            "model" => model = Some(value::model(key, node)?),
-            "verify" => plan.verify = Some(value::word(key, node)?),
-            "merge" => plan.merge = value::flag(key, node)?,
-            "tasks" => plan.tasks = tasks(node)?,
-            _ => return Err(value::unknown(key, "a plan", &KEYS)),
+            "max-jobs" => plan.max_jobs = wrong.take(value::some_jobs(key, node).map(Some)),
+            "timeout" => plan.timeout = wrong.take(value::duration(key, node).map(Some)),
+            "fail-fast" => plan.fail_fast = wrong.take(value::flag(key, node)),
+            "retries" => retries = wrong.take(value::count(key, node).map(Some)),
+            "backend" => backend = wrong.take(value::backend(key, node).map(Some)),
+            "model" => model = wrong.take(value::model(key, node).map(Some)),
+            "verify" => plan.verify = wrong.take(value::word(key, node).map(Some)),
+            "merge" => plan.merge = wrong.take(value::flag(key, node)),
+            "tasks" => plan.tasks = tasks(node, wrong),
+            "max-tokens" => plan.max_tokens = wrong.take(value::tokens(key, node).map(Some)),
+            "max-budget-usd" => {
+                plan.max_budget_usd = wrong.take(value::dollars(key, node).map(Some));
+            }
+            _ => wrong.take(Err(value::unknown(key, "a plan", &KEYS))),
         }
     }
     if plan.verify.is_some() && !plan.merge {
         let line = tree.map().unwrap_or_default().iter().find(|(key, _)| key.name == "verify");
-        let what = "'verify' is for what is merged: write 'merge = true' too".to_owned();
-        return Err((line.map_or(1, |(key, _)| key.line), what));
+        let what = "'verify' is for what is merged: write 'merge = true' too";
+        wrong.say(line.map_or(1, |(key, _)| key.line), what);
     }
     if tree.of("tasks").is_none() {
-        return Err((tree.line, "there are no 'tasks'".to_owned()));
+        wrong.say(tree.line, "there are no 'tasks'");
     }
     for task in &mut plan.tasks {
         task.retries = task.retries.or(retries);
         task.backend = task.backend.or(backend);
         task.model = task.model.take().or_else(|| model.clone());
     }
-    Ok(plan)
+    plan
 }
 
 fn table<'a>(key: &Key, node: &'a Node) -> Result<&'a [(Key, Node)], Problem> {
@@ -138,46 +147,52 @@ fn variable(key: &Key) -> Result<String, Problem> {
     Err((key.line, format!("'{}' {what}", key.name)))
 }
 
-fn arguments(key: &Key, node: &Node) -> Result<Vec<Argument>, Problem> {
+fn arguments(key: &Key, node: &Node, wrong: &mut Wrong) -> Vec<Argument> {
     let mut arguments = Vec::new();
-    for (name, said) in table(key, node)? {
+    for (name, said) in wrong.take(table(key, node)) {
         let mut argument = Argument {
-            name: variable(name)?,
+            name: wrong.take(variable(name)),
             placeholder: name.name.to_ascii_uppercase(),
             ..Argument::default()
         };
-        for (key, node) in table(name, said)? {
+        for (key, node) in wrong.take(table(name, said)) {
             match key.name.as_str() {
-                "placeholder" => argument.placeholder = value::word(key, node)?,
-                "help" => argument.help = value::text(key, node)?,
-                "default" => argument.default = Some(value::texts(key, node)?.join("\n")),
+                "placeholder" => argument.placeholder = wrong.take(value::word(key, node)),
+                "help" => argument.help = wrong.take(value::text(key, node)),
+                "default" => {
+                    let texts = value::texts(key, node).map(|texts| Some(texts.join("\n")));
+                    argument.default = wrong.take(texts);
+                }
                 "of" => {
-                    for (word, meaning) in table(key, node)? {
-                        let meaning = value::word(word, meaning)?;
+                    for (word, meaning) in wrong.take(table(key, node)) {
+                        let meaning = wrong.take(value::word(word, meaning));
                         argument.of.push(Choice { word: word.name.clone(), meaning });
                     }
                 }
-                "min" => argument.min = Some(value::some(key, node)?),
-                "max" => argument.max = Some(value::some(key, node)?),
-                _ => return Err(value::unknown(key, "an argument", &ARGUMENT)),
+                "min" => argument.min = wrong.take(value::some(key, node).map(Some)),
+                "max" => argument.max = wrong.take(value::some(key, node).map(Some)),
+                _ => wrong.take(Err(value::unknown(key, "an argument", &ARGUMENT))),
             }
         }
         arguments.push(argument);
     }
-    Ok(arguments)
+    arguments
 }
 
-fn tasks(node: &Node) -> Result<Vec<Task>, Problem> {
+fn tasks(node: &Node, wrong: &mut Wrong) -> Vec<Task> {
+    let one = |(id, said)| task(id, said, wrong);
     match &node.value {
-        Value::Map(pairs) => pairs.iter().map(|(id, said)| task(Some(id), said)).collect(),
-        Value::List(items) => items.iter().map(|said| task(None, said)).collect(),
+        Value::Map(pairs) => pairs.iter().map(|(id, said)| (Some(id), said)).map(one).collect(),
+        Value::List(items) => items.iter().map(|said| (None, said)).map(one).collect(),
         _ => {
-            Err((node.line, format!("'tasks' has to be a table or a list, and is {}", node.kind())))
+            let what = format!("'tasks' has to be a table or a list, and is {}", node.kind());
+            wrong.say(node.line, what);
+            Vec::new()
         }
     }
 }
 
-fn task(id: Option<&Key>, said: &Node) -> Result<Task, Problem> {
+fn task(id: Option<&Key>, said: &Node, wrong: &mut Wrong) -> Task {
     let mut task = Task {
         id: id.map(|id| id.name.clone()).unwrap_or_default(),
         line: id.map_or(said.line, |id| id.line),
@@ -185,61 +200,63 @@ fn task(id: Option<&Key>, said: &Node) -> Result<Task, Problem> {
     };
     if let (Some(_), Value::Text(prompt)) = (id, &said.value) {
         task.prompt.clone_from(prompt);
-        return Ok(task);
+        return task;
     }
     let Some(pairs) = said.map() else {
-        let what = format!("a task has to be a table, and is {}", said.kind());
-        return Err((said.line, what));
+        wrong.say(said.line, format!("a task has to be a table, and is {}", said.kind()));
+        return task;
     };
     let mut answers = None;
     for (key, node) in pairs {
         match key.name.as_str() {
-            "id" if id.is_none() => task.id = value::word(key, node)?,
-            "id" => {
-                let what = format!("the task is called '{}' already", task.id);
-                return Err((key.line, what));
-            }
-            "agent" => task.alias = Some(value::word(key, node)?),
-            "prompt" => task.prompt = value::text(key, node)?,
-            "argv" => task.argv = value::texts(key, node)?,
-            "needs" => task.needs = value::texts(key, node)?,
-            "answers" => answers = Some(value::texts(key, node)?),
-            "mode" => {
-                task.mode = Some(match value::word(key, node)?.as_str() {
-                    "reader" => Mode::Reader,
-                    "writer" => Mode::Writer,
-                    word => {
-                        let what = format!("'mode' is '{word}': write reader or writer");
-                        return Err((node.line, what));
-                    }
-                });
-            }
+            "id" if id.is_none() => task.id = wrong.take(value::word(key, node)),
+            "id" => wrong.say(key.line, format!("the task is called '{}' already", task.id)),
+            "agent" => task.alias = wrong.take(value::word(key, node).map(Some)),
+            "prompt" => task.prompt = wrong.take(value::text(key, node)),
+            "argv" => task.argv = wrong.take(value::texts(key, node)),
+            "needs" => task.needs = wrong.take(value::texts(key, node)),
+            "answers" => answers = Some(wrong.take(value::texts(key, node))),
+            "mode" => task.mode = wrong.take(mode(key, node).map(Some)),
             "write" => {
-                let write = value::flag(key, node)?;
+                let write = wrong.take(value::flag(key, node));
                 task.mode = Some(if write { Mode::Writer } else { Mode::Reader });
             }
-            "backend" => task.backend = Some(value::backend(key, node)?),
-            "model" => task.model = Some(value::model(key, node)?),
-            "scope" => task.scope = value::texts(key, node)?,
-            "base" => task.base = Some(value::word(key, node)?),
-            "files" => task.files = value::texts(key, node)?,
-            "tools" => task.tools = value::texts(key, node)?,
-            "type" => task.kind = Some(value::word(key, node)?),
-            "when" => task.when = Some(value::word(key, node)?),
-            "foreach" => task.foreach = Some(foreach(key, node)?),
-            "retries" => task.retries = Some(value::count(key, node)?),
-            "timeout" => task.timeout = Some(value::duration(key, node)?),
-            "silence" => task.silence = Some(value::duration(key, node)?),
-            "max-turns" => task.max_turns = Some(value::some(key, node)?),
-            "schema" => task.schema = Some(value::word(key, node)?.into()),
-            _ => return Err(value::unknown(key, "a task", &TASK)),
+            "backend" => task.backend = wrong.take(value::backend(key, node).map(Some)),
+            "model" => task.model = wrong.take(value::model(key, node).map(Some)),
+            "scope" => task.scope = wrong.take(value::texts(key, node)),
+            "base" => task.base = wrong.take(value::word(key, node).map(Some)),
+            "files" => task.files = wrong.take(value::texts(key, node)),
+            "tools" => task.tools = wrong.take(value::texts(key, node)),
+            "type" => task.kind = wrong.take(value::word(key, node).map(Some)),
+            "when" => task.when = wrong.take(value::word(key, node).map(Some)),
+            "foreach" => task.foreach = wrong.take(foreach(key, node).map(Some)),
+            "retries" => task.retries = wrong.take(value::count(key, node).map(Some)),
+            "timeout" => task.timeout = wrong.take(value::duration(key, node).map(Some)),
+            "silence" => task.silence = wrong.take(value::duration(key, node).map(Some)),
+            "max-turns" => task.max_turns = wrong.take(value::some(key, node).map(Some)),
+            "max-tokens" => task.max_tokens = wrong.take(value::tokens(key, node).map(Some)),
+            "max-budget-usd" => {
+                task.max_budget_usd = wrong.take(value::dollars(key, node).map(Some));
+            }
+            "schema" => {
+                task.schema = wrong.take(value::word(key, node).map(|word| Some(word.into())));
+            }
+            _ => wrong.take(Err(value::unknown(key, "a task", &TASK))),
         }
     }
     task.answers = answers.unwrap_or_else(|| task.needs.clone());
     if !task.argv.is_empty() && task.backend.is_none() {
         task.backend = Some(BackendName::SH);
     }
-    Ok(task)
+    task
+}
+
+fn mode(key: &Key, node: &Node) -> Result<Mode, Problem> {
+    match value::word(key, node)?.as_str() {
+        "reader" => Ok(Mode::Reader),
+        "writer" => Ok(Mode::Writer),
+        word => Err((node.line, format!("'mode' is '{word}': write reader or writer"))),
+    }
 }
 
 fn foreach(key: &Key, node: &Node) -> Result<Foreach, Problem> {

@@ -9,40 +9,41 @@
 //! A phase begins when all of the one before has succeeded, and sees its answers.
 //! With `parallel: false` its tasks come one after the other.
 
-use crate::document::{Node, Problem};
+use crate::document::Node;
 
 use super::{
     task_map,
-    value::{self, Ids},
+    value::{self, Ids, Wrong},
 };
 use crate::plan::Plan;
 
-pub(super) fn read(tree: &Node) -> Result<Plan, Problem> {
+pub(super) fn read(tree: &Node, wrong: &mut Wrong) -> Plan {
     let mut plan = Plan::default();
     let mut ids = Ids::default();
     for (key, node) in tree.map().unwrap_or_default() {
         match key.name.as_str() {
             "phases" => {
                 for phase in node.list().unwrap_or_default() {
-                    read_phase(&mut plan, &mut ids, phase)?;
+                    read_phase(&mut plan, &mut ids, phase, wrong);
                 }
             }
-            "name" => plan.name = value::word(key, node)?,
-            "title" | "description" => plan.description = value::text(key, node)?,
+            "name" => plan.name = wrong.take(value::word(key, node)),
+            "title" | "description" => plan.description = wrong.take(value::text(key, node)),
             "goal" => {
-                plan.vars.insert("goal".to_owned(), value::text(key, node)?);
+                plan.vars.insert("goal".to_owned(), wrong.take(value::text(key, node)));
             }
             // What codex-flow itself writes beside the phases, for people to read.
             "why" | "kind" | "dag" => {}
             _ => plan.notes.push(value::not_honoured(key)),
         }
     }
-    Ok(plan)
+    plan
 }
 
-fn read_phase(plan: &mut Plan, ids: &mut Ids, phase: &Node) -> Result<(), Problem> {
+fn read_phase(plan: &mut Plan, ids: &mut Ids, phase: &Node, wrong: &mut Wrong) {
     let Some(pairs) = phase.map() else {
-        return Err((phase.line, format!("a phase has to be a table, and is {}", phase.kind())));
+        wrong.say(phase.line, format!("a phase has to be a table, and is {}", phase.kind()));
+        return;
     };
     let number = plan.phases.len();
     let mut name = format!("Phase {}", number + 1);
@@ -50,18 +51,19 @@ fn read_phase(plan: &mut Plan, ids: &mut Ids, phase: &Node) -> Result<(), Proble
     let first = plan.tasks.len();
     for (key, node) in pairs {
         match key.name.as_str() {
-            "name" => name = value::word(key, node)?,
-            "parallel" => parallel = value::flag(key, node)?,
+            "name" => name = wrong.take(value::word(key, node)),
+            "parallel" => parallel = wrong.take(value::flag(key, node)),
             "tasks" => {
                 let Some(aliases) = node.map() else {
                     let what = format!(
                         "'tasks' has to be a table of aliases and their tasks, and is {}",
                         node.kind()
                     );
-                    return Err((node.line, what));
+                    wrong.say(node.line, what);
+                    continue;
                 };
                 for (alias, tasks) in aliases {
-                    task_map::add(plan, ids, alias, tasks)?;
+                    task_map::add(plan, ids, alias, tasks, wrong);
                 }
             }
             "index" => {}
@@ -87,5 +89,4 @@ fn read_phase(plan: &mut Plan, ids: &mut Ids, phase: &Node) -> Result<(), Proble
         }
         previous = Some(task.id.clone());
     }
-    Ok(())
 }

@@ -18,9 +18,9 @@
 //! worker in the role `coder`. A worker that has no `prompt` or `task` is told the
 //! goal of the run. `aggregate_results` asks for what every run ends with.
 
-use crate::document::{Key, Node, Problem, Value};
+use crate::document::{Key, Node, Value};
 
-use super::value::{self, Ids};
+use super::value::{self, Ids, Wrong};
 use crate::plan::{Plan, Task};
 
 /// What can be a step.
@@ -36,61 +36,68 @@ const STEPS: [&str; 6] = [
 /// What a worker without a prompt is told.
 const GOAL: &str = "{{goal}}";
 
-pub(super) fn read(tree: &Node) -> Result<Plan, Problem> {
-    let mut reader = Reader::default();
+pub(super) fn read(tree: &Node, wrong: &mut Wrong) -> Plan {
+    let mut reader = Reader {
+        plan: Plan::default(),
+        ids: Ids::default(),
+        before: Vec::new(),
+        stage: Vec::new(),
+        wrong,
+    };
     for (key, node) in tree.map().unwrap_or_default() {
         let plan = &mut reader.plan;
         match key.name.as_str() {
             "steps" => {
                 let Some(steps) = node.list() else {
                     let what = format!("'steps' has to be a list, and is {}", node.kind());
-                    return Err((node.line, what));
+                    reader.wrong.say(node.line, what);
+                    continue;
                 };
                 for step in steps {
-                    reader.step(step)?;
+                    reader.step(step);
                 }
             }
-            "name" => plan.name = value::word(key, node)?,
-            "description" => plan.description = value::text(key, node)?,
+            "name" => plan.name = reader.wrong.take(value::word(key, node)),
+            "description" => plan.description = reader.wrong.take(value::text(key, node)),
             "goal" | "task" => {
-                plan.vars.insert("goal".to_owned(), value::text(key, node)?);
+                plan.vars.insert("goal".to_owned(), reader.wrong.take(value::text(key, node)));
             }
             _ => plan.notes.push(value::not_honoured(key)),
         }
     }
-    Ok(reader.plan)
+    reader.plan
 }
 
-#[derive(Default)]
-struct Reader {
+struct Reader<'a> {
     plan: Plan,
     ids: Ids,
     /// What the workers of this stage need.
     before: Vec<String>,
     /// Its workers so far.
     stage: Vec<String>,
+    wrong: &'a mut Wrong,
 }
 
-impl Reader {
-    fn step(&mut self, step: &Node) -> Result<(), Problem> {
+impl Reader<'_> {
+    fn step(&mut self, step: &Node) {
         let alone: &[(Key, Node)] = &[];
         let name = step.text().map(|name| Key { name, line: step.line });
         let (key, node, more) = match (&name, step.map()) {
             (Some(name), _) => (name, None, alone),
             (None, Some([(key, node), more @ ..])) => (key, Some(node), more),
-            _ => return Err((step.line, format!("a step cannot be {}", step.kind()))),
+            _ => return self.wrong.say(step.line, format!("a step cannot be {}", step.kind())),
         };
         let node = node.filter(|node| node.value != Value::Null);
         match (key.name.as_str(), node) {
             ("spawn" | "spawn_workers", Some(node)) => {
                 let one = std::slice::from_ref(node);
                 for worker in node.list().unwrap_or(one) {
-                    self.spawn(worker, more)?;
+                    self.spawn(worker, more);
                 }
-                return Ok(());
+                return;
             }
             ("spawn" | "spawn_workers", None) => {
-                return Err((key.line, format!("'{}' does not say whom", key.name)));
+                self.wrong.say(key.line, format!("'{}' does not say whom", key.name));
             }
             ("wait_for" | "wait_for_completion", _) => self.wait(),
             ("aggregate_results", node) => {
@@ -98,11 +105,10 @@ impl Reader {
                     self.plan.notes.push(value::not_honoured(key));
                 }
             }
-            ("swarm_init", node) => self.init(node)?,
-            _ => return Err(value::unknown(key, "a step", &STEPS)),
+            ("swarm_init", node) => self.init(node),
+            _ => self.wrong.take(Err(value::unknown(key, "a step", &STEPS))),
         }
         self.plan.notes.extend(more.iter().map(|(key, _)| value::not_honoured(key)));
-        Ok(())
     }
 
     fn wait(&mut self) {
@@ -112,36 +118,37 @@ impl Reader {
         }
     }
 
-    fn init(&mut self, node: Option<&Node>) -> Result<(), Problem> {
+    fn init(&mut self, node: Option<&Node>) {
         for (key, node) in node.and_then(Node::map).unwrap_or_default() {
             match key.name.as_str() {
                 "maxAgents" | "max_agents" => {
-                    self.plan.max_jobs = Some(value::some_jobs(key, node)?);
+                    self.plan.max_jobs = self.wrong.take(value::some_jobs(key, node).map(Some));
                 }
                 _ => self.plan.notes.push(value::not_honoured(key)),
             }
         }
-        Ok(())
     }
 
     /// One worker, or several of a kind. `more` stands beside `spawn` in the step.
-    fn spawn(&mut self, worker: &Node, more: &[(Key, Node)]) -> Result<(), Problem> {
+    fn spawn(&mut self, worker: &Node, more: &[(Key, Node)]) {
         let mut task = Task { line: worker.line, ..Task::default() };
         let mut count = None;
         if let Some(name) = worker.text() {
             name.trim().clone_into(&mut task.id);
         } else if worker.map().is_none() {
             let what = format!("a worker has to be a name or a table, and is {}", worker.kind());
-            return Err((worker.line, what));
+            return self.wrong.say(worker.line, what);
         }
         for (key, node) in worker.map().unwrap_or_default().iter().chain(more) {
             match key.name.as_str() {
-                "id" | "name" => task.id = value::word(key, node)?,
-                "type" | "role" | "agent" => task.alias = Some(value::word(key, node)?),
-                "count" => count = Some(value::some(key, node)?.get()),
-                "prompt" | "task" => task.prompt = value::text(key, node)?,
-                "model" => task.model = Some(value::model(key, node)?),
-                "files" => task.files = value::texts(key, node)?,
+                "id" | "name" => task.id = self.wrong.take(value::word(key, node)),
+                "type" | "role" | "agent" => {
+                    task.alias = self.wrong.take(value::word(key, node).map(Some));
+                }
+                "count" => count = self.wrong.take(value::some(key, node).map(|n| Some(n.get()))),
+                "prompt" | "task" => task.prompt = self.wrong.take(value::text(key, node)),
+                "model" => task.model = self.wrong.take(value::model(key, node).map(Some)),
+                "files" => task.files = self.wrong.take(value::texts(key, node)),
                 _ => self.plan.notes.push(value::not_honoured(key)),
             }
         }
@@ -156,7 +163,7 @@ impl Reader {
             task.id.clone()
         };
         if name.is_empty() {
-            return Err((worker.line, "a worker has neither a name nor a type".to_owned()));
+            return self.wrong.say(worker.line, "a worker has neither a name nor a type");
         }
         task.alias = task.alias.or_else(|| Some(role(&name).to_owned()));
         let is_numbered = role(&name) != name;
@@ -170,7 +177,6 @@ impl Reader {
             self.stage.push(task.id.clone());
             self.plan.tasks.push(task.clone());
         }
-        Ok(())
     }
 }
 

@@ -9,80 +9,69 @@
 //! text is its `task`, `prompt`, `goal` or `instruction`; what it has besides the
 //! known keys is told to the worker as JSON, since whoever wrote it meant that.
 
-use crate::document::{Key, Node, Problem, Value};
+use crate::document::{Key, Node, Value};
 
-use super::value::{self, Ids};
+use super::value::{self, Ids, Wrong};
 use crate::plan::{Plan, Task};
 
 /// The keys under which the text of a task stands.
 const TEXT: [&str; 5] = ["task", "prompt", "goal", "instruction", "description"];
 
-pub(super) fn read(tree: &Node) -> Result<Plan, Problem> {
+pub(super) fn read(tree: &Node, wrong: &mut Wrong) -> Plan {
     let mut plan = Plan::default();
     let mut ids = Ids::default();
     for (alias, tasks) in tree.map().unwrap_or_default() {
-        add(&mut plan, &mut ids, alias, tasks)?;
+        add(&mut plan, &mut ids, alias, tasks, wrong);
     }
-    Ok(plan)
+    plan
 }
 
 /// Adds the tasks of one alias.
-pub(super) fn add(
-    plan: &mut Plan,
-    ids: &mut Ids,
-    alias: &Key,
-    tasks: &Node,
-) -> Result<(), Problem> {
-    let Some(items) = tasks.list() else {
-        return Err((
-            tasks.line,
-            format!("'{}' has to be a list of tasks, and is {}", alias.name, tasks.kind()),
-        ));
-    };
+pub(super) fn add(plan: &mut Plan, ids: &mut Ids, alias: &Key, tasks: &Node, wrong: &mut Wrong) {
     if alias.name.trim().is_empty() {
-        return Err((alias.line, "an alias is empty".to_owned()));
+        wrong.say(alias.line, "an alias is empty");
     }
+    let Some(items) = tasks.list() else {
+        let what = format!("'{}' has to be a list of tasks, and is {}", alias.name, tasks.kind());
+        return wrong.say(tasks.line, what);
+    };
     for (number, item) in (1..).zip(items) {
         let id = ids.of(&alias.name, number, items.len());
         let alias = Some(alias.name.trim().to_owned());
-        plan.tasks.push(Task { id, alias, ..task(item)? });
+        plan.tasks.push(Task { id, alias, ..task(item, wrong) });
     }
-    Ok(())
 }
 
-fn task(item: &Node) -> Result<Task, Problem> {
+fn task(item: &Node, wrong: &mut Wrong) -> Task {
     let mut task = Task { line: item.line, ..Task::default() };
     match &item.value {
         Value::Text(text) => task.prompt.clone_from(text),
-        Value::Map(pairs) => details(&mut task, pairs)?,
+        Value::Map(pairs) => details(&mut task, pairs, wrong),
         Value::List(parts) => match parts.as_slice() {
             [text] if text.text().is_some() => task.prompt = text.text().unwrap_or_default(),
             [text, Node { value: Value::Map(pairs), .. }] if text.text().is_some() => {
                 task.prompt = text.text().unwrap_or_default();
-                details(&mut task, pairs)?;
+                details(&mut task, pairs, wrong);
             }
-            _ => {
-                let what = "a task that is a list has to be a text and a table".to_owned();
-                return Err((item.line, what));
-            }
+            _ => wrong.say(item.line, "a task that is a list has to be a text and a table"),
         },
         _ => {
             let what = format!("a task has to be a text or a table, and is {}", item.kind());
-            return Err((item.line, what));
+            wrong.say(item.line, what);
         }
     }
-    Ok(task)
+    task
 }
 
-fn details(task: &mut Task, pairs: &[(Key, Node)]) -> Result<(), Problem> {
+fn details(task: &mut Task, pairs: &[(Key, Node)], wrong: &mut Wrong) {
     let mut rest = serde_json::Map::new();
     for (key, node) in pairs {
         match key.name.as_str() {
-            "type" => task.kind = Some(value::word(key, node)?),
-            "files" => task.files = value::texts(key, node)?,
-            "tools" => task.tools = value::texts(key, node)?,
+            "type" => task.kind = wrong.take(value::word(key, node).map(Some)),
+            "files" => task.files = wrong.take(value::texts(key, node)),
+            "tools" => task.tools = wrong.take(value::texts(key, node)),
             name if TEXT.contains(&name) && task.prompt.is_empty() && node.text().is_some() => {
-                task.prompt = value::text(key, node)?;
+                task.prompt = wrong.take(value::text(key, node));
             }
             name => {
                 rest.insert(name.to_owned(), node.json());
@@ -100,5 +89,4 @@ fn details(task: &mut Task, pairs: &[(Key, Node)]) -> Result<(), Problem> {
         }
         task.prompt.push_str(&rest);
     }
-    Ok(())
 }

@@ -12,13 +12,21 @@ use crate::{
 };
 
 fn read(text: &str) -> Plan {
-    Plan::read(text.as_bytes(), "plan").unwrap_or_else(|error| panic!("{error}\n{text}"))
+    Plan::read(text.as_bytes(), "plan").unwrap_or_else(|problems| panic!("{problems:?}\n{text}"))
 }
 
 fn problem(text: &str) -> String {
-    let error = Plan::read(text.as_bytes(), "plan").expect_err(text);
-    assert!(!error.problem.contains('\n'), "{error}");
-    error.to_string()
+    let [problem] = problems(text).try_into().expect("one");
+    problem
+}
+
+/// `plan:LINE: SENTENCE` of all that is wrong.
+fn problems(text: &str) -> Vec<String> {
+    let problems = Plan::read(text.as_bytes(), "plan").expect_err(text);
+    let told = |problem: &Problem| format!("plan:{}: {}", problem.line, problem.kind);
+    let told: Vec<String> = problems.iter().map(told).collect();
+    assert!(told.iter().all(|line| !line.contains('\n')), "{told:?}");
+    told
 }
 
 /// `LINE ID ALIAS <- NEEDS: PROMPT` of each task.
@@ -101,8 +109,9 @@ fn a_task_map_that_is_none_has_a_line() {
     ] {
         assert_eq!(problem(text), expected);
     }
-    let error = Plan::read(b"{\"a\":\n[\"\xff\"]}", "-").expect_err("no UTF-8");
-    assert_eq!(error.to_string(), "-:2: this is not valid UTF-8");
+    let kind = Kind::Form("this is not valid UTF-8".into());
+    let problems = Plan::read(b"{\"a\":\n[\"\xff\"]}", "-").expect_err("no UTF-8");
+    assert_eq!(problems, [Problem { line: 2, kind }]);
 }
 
 #[test]
@@ -247,7 +256,7 @@ fn a_list_of_workers() {
         ("workers:\n- {id: a}\n- b", "plan:3: a worker has to be a table, and is a text"),
         (
             "workers:\n- {id: a,\n   maxTurns: many}",
-            "plan:3: 'maxTurns' has to be a whole number, and is a text",
+            "plan:3: 'maxTurns' is many, and has to be a whole number from 0 on",
         ),
     ] {
         assert_eq!(problem(text), expected);
@@ -299,6 +308,28 @@ fn phases_come_one_after_the_other() {
         ("phases:\n- {tasks: {a: b}}", "plan:2: 'a' has to be a list of tasks, and is a text"),
     ] {
         assert_eq!(problem(text), expected);
+    }
+}
+
+#[test]
+fn all_that_is_wrong_with_a_form_is_told_at_once() {
+    for (text, lines) in [
+        (
+            "retries = -1\nmax_jobs = 2\n[tasks.a]\nneed = ['b']\nbackend = 'a b'\n[tasks.b]\nmode = 'x'\ntimeout = 'y'\n[args.z]\nmin = 0",
+            &[1, 2, 4, 5, 7, 8, 10][..],
+        ),
+        ("{\"a\": [1,\n[1, 2],\n{\"files\": [[]]}],\n\"b\": \"x\"}", &[1, 2, 3, 4]),
+        (
+            "steps:\n- spwan: a\n- [a]\n- spawn:\n- spawn: a\n  model: -x\n- spawn_workers:\n  - {count: 2}",
+            &[2, 3, 4, 6, 8],
+        ),
+        ("workers:\n- b\n- {id: a,\n   maxTurns: many,\n   sandbox: none}", &[2, 4, 5]),
+        ("phases:\n- a\n- {parallel: 1,\n   tasks: {a: b}}", &[2, 3, 4]),
+    ] {
+        let told = problems(text);
+        let of = |told: &String| told.split(':').nth(1).and_then(|line| line.parse().ok());
+        let found: Vec<u64> = told.iter().filter_map(of).collect();
+        assert_eq!(found, lines, "{told:#?}");
     }
 }
 

@@ -4,9 +4,35 @@ use std::{collections::HashSet, num::NonZeroU32, num::NonZeroU64, time::Duration
 
 use crate::{
     document::{Key, Node, Problem, Value},
-    job::{BackendName, JobName, parse_duration},
+    job::{BackendName, JobName, Usd, parse_count, parse_duration},
     plan::nearest,
 };
+
+/// What is wrong with a file. Reading goes on after each, so that all of it is told
+/// at once.
+#[derive(Debug, Default)]
+pub(super) struct Wrong(Vec<Problem>);
+
+impl Wrong {
+    /// What was read; nothing in place of what could not be.
+    pub(super) fn take<T: Default>(&mut self, read: Result<T, Problem>) -> T {
+        read.unwrap_or_else(|problem| {
+            self.0.push(problem);
+            T::default()
+        })
+    }
+
+    /// Names one more.
+    pub(super) fn say(&mut self, line: u64, what: impl Into<String>) {
+        self.0.push((line, what.into()));
+    }
+
+    /// All of it, in the order of the file.
+    pub(super) fn into_problems(mut self) -> Vec<Problem> {
+        self.0.sort_by_key(|(line, _)| *line);
+        self.0
+    }
+}
 
 fn wrong<T>(key: &Key, node: &Node, wanted: &str) -> Result<T, Problem> {
     Err((node.line, format!("'{}' has to be {wanted}, and is {}", key.name, node.kind())))
@@ -47,8 +73,12 @@ pub(super) fn flag(key: &Key, node: &Node) -> Result<bool, Problem> {
 }
 
 pub(super) fn count(key: &Key, node: &Node) -> Result<u32, Problem> {
-    let number = node.text().and_then(|text| text.trim().parse().ok());
-    number.map_or_else(|| wrong(key, node, "a whole number"), Ok)
+    let (Value::Number(text) | Value::Text(text)) = &node.value else {
+        return wrong(key, node, "a whole number");
+    };
+    text.trim().parse().map_err(|_| {
+        (node.line, format!("'{}' is {text}, and has to be a whole number from 0 on", key.name))
+    })
 }
 
 /// A number from 1 on.
@@ -59,6 +89,20 @@ pub(super) fn some(key: &Key, node: &Node) -> Result<NonZeroU32, Problem> {
 
 pub(super) fn some_jobs(key: &Key, node: &Node) -> Result<NonZeroU64, Problem> {
     some(key, node).map(NonZeroU64::from)
+}
+
+/// A number of tokens.
+pub(super) fn tokens(key: &Key, node: &Node) -> Result<NonZeroU64, Problem> {
+    let word = text(key, node)?;
+    parse_count(word.trim())
+        .map_err(|error| (node.line, format!("'{}' is '{word}', which {error}", key.name)))
+}
+
+/// An amount of US dollars.
+pub(super) fn dollars(key: &Key, node: &Node) -> Result<Usd, Problem> {
+    let word = text(key, node)?;
+    Usd::parse(word.trim())
+        .map_err(|error| (node.line, format!("'{}' is '{word}', which {error}", key.name)))
 }
 
 /// `90s`, `10m`, or a number of seconds.

@@ -18,7 +18,7 @@ impl Schedule {
                     runs.iter().flat_map(|run| items(&self.nodes[run.0].answer)).collect();
                 if found.len() as u64 > u64::from(max.get()) {
                     let why = format!(
-                        "the answer of '{of}' has {} items, and at most {max} are allowed",
+                        "the answer of '{of}' has {} items, and its 'max' allows {max}",
                         found.len()
                     );
                     return Err(State::Failed(Some(why)));

@@ -112,7 +112,7 @@ fn a_condition_decides_about_the_needs_it_names() {
     let mut plan = schedule(tasks());
     let step = succeed(&mut plan, "check", "all well");
     assert_eq!(ids(&plan, &step.skipped), ["fix"]);
-    let why = "''FAIL' in check or check.failed' does not hold";
+    let why = "what its 'when' says does not hold: 'FAIL' in check or check.failed";
     assert_eq!(state(&plan, "fix"), State::PassedOver(why.into()));
     // Passed over is no failure.
     assert_eq!(ids(&plan, &step.ready), ["after"]);
@@ -165,7 +165,7 @@ fn an_answer_makes_members_once_it_is_there() {
     let mut many = plan();
     let step = succeed(&mut many, "list", "1. a\n2. b\n- c\n* d\n");
     assert_eq!(ids(&many, &step.ended), ["each"]);
-    let why = "the answer of 'list' has 4 items, and at most 3 are allowed";
+    let why = "the answer of 'list' has 4 items, and its 'max' allows 3";
     assert_eq!(state(&many, "each"), State::Failed(Some(why.into())));
     assert_eq!(ids(&many, &step.skipped), ["end"]);
 

@@ -10,7 +10,7 @@ use crate::support::Script;
 fn failed(script: Script) -> (String, String, String) {
     let lab = Lab::new();
     lab.on("fail", script);
-    let (job, said) = lab.run("fails", &["fail, please"], 1);
+    let (job, said) = lab.run("fails", &["--no-hold", "fail, please"], 1);
     let (outcome, reason) = end(&job);
     assert_eq!(said, format!("cx: [1] fails {outcome}: {reason}\n"));
     let collected = lab.collect("fails", 1);

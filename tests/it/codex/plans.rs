@@ -59,3 +59,23 @@ fn a_planner_of_the_configuration_names_the_model() {
     assert!(plan.contains("[tasks.mend]"), "{plan}");
     assert_eq!(lab.server.requests()[0]["model"], "gpt-5.5-mini");
 }
+
+#[test]
+fn the_backend_that_llm_asks_can_be_said() {
+    let mut lab = Lab::new();
+    // The default has no program here.
+    lab.sandbox.set("CX_BACKEND", "claude");
+    let answer = r#"{"tasks":[{"id":"mend","agent":"coder","prompt":"Mend it","needs":[]}]}"#;
+    lab.on(GOAL, Script::new().say(answer));
+    lab.cx(&["plan", "--decomposer", "llm", GOAL]).refused(127, "claude was not found");
+    let plan = lab.cx(&["plan", "-b", "codex", "--decomposer", "llm", GOAL]).ok().stdout();
+    assert!(plan.contains("[tasks.mend]"), "{plan}");
+    assert_eq!(lab.show("plan")["backend"], "codex");
+    for (args, what) in [
+        (&["plan", "-b", "codex", GOAL][..], "llm is asked nothing"),
+        (&["plan", "-b", "sh", "--selector", "llm", GOAL], "the backend sh runs commands"),
+        (&["plan", "-b", "gpt", "--selector", "llm", GOAL], "there is no backend 'gpt'"),
+    ] {
+        lab.cx(args).refused(2, what);
+    }
+}

@@ -1,5 +1,7 @@
 //! No more at once than is allowed, and large plans.
 
+use std::{cell::RefCell, collections::BTreeSet};
+
 use serde_json::{Value, json};
 
 use super::{plan, plan_with, task};
@@ -22,17 +24,50 @@ fn counts(sandbox: &Sandbox) -> Vec<u64> {
 }
 
 /// The most jobs that lived at once, by the ledger.
-fn most_live(events: &[Value]) -> u64 {
-    let (mut live, mut most) = (0_u64, 0);
+fn most_live(events: &[Value]) -> usize {
+    most(events, "spawned", &|_| true)
+}
+
+/// The most of these jobs that were between this event and their end at once, by the
+/// order of the ledger: no clock has a part in it.
+fn most(events: &[Value], from: &str, of: &dyn Fn(u64) -> bool) -> usize {
+    let mut live: BTreeSet<u64> = BTreeSet::new();
+    let mut most = 0;
     for event in events {
+        let job = event["job"].as_u64().unwrap();
         match event["ev"].as_str().unwrap() {
-            "spawned" => live += 1,
-            "exited" => live -= 1,
+            ev if ev == from && of(job) => assert!(live.insert(job), "{from} twice: {event}"),
+            "exited" => drop(live.remove(&job)),
             _ => {}
         }
-        most = most.max(live);
+        most = most.max(live.len());
     }
     most
+}
+
+/// Waits until so many jobs have said this.
+fn until_so_many(sandbox: &Sandbox, ev: &str, count: usize) {
+    let seen = RefCell::new(BTreeSet::new());
+    sandbox.ledger().wait_for(|event| {
+        let mut seen = seen.borrow_mut();
+        seen.extend(event["job"].as_u64().filter(|_| event["ev"] == ev));
+        seen.len() == count
+    });
+}
+
+/// The numbers of the jobs that have a supervisor now, by the processes there are, each
+/// as often as it has one.
+fn supervised(sandbox: &Sandbox) -> Vec<u64> {
+    let all = sandbox.live_processes().into_iter();
+    let mut jobs: Vec<u64> = all
+        .filter(|what| what.contains("__supervise"))
+        .map(|what| {
+            let number = what.split_whitespace().find_map(|word| word.parse().ok());
+            number.unwrap_or_else(|| panic!("no number in {what}"))
+        })
+        .collect();
+    jobs.sort_unstable();
+    jobs
 }
 
 #[test]
@@ -73,6 +108,84 @@ fn limits_hold_over_two_runs_at_once() {
     let counts = counts(&sandbox);
     assert_eq!(counts.len(), 24);
     assert!(counts.iter().all(|count| (1..=2).contains(count)), "{counts:?}");
+}
+
+/// Three plans, two pools and the limit of the repository, all at once.
+#[test]
+fn pools_and_the_repositorys_limit_hold_over_three_plans_at_once() {
+    let sandbox = Sandbox::new();
+    for (name, limit) in [("few", 2), ("lens", 1)] {
+        let text = format!("---\ndescription: Few\nmax_parallel_tasks: {limit}\n---\nDo it.\n");
+        sandbox.write(format!(".cx/agents/{name}.md"), text);
+    }
+    let gate = sandbox.gate("gate");
+    let tasks = |few: usize, lens: usize, free: usize| -> Vec<Value> {
+        let one = |kind: &str, n: usize| {
+            let mut task = task(&format!("{kind}{n}"), &gate.pass(), &[]);
+            if kind != "free" {
+                task["agent"] = json!(kind);
+            }
+            task
+        };
+        let all = [("few", few), ("lens", lens), ("free", free)];
+        all.iter().flat_map(|(kind, count)| (0..*count).map(|n| one(kind, n))).collect()
+    };
+    // With all pools full 2 + 1 + 4 could run.
+    let plans = [("left", tasks(6, 0, 2)), ("middle", tasks(4, 3, 0)), ("right", tasks(0, 3, 2))];
+    let total: usize = plans.iter().map(|(_, tasks)| tasks.len()).sum();
+    let runs: Vec<_> = plans
+        .into_iter()
+        .map(|(name, tasks)| plan_with(&sandbox, name, json!({ "tasks": tasks, "max-jobs": 4 })))
+        .collect::<Vec<_>>()
+        .iter()
+        .map(|file| sandbox.start(sandbox.cx_command(["run", "-f", file, "-j", "6"])))
+        .collect();
+    until_so_many(&sandbox, "running", 4);
+    gate.open();
+    for run in runs {
+        run.finish().ok();
+    }
+    let events = sandbox.ledger().events();
+    let of = |pool: &'static str| {
+        let spawned = events.iter().filter(|event| event["ev"] == "spawned");
+        let mine = spawned.filter(|event| {
+            let agent = event["agent"].as_str().unwrap_or_default();
+            agent.rsplit('/').next() == Some(pool)
+        });
+        mine.map(|event| event["job"].as_u64().unwrap()).collect::<BTreeSet<u64>>()
+    };
+    let (few, lens) = (of("few"), of("lens"));
+    assert_eq!((few.len(), lens.len()), (10, 6));
+    assert_eq!(events.iter().filter(|event| event["ev"] == "exited").count(), total);
+    for from in ["admitted", "running"] {
+        assert_eq!(most(&events, from, &|_| true), 4, "{from}");
+        assert!((1..=2).contains(&most(&events, from, &|job| few.contains(&job))), "{from}");
+        assert_eq!(most(&events, from, &|job| lens.contains(&job)), 1, "{from}");
+    }
+}
+
+#[test]
+fn each_live_job_has_one_supervisor_and_nothing_else_has() {
+    let sandbox = Sandbox::new();
+    let gate = sandbox.gate("gate");
+    let tasks: Vec<Value> = (0..9).map(|n| task(&format!("t{n}"), &gate.pass(), &[])).collect();
+    let files = ["left", "right"].map(|name| plan(&sandbox, name, &json!(tasks)));
+    let runs =
+        files.map(|file| sandbox.start(sandbox.cx_command(["run", "-f", &file, "--jobs", "3"])));
+    until_so_many(&sandbox, "running", 6);
+    // Six of eighteen tasks live, as nothing is over, and so do their supervisors.
+    let spawned = || sandbox.ledger().events().iter().filter(|e| e["ev"] == "spawned").count();
+    assert_eq!((supervised(&sandbox), spawned()), ((1..=6).collect(), 6));
+    gate.open();
+    for run in runs {
+        run.finish().ok();
+    }
+    let events = sandbox.ledger().events();
+    let started = events.iter().filter(|event| event["ev"] == "started");
+    let mut started: Vec<u64> = started.map(|event| event["job"].as_u64().unwrap()).collect();
+    started.sort_unstable();
+    assert_eq!(started, (1..=18).collect::<Vec<u64>>());
+    assert_eq!(most(&events, "started", &|_| true), 6);
 }
 
 #[test]
@@ -128,7 +241,11 @@ fn two_hundred_tasks_with_needs_run_to_the_end() {
     let output = sandbox.cx(["run", "-f", &file, "--json"]).ok();
     let summary = output.json();
     assert_eq!((&summary["totalTasks"], &summary["succeeded"]), (&json!(200), &json!(200)));
-    assert!(most_live(&sandbox.ledger().events()) <= 8);
+    let events = sandbox.ledger().events();
+    assert!(most_live(&events) <= 8);
+    // One supervisor for each, and no more of them than live jobs at any time.
+    assert_eq!(events.iter().filter(|event| event["ev"] == "started").count(), 200);
+    assert!(most(&events, "started", &|_| true) <= 8);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `cx run`: a plan is worked through.
 
 mod answers;
+mod bundle;
 mod limits;
 mod records;
 mod resume;

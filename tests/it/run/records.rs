@@ -73,6 +73,10 @@ fn each_task_leaves_what_it_was_given_and_what_came_of_it() {
     let kept = sandbox.cx(["clean", "--runs-max-per-alias", "0"]).ok();
     assert!(kept.stderr().contains("[1] good is not collected"), "{kept}");
     assert_eq!(records(&top, "scout").len(), 1);
+    let kept = sandbox.cx(["clean", "--logs-max-bytes", "10"]).ok();
+    assert!(kept.stderr().contains("kept beyond that 4 lines of data/logs/events.jsonl"), "{kept}");
+    let of_tasks = said.iter().filter(|line| !line["taskId"].is_null()).cloned();
+    assert_eq!(lines(&top), of_tasks.collect::<Vec<_>>());
     sandbox.cx(["collect", "--run", "both"]).code(1);
     sandbox.cx(["clean", "--runs-max-per-alias", "0", "--logs-max-bytes", "10"]).ok();
     assert!(records(&top, "scout").is_empty() && records(&top, "reviewer").is_empty());

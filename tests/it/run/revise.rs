@@ -68,18 +68,26 @@ fn a_reviser_sees_what_came_back_and_adds_a_task() {
     assert_eq!(ids(&first["remaining"]), ["b", "c"]);
     let agents = first["agents"].as_array().unwrap();
     assert!(agents.iter().any(|agent| agent["id"] == "scout"), "{first}");
-    // Each wave is a phase; after the last nothing remains to be asked about.
+    // Each wave is a phase, and after the last one more may be called for.
     let second = asked(&sandbox, 2).unwrap();
     assert_eq!(ids(&second["done"]), ["a", "b", "x"]);
     assert_eq!(second["done"][2]["answer"], "did x");
     assert_eq!(ids(&second["remaining"]), ["c"]);
-    assert!(asked(&sandbox, 3).is_none());
+    let third = asked(&sandbox, 3).unwrap();
+    assert_eq!(ids(&third["done"]), ["a", "b", "c", "x"]);
+    assert_eq!((&third["remaining"], asked(&sandbox, 4)), (&json!([]), None));
     let revised = events(&sandbox, "run-revised");
     assert_eq!(revised.len(), 1);
     assert_eq!(
         (&revised[0]["revision"], &revised[0]["tasks"], &revised[0]["why"]),
         (&json!(2), &json!(4), &json!("added x"))
     );
+    // The ledger has it whole, also once plan.json is that of a later revision.
+    assert_eq!(
+        revised[0]["changed"],
+        json!([{ "id": "x", "agent": "scout", "needs": ["a"], "prompt": "Look for {{a}} brace" }])
+    );
+    assert!(revised[0].get("left_out").is_none());
     assert_eq!(stored(&sandbox)["revision"], 2);
     let status = sandbox.cx(["status", "chain", "--json"]).ok().json();
     assert_eq!((&status["succeeded"], &status["totalTasks"]), (&json!(4), &json!(4)));
@@ -101,7 +109,13 @@ fn a_reviser_leaves_out_what_remains() {
     assert_eq!(output.json()["totalTasks"], 2);
     assert!(output.stderr().contains("the plan is revised: left out c"), "{output}");
     assert!(jobs_of(&sandbox, "chain", "c").is_empty());
-    assert!(asked(&sandbox, 2).is_none(), "nothing remained");
+    assert_eq!(asked(&sandbox, 2).unwrap()["remaining"], json!([]));
+    let revised = events(&sandbox, "run-revised");
+    assert_eq!(
+        (&revised[0]["left_out"], revised[0].get("changed")),
+        (&json!(["c"]), None),
+        "{revised:?}"
+    );
 }
 
 #[test]
@@ -172,7 +186,24 @@ fn nothing_said_is_nothing_changed_and_a_failure_is_shown() {
             { "id": "after-bad", "ok": false, "answer": "skipped: needs 'bad', which failed" },
         ])
     );
-    assert!(asked(&sandbox, 2).is_none());
+    assert_eq!(ids(&asked(&sandbox, 2).unwrap()["done"]), ["good", "bad", "after-bad", "next"]);
+    assert!(asked(&sandbox, 3).is_none());
+}
+
+#[test]
+fn after_the_last_phase_more_may_be_called_for() {
+    let sandbox = with_reviser(
+        r#"test $n = 1 && echo '{"tasks":[{"id":"mend","agent":"scout","prompt":"Mend","needs":["a"]}]}'"#,
+    );
+    let file = plan(&sandbox, "chain", &json!([task("a", "echo broken", &[])]));
+    let output = sandbox.cx(["run", "-f", &file, "--revise-plan=reviser", "--json"]);
+    let output = output.ok();
+    assert_eq!((&output.json()["totalTasks"], &output.json()["succeeded"]), (&json!(2), &json!(2)));
+    assert_eq!(asked(&sandbox, 1).unwrap()["remaining"], json!([]));
+    assert_eq!(ids(&asked(&sandbox, 2).unwrap()["done"]), ["a", "mend"]);
+    assert!(asked(&sandbox, 3).is_none());
+    // What has succeeded is over: nobody is asked again.
+    sandbox.cx(["run", "--resume", "chain"]).refused(2, "has succeeded");
 }
 
 #[test]
@@ -207,7 +238,8 @@ fn a_phase_of_phases_is_asked_about_once() {
     sandbox.write("phases.json", phases.to_string());
     sandbox.cx(["run", "-f", "phases.json", "--revise-plan=reviser"]).ok();
     assert_eq!(ids(&asked(&sandbox, 1).unwrap()["done"]).len(), 2);
-    assert!(asked(&sandbox, 2).is_none());
+    assert_eq!(ids(&asked(&sandbox, 2).unwrap()["done"]).len(), 4);
+    assert!(asked(&sandbox, 3).is_none());
 }
 
 #[test]
@@ -224,6 +256,49 @@ fn who_cannot_revise_is_refused_before_anything_starts() {
     let mut command = sandbox.cx_command(["run", "-f", &file, "--revise-plan"]);
     command.env("CX_BACKEND", "sh");
     sandbox.run(command).refused(2, "the backend sh runs commands, and cannot revise a plan");
+}
+
+#[test]
+fn a_reviser_that_is_not_there_is_refused_before_anything_starts() {
+    let sandbox = with_reviser("");
+    let file = chain(&sandbox);
+    sandbox.write("notes", "no program");
+    let config = "[planner.gone]\ncommand = [\"nowhere\", \"-x\"]\n";
+    std::fs::create_dir_all(sandbox.root().join("config/cx")).unwrap();
+    sandbox.write("../config/cx/config.toml", config);
+    for (value, code, what) in [
+        ("nowhere --quick | cat", 127, "nowhere was not found on PATH"),
+        ("./nowhere", 127, "./nowhere was not found"),
+        ("./notes", 126, "./notes cannot be executed"),
+        ("gone", 127, "nowhere was not found on PATH"),
+    ] {
+        let refused =
+            sandbox.cx(["run", "-f", &file, &format!("--revise-plan={value}")]).refused(code, what);
+        sandbox.assert_nothing_started(&refused);
+    }
+    // What only a shell can know is left to it, and what it knows itself is there.
+    for value in ["true", "$(echo true)", "A=b true", "if true; then true; fi", "(true)"] {
+        sandbox.cx(["run", "-f", &file, &format!("--revise-plan={value}")]).ok();
+    }
+}
+
+/// Each question has streams for signals of its own, and gives them back.
+#[test]
+fn many_borders_need_no_more_files_than_one() {
+    let sandbox = with_reviser("");
+    let tasks: Vec<Value> = (0..40)
+        .map(|n: u32| {
+            let need = n.checked_sub(1).map(|n| format!("t{n}"));
+            let needs: Vec<&str> = need.iter().map(String::as_str).collect();
+            task(&format!("t{n}"), "true", &needs)
+        })
+        .collect();
+    let file = plan(&sandbox, "long", &json!(tasks));
+    let mut command = sandbox.command("sh");
+    command.args(["-c", "ulimit -n 64; exec \"$@\"", "sh"]);
+    command.arg(env!("CARGO_BIN_EXE_cx")).args(["run", "-f", &file, "--revise-plan=true"]);
+    let output = sandbox.run(command).ok();
+    assert!(!output.stderr().contains("warning"), "{output}");
 }
 
 #[test]
@@ -265,7 +340,8 @@ fn a_runner_that_dies_at_a_border_is_gone_on_with() {
         assert_eq!((&revised[0]["revision"], &revised[0]["why"]), (&json!(2), &json!("added x")));
         // Nobody was asked again of what had been answered.
         assert_eq!(ids(&asked(&sandbox, 2).unwrap()["remaining"]), ["c"], "{at}");
-        assert!(asked(&sandbox, 3).is_none(), "{at}");
+        assert_eq!(asked(&sandbox, 3).unwrap()["remaining"], json!([]), "{at}");
+        assert!(asked(&sandbox, 4).is_none(), "{at}");
         let count = |task: &&str| jobs_of(&sandbox, "chain", task).len();
         assert_eq!(["a", "b", "c", "x"].iter().map(count).collect::<Vec<_>>(), [1, 1, 1, 1]);
     }

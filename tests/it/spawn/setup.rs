@@ -75,6 +75,52 @@ fn a_setup_of_ones_own_configuration_needs_no_trust() {
 }
 
 #[test]
+fn what_setup_makes_is_no_work_until_the_worker_changes_it() {
+    let sandbox = Sandbox::new();
+    sandbox.write(".worktreeinclude", "/local.conf\n/touched.conf\n");
+    sandbox.write("mixed/tracked", "1\n");
+    sandbox.git(["add", "."]);
+    sandbox.git(["commit", "-qm", "include"]);
+    for path in ["local.conf", "touched.conf"] {
+        sandbox.write(path, "a\n");
+    }
+    let config = sandbox.root().join("config/cx");
+    fs::create_dir_all(&config).unwrap();
+    let setup = "mkdir -p mod/a mod/b; for n in $(seq 2000); do echo $n > mod/a/$n; done; \
+                 echo b > mod/b/1; echo $CX_NAME > .env; echo m > mixed/made; echo s >> README.md";
+    fs::write(config.join("config.toml"), format!("[worktree]\nsetup = '{setup}'\n")).unwrap();
+    // Of equal size, at once: only its time tells.
+    sandbox.written("w", "echo c > mod/b/1; echo n > mod/b/new; echo B > touched.conf; echo w > w");
+    let changed = |range: &str| {
+        let names = sandbox.git(["diff", "--name-only", range]);
+        names.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let work = ["README.md", "mod/b/1", "mod/b/new", "touched.conf", "w"];
+    assert_eq!(changed("main...cx/w"), work);
+    let tree = sandbox.cx(["path", "w"]).ok().stdout();
+    let status = sandbox.git(["-C", tree.trim(), "status", "--porcelain"]);
+    let left = ["?? .env", "?? local.conf", "?? mixed/made", "?? mod/a/"];
+    assert_eq!(status.lines().collect::<Vec<_>>(), left);
+
+    // A live one is compared without them, too.
+    let gate = sandbox.gate("gate");
+    sandbox.writer("v", &format!("echo v > w; {}", gate.pass()));
+    gate.arrived();
+    let said = sandbox.cx(["conflicts", "w", "v", "--json"]).code(1);
+    assert!(!said.stdout().contains(".env") && !said.stdout().contains("mod/a"), "{said}");
+    gate.open();
+    sandbox.cx(["wait", "v"]).ok();
+    assert_eq!(changed("main...cx/v"), ["README.md", "w"]);
+
+    // They keep nobody from cleaning.
+    sandbox.sh("rm *.conf").ok();
+    sandbox.cx(["merge", "w"]).ok();
+    sandbox.cx(["collect"]).ok();
+    sandbox.cx(["clean", "w"]).ok();
+    assert!(!fs::exists(tree.trim()).unwrap());
+}
+
+#[test]
 fn a_setup_that_fails_keeps_the_worker_from_starting() {
     let sandbox = Sandbox::new();
     sandbox.write(

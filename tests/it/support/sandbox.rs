@@ -30,8 +30,9 @@ const TOOLS: &[&str] = &[
     "sed", "seq", "setsid", "sh", "sort", "tail", "test", "touch", "tr", "true", "uname", "wc",
 ];
 
-/// When every commit in a sandbox was made, unless the test says otherwise.
-const DATE: &str = "2026-01-02T03:04:05+00:00";
+/// When every commit in a sandbox was made, unless the test says otherwise:
+/// 2026-01-02T03:04:05Z, in the form that cx reads without git.
+const DATE: &str = "@1767323045 +0000";
 
 /// See the module.
 pub(crate) struct Sandbox {

@@ -29,11 +29,11 @@ use crate::{
         spawn::Spawner,
     },
     failure::Failure,
-    ledger::{Event, NO_JOB, Note, RunRevised},
+    ledger::{Event, NO_JOB, Note, RevisedTask, RunRevised},
     plan::{
         State, TaskIx,
         propose::{Ask, Member, Request},
-        revise::{self, Done},
+        revise::{self, Difference, Done},
     },
     process::crash,
     ui,
@@ -84,14 +84,15 @@ impl Runner<'_> {
         }
     }
 
-    /// Whether the phase is over, and something remains.
+    /// Whether the phase is over. After the last one somebody is asked too, once: what
+    /// has come back may call for more.
     pub(super) fn is_at_border(&self) -> bool {
         self.reviser.is_some()
             && self.stop.is_none()
             && self.live.is_empty()
             && self.again.is_empty()
-            && !self.book.schedule.is_done()
             && !self.ready.iter().any(|at| self.is_in_phase(*at))
+            && !(self.book.schedule.is_done() && self.begun() == self.stored.seen)
     }
 
     /// Asks the reviser, takes in what it changes, and begins the next phase.
@@ -208,7 +209,7 @@ impl Runner<'_> {
         }
         let mut stored = self.stored.clone();
         stored.revision += 1;
-        stored.why = revise::difference(old, &plan);
+        stored.difference = Difference::between(old, &plan);
         stored.plan = plan;
         let told = |failure: Failure| vec![failure.message];
         let aliases: BTreeSet<String> =
@@ -291,16 +292,28 @@ impl Runner<'_> {
         skipped.retain(|at| !told.contains_key(&schedule.task(*at).id));
         self.skip(skipped)?;
         self.ready = self.book.schedule.ready();
-        self.front.revised(&self.stored.why);
+        self.front.revised(&self.stored.difference.to_string());
         Ok(())
     }
 
     fn tell_revision(&self) -> Result<(), Failure> {
+        let Stored { plan, difference, revision, .. } = &self.stored;
+        let is_new = |id: &String| difference.added.contains(id) || difference.changed.contains(id);
+        let changed = plan.tasks.iter().filter(|task| is_new(&task.id)).map(|task| RevisedTask {
+            id: task.id.clone(),
+            agent: task.alias.clone(),
+            mode: task.mode,
+            model: task.model.clone(),
+            needs: task.needs.clone(),
+            prompt: plan.spoken(&task.prompt).to_owned(),
+        });
         let event = RunRevised {
             run: self.id.to_owned(),
-            revision: self.stored.revision,
-            tasks: self.stored.plan.tasks.len() as u64,
-            why: self.stored.why.clone(),
+            revision: *revision,
+            tasks: plan.tasks.len() as u64,
+            why: difference.to_string(),
+            changed: changed.collect(),
+            left_out: difference.left_out.clone(),
         };
         self.session.store.append(NO_JOB, &Event::RunRevised(event)).map_err(store)
     }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    num::NonZeroU64,
     time::Instant,
 };
 
@@ -19,6 +20,7 @@ use crate::{
         view,
     },
     failure::Failure,
+    job::{Budget, BudgetOf},
     ledger::{Event, Job, NO_JOB, Note, TaskOf, TaskSkipped},
     plan::{Task, TaskIx},
     process::crash,
@@ -63,9 +65,16 @@ impl Runner<'_> {
             return false;
         }
         let Some(limit) = self.stored.max_jobs() else { return true };
-        let live = self.followed.state().jobs.values().filter(|job| job.is_live());
-        let others = live.filter(|job| !self.live.contains_key(&job.job)).count();
-        ((others + self.live.len()) as u64) < limit.get()
+        let state = self.followed.state();
+        // Who waits in the queue of a pool, where another run was faster, takes up no
+        // room here yet.
+        let waits = state.waits();
+        let is_in_pool = |job: &&Job| {
+            let turn = waits.get(&job.job).map(|wait| wait.turn);
+            turn.is_some_and(|at| job.spec.turns().get(at).is_some_and(|turn| turn.pool.is_some()))
+        };
+        let live = state.jobs.values().filter(|job| job.is_live() && !is_in_pool(job));
+        (live.count() as u64) < limit.get()
     }
 
     /// Whether as many jobs of the task's pool live as may.
@@ -194,6 +203,11 @@ pub(in crate::commands::run) fn work<'t>(
         timeout: task.timeout,
         silence: task.silence,
         max_turns: task.max_turns,
+        budget: Budget::new(
+            BudgetOf::Job,
+            task.max_tokens.map(NonZeroU64::get),
+            task.max_budget_usd,
+        ),
         schema: task.schema.as_deref(),
         prompt: String::from("-"),
         argv: Vec::new(),

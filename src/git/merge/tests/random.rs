@@ -393,6 +393,8 @@ fn same(
         (Verdict::GitDied { .. }, Said::Not { text, .. }) => {
             prop_assert!(text.contains("Assertion"), "{}", text);
         }
+        // It finds the conflicts, and dies of putting them into a checkout.
+        (Verdict::Conflicts { .. }, Said::Not { text, .. }) if text.contains("BUG: merge-ort") => {}
         (Verdict::Conflicts { paths, .. }, Said::Not { unmerged, text }) => {
             let ours: BTreeSet<String> =
                 paths.iter().map(|c| c.path.to_str().unwrap().to_owned()).collect();

@@ -26,7 +26,7 @@ fn the_examples_of_the_manual_are_plans() {
     let mut forms = Vec::new();
     for (language, text) in examples() {
         let mut plan = Plan::read(text.as_bytes(), &format!("example.{language}"))
-            .unwrap_or_else(|error| panic!("{error}\n{text}"));
+            .unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
         let goal = [("goal".to_owned(), "it".to_owned())].into();
         plan.bind(&goal).unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
         crate::plan::check(&plan, &|_| Ok(()))

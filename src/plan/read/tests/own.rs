@@ -144,7 +144,7 @@ fn a_slip_in_the_own_form_is_an_error_with_its_line() {
         ("[tasks.a]\n\nneed = ['b']", "plan:3: a task has no key 'need': did you mean 'needs'?"),
         (
             "[tasks.a]\nzzz = 1",
-            "plan:2: a task has no key 'zzz': there are id, agent, prompt, argv, needs, answers, mode, write, backend, model, scope, base, files, tools, type, when, foreach, retries, timeout, silence, max-turns, schema",
+            "plan:2: a task has no key 'zzz': there are id, agent, prompt, argv, needs, answers, mode, write, backend, model, scope, base, files, tools, type, when, foreach, retries, timeout, silence, max-turns, max-tokens, max-budget-usd, schema",
         ),
         ("[tasks.a]\nid = 'b'", "plan:2: the task is called 'a' already"),
         ("[tasks]\na = 1", "plan:2: a task has to be a table, and is a number"),
@@ -153,7 +153,14 @@ fn a_slip_in_the_own_form_is_an_error_with_its_line() {
             "[tasks.a]\ntimeout = 'ever'",
             "plan:2: 'timeout' is 'ever', which is not a duration: write 90s, 10m, 1h30m or a number of seconds",
         ),
-        ("[tasks.a]\nretries = -1", "plan:2: 'retries' has to be a whole number, and is a number"),
+        (
+            "[tasks.a]\nretries = -1",
+            "plan:2: 'retries' is -1, and has to be a whole number from 0 on",
+        ),
+        (
+            "retries = true\n[tasks.a]",
+            "plan:1: 'retries' has to be a whole number, and is true or false",
+        ),
         (
             "[tasks.a]\nforeach = 1",
             "plan:2: 'foreach' has to be a list, a text or a table, and is a number",

@@ -1,0 +1,131 @@
+//! What a job may use, what that costs, and whether it waits where a model's service
+//! refuses: from arguments and configuration to what the ledger says of it.
+
+use std::num::NonZeroU64;
+
+use clap::Args;
+
+use crate::{
+    backend::{self, Backend},
+    commands::session::{Session, store},
+    config::Config,
+    failure::Failure,
+    job::{Budget, BudgetOf, Price, Usage, Usd},
+    ledger::{HoldLimits, Spawned},
+};
+
+/// Limits on what is used.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(in crate::commands) struct UseArgs {
+    /// End it once it has used N tokens, sent and written
+    #[arg(long, value_name = "N", value_parser = crate::job::parse_count::<NonZeroU64>)]
+    max_tokens: Option<NonZeroU64>,
+
+    /// End it once it has cost X US dollars
+    #[arg(long, value_name = "X", value_parser = Usd::parse)]
+    max_budget_usd: Option<Usd>,
+
+    /// Fail at once where the model's service refuses for rate or quota, rather than wait
+    #[arg(long)]
+    no_hold: bool,
+}
+
+impl UseArgs {
+    /// What was said, as a budget.
+    pub(in crate::commands) fn budget(&self, of: BudgetOf) -> Option<Budget> {
+        Budget::new(of, self.max_tokens.map(NonZeroU64::get), self.max_budget_usd)
+    }
+
+    /// `--no-hold`.
+    pub(in crate::commands) fn is_not_held(&self) -> bool {
+        self.no_hold
+    }
+
+    /// The same, for a job.
+    pub(super) fn of_task(budget: Option<Budget>, no_hold: bool) -> Self {
+        Self {
+            max_tokens: budget.and_then(|budget| NonZeroU64::new(budget.tokens?)),
+            max_budget_usd: budget.and_then(|budget| budget.usd),
+            no_hold,
+        }
+    }
+}
+
+/// What stands in the ledger of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Limits {
+    pub(super) budgets: Vec<Budget>,
+    pub(super) price: Option<Price>,
+    pub(super) hold: Option<HoldLimits>,
+}
+
+impl Limits {
+    /// What holds for a job of this backend and model. `run` is the budget of its run.
+    pub(super) fn check(
+        args: &UseArgs,
+        config: &Config,
+        run: Option<Budget>,
+        (backend, model): (&Backend, Option<&str>),
+    ) -> Result<Self, Failure> {
+        let day = Budget::new(BudgetOf::Day, config.budget.tokens, config.budget.usd);
+        let own = args.budget(BudgetOf::Job);
+        let price = model.and_then(|model| config.prices.get(model)).copied();
+        let millis = |d: std::time::Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+        let hold = (config.hold.enabled && !args.no_hold && !backend.runs_commands())
+            .then(|| HoldLimits { max_ms: millis(config.hold.longest), times: config.hold.times });
+        if backend.runs_commands() {
+            return match own {
+                Some(_) => Err(Failure::usage(format!(
+                    "a job of {} uses no tokens that could be counted; nothing was started",
+                    backend.name
+                ))
+                .hint("leave out --max-tokens and --max-budget-usd")),
+                None => Ok(Self { budgets: Vec::new(), price, hold }),
+            };
+        }
+        let budgets: Vec<Budget> = own.into_iter().chain(run).chain(day).collect();
+        if let Some(budget) = budgets.iter().find(|budget| budget.usd.is_some())
+            && price.is_none()
+            && !backend::tells_cost(backend)
+        {
+            return Err(no_price(*budget, backend, model));
+        }
+        Ok(Self { budgets, price, hold })
+    }
+}
+
+/// A budget in dollars of which nobody could say how far it is used up.
+fn no_price(budget: Budget, backend: &Backend, model: Option<&str>) -> Failure {
+    let backend = backend.name;
+    let whose = match budget.of {
+        BudgetOf::Job => "--max-budget-usd",
+        BudgetOf::Run => "the run's budget in dollars",
+        BudgetOf::Day => "budget.usd-per-day",
+    };
+    match model {
+        Some(model) => Failure::usage(format!(
+            "{whose} needs the price of {model}, which {backend} does not tell; nothing was started"
+        ))
+        .hint(format!(
+            "write it into the configuration: [price.\"{model}\"] input = ..., output = ... (dollars per million tokens)"
+        )),
+        None => Failure::usage(format!(
+            "{whose} needs a price, and which model {backend} uses is not known; nothing was started"
+        ))
+        .hint("name the model with -m, and give its price in the configuration: [price.\"MODEL\"]"),
+    }
+}
+
+/// What is said where a budget is used up already. To be called under the ledger's lock.
+pub(super) fn refuse_spent(session: &Session, spec: &Spawned) -> Result<(), Failure> {
+    if spec.budgets.iter().all(|budget| budget.of == BudgetOf::Job) {
+        return Ok(());
+    }
+    let state = session.store.state().map_err(store)?;
+    let now = jiff::Timestamp::now();
+    let Some(spent) = state.spent(spec, None, Usage::default(), now) else { return Ok(()) };
+    Err(Failure::usage(format!("{spent}; nothing was started")).hint(match spent.of() {
+        BudgetOf::Day => "`cx usage` shows what of; budget.tokens-per-day and budget.usd-per-day in the configuration allow more",
+        _ => "`cx usage --by run` shows it; `cx run --resume RUN --max-tokens N` or --max-budget-usd X allows more",
+    }))
+}
