@@ -182,6 +182,7 @@ verbs! {
     "plan" => Plan(commands::plan::PlanArgs),
     "route" => Route(commands::route::RouteArgs),
     "usage" => Usage(commands::usage::UsageArgs),
+    "serve" => Serve(commands::serve::ServeArgs),
     "events" => Events(commands::events::EventsArgs),
     "trust" => Trust(commands::trust::TrustArgs),
     "doctor" => Doctor(commands::doctor::DoctorArgs),

@@ -38,6 +38,8 @@ pub(crate) struct JobView<'a> {
     pub alias: Option<&'a str>,
     /// `codex`, `sh`, ...
     pub backend: &'a str,
+    /// Where its server is, for the backend http.
+    pub url: Option<&'a str>,
     /// The model that was asked for.
     pub model: Option<&'a str>,
     /// The run it belongs to.
@@ -159,6 +161,7 @@ impl<'a> JobView<'a> {
             agent: spec.agent.as_deref(),
             alias: spec.alias.as_deref(),
             backend: spec.backend.as_str(),
+            url: spec.endpoint.as_ref().map(|endpoint| endpoint.url.as_str()),
             model: spec.model.as_deref(),
             run: spec.run.as_deref(),
             group: spec.group.as_deref(),

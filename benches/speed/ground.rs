@@ -125,6 +125,7 @@ pub(crate) fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
         agent: None,
         alias: None,
         hooks: None,
+        endpoint: None,
         model: None,
         run: None,
         task: None,

@@ -76,6 +76,9 @@ pub fn unenforced(backend: BackendName, tools: &Tools) -> Option<String> {
         BackendName::CLAUDE => {
             format!("{name} is given the tools of its mode, and not yet the agent's list of tools")
         }
+        BackendName::HTTP => {
+            format!("{name} sends the agent's name, and not its list of tools")
+        }
         BackendName::SH => {
             format!("{name} knows no tools, so the agent's list of them means nothing")
         }

@@ -29,6 +29,8 @@ pub enum Family {
     Codex,
     /// `claude -p`, Claude Code without its terminal.
     Claude,
+    /// A request over HTTP, sent by `curl`.
+    Http,
     /// A shell command or an argv that runs as it is.
     Sh,
 }
@@ -63,12 +65,16 @@ impl Backend {
     pub const CODEX: Self = Self { name: BackendName::CODEX, family: Family::Codex };
     /// `claude -p`.
     pub const CLAUDE: Self = Self { name: BackendName::CLAUDE, family: Family::Claude };
+    /// A request over HTTP, sent by `curl`.
+    pub const HTTP: Self = Self { name: BackendName::HTTP, family: Family::Http };
     /// A shell command or an argv that runs as it is.
     pub const SH: Self = Self { name: BackendName::SH, family: Family::Sh };
 
     /// One of those that are part of cx and need no definition.
     pub fn built_in(name: BackendName) -> Option<Self> {
-        [Self::CODEX, Self::CLAUDE, Self::SH].into_iter().find(|backend| backend.name == name)
+        [Self::CODEX, Self::CLAUDE, Self::HTTP, Self::SH]
+            .into_iter()
+            .find(|backend| backend.name == name)
     }
 
     /// One of which nothing is known but its name: what its workers put out is
@@ -105,6 +111,16 @@ impl Backend {
     /// Whether what its jobs are told is run rather than read.
     pub fn runs_commands(&self) -> bool {
         matches!(self.family, Family::Sh)
+    }
+
+    /// Whether its jobs can be writers: what works elsewhere cannot touch a worktree.
+    pub fn can_write(&self) -> bool {
+        !self.works_elsewhere()
+    }
+
+    /// Whether its jobs are done by a server, which has to be [found](crate::job::Endpoint).
+    pub fn works_elsewhere(&self) -> bool {
+        matches!(self.family, Family::Http)
     }
 }
 

@@ -30,7 +30,7 @@ impl Meter {
         let counter = match &backend.family {
             Family::Codex => Counter::Codex(codex::Counter::default()),
             Family::Claude => Counter::Claude(claude::Counter::default()),
-            Family::Sh => Counter::None,
+            Family::Http | Family::Sh => Counter::None,
         };
         Self { counter, offset: 0 }
     }

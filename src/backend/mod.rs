@@ -15,6 +15,7 @@
 mod claude;
 mod codex;
 mod family;
+pub mod http;
 mod meter;
 pub mod program;
 mod refusal;
@@ -32,7 +33,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::job::{BackendName, Mode, Outcome, Usage, Usd, WorkerExit};
+use crate::job::{BackendName, Endpoint, Mode, Outcome, Usage, Usd, WorkerExit};
 pub use meter::Meter;
 pub use refusal::Refusal;
 
@@ -82,13 +83,21 @@ pub struct LaunchInput<'a> {
     pub commands_confined: bool,
     /// What it may cost, where that is limited and the program can keep to it.
     pub usd: Option<Usd>,
+    /// Where an HTTP worker is.
+    pub endpoint: Option<&'a Endpoint>,
+    /// The file with the [token](http::authorization) for it, absolute.
+    pub token_file: Option<&'a Path>,
+    /// The job's role. Only an HTTP worker is told.
+    pub agent: Option<&'a str>,
+    /// The alias by which the role was asked for.
+    pub alias: Option<&'a str>,
 }
 
 /// The argument that limits the turns of a worker, where the backend has one.
 pub fn max_turns(backend: &Backend, turns: NonZeroU32) -> Option<String> {
     match &backend.family {
         Family::Claude => Some(format!("--max-turns={turns}")),
-        Family::Codex | Family::Sh => None,
+        Family::Codex | Family::Http | Family::Sh => None,
     }
 }
 
@@ -112,10 +121,12 @@ pub struct Launch {
 }
 
 /// What a worker's stdin is. Never a pipe: codex reads it to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stdin {
     /// The file with the prompt.
     PromptFile,
+    /// A file with these bytes.
+    Bytes(Vec<u8>),
     /// `/dev/null`.
     Null,
 }
@@ -251,6 +262,7 @@ pub fn check_prompt(backend: &Backend, prompt: &[u8]) -> Result<(), PromptError>
     match &backend.family {
         Family::Codex => codex::check_prompt(prompt),
         Family::Claude => claude::check_prompt(prompt),
+        Family::Http => http::check_prompt(prompt),
         Family::Sh => sh::check_prompt(prompt),
     }
 }
@@ -261,6 +273,7 @@ pub fn check_args(backend: &Backend, args: &[String]) -> Result<(), ArgError> {
     match &backend.family {
         Family::Codex => codex::check_args(args),
         Family::Claude => claude::check_args(args),
+        Family::Http => http::check_args(args),
         Family::Sh => sh::check_args(args),
     }
 }
@@ -270,6 +283,7 @@ pub fn launch(input: &LaunchInput<'_>) -> Launch {
     match &input.backend.family {
         Family::Codex => codex::launch(input),
         Family::Claude => claude::launch(input),
+        Family::Http => http::launch(input),
         Family::Sh => sh::launch(input),
     }
 }
@@ -279,7 +293,7 @@ pub fn launch(input: &LaunchInput<'_>) -> Launch {
 pub fn sandbox_probe(backend: &Backend, program: &Path) -> Option<Launch> {
     match &backend.family {
         Family::Codex => Some(codex::sandbox_probe(program)),
-        Family::Claude | Family::Sh => None,
+        Family::Claude | Family::Http | Family::Sh => None,
     }
 }
 
@@ -289,7 +303,7 @@ pub fn sandbox_probe(backend: &Backend, program: &Path) -> Option<Launch> {
 pub fn command_prefix(backend: &Backend) -> Option<&'static str> {
     match &backend.family {
         Family::Claude => Some(claude::PREFIX_VARIABLE),
-        Family::Codex | Family::Sh => None,
+        Family::Codex | Family::Http | Family::Sh => None,
     }
 }
 
@@ -298,7 +312,7 @@ pub fn command_prefix(backend: &Backend) -> Option<&'static str> {
 pub fn is_confined_by_us(backend: &Backend, mode: Mode) -> bool {
     match (&backend.family, mode) {
         (Family::Claude, _) | (Family::Sh, Mode::Reader) => true,
-        (Family::Codex, _) | (Family::Sh, Mode::Writer) => false,
+        (Family::Codex | Family::Http, _) | (Family::Sh, Mode::Writer) => false,
     }
 }
 
@@ -307,7 +321,7 @@ pub fn is_confined_by_us(backend: &Backend, mode: Mode) -> bool {
 pub fn own_places(backend: &Backend, variable: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
     match &backend.family {
         Family::Claude => claude::own_places(variable),
-        Family::Codex | Family::Sh => Vec::new(),
+        Family::Codex | Family::Http | Family::Sh => Vec::new(),
     }
 }
 
@@ -315,7 +329,7 @@ pub fn own_places(backend: &Backend, variable: impl Fn(&str) -> Option<OsString>
 pub fn more_folders(backend: &Backend, args: &[String]) -> Vec<PathBuf> {
     match &backend.family {
         Family::Claude => claude::more_folders(args),
-        Family::Codex | Family::Sh => Vec::new(),
+        Family::Codex | Family::Http | Family::Sh => Vec::new(),
     }
 }
 
@@ -323,7 +337,7 @@ pub fn more_folders(backend: &Backend, args: &[String]) -> Vec<PathBuf> {
 pub fn has_threads(backend: &Backend) -> bool {
     match &backend.family {
         Family::Codex | Family::Claude => true,
-        Family::Sh => false,
+        Family::Http | Family::Sh => false,
     }
 }
 
@@ -331,7 +345,7 @@ pub fn has_threads(backend: &Backend) -> bool {
 pub fn counts_whole_thread(backend: &Backend) -> bool {
     match &backend.family {
         Family::Codex => true,
-        Family::Claude | Family::Sh => false,
+        Family::Claude | Family::Http | Family::Sh => false,
     }
 }
 
@@ -339,7 +353,7 @@ pub fn counts_whole_thread(backend: &Backend) -> bool {
 pub fn tells_cost(backend: &Backend) -> bool {
     match &backend.family {
         Family::Claude => true,
-        Family::Codex | Family::Sh => false,
+        Family::Codex | Family::Http | Family::Sh => false,
     }
 }
 
@@ -347,6 +361,7 @@ pub fn tells_cost(backend: &Backend) -> bool {
 pub fn env_remove(backend: &Backend) -> &'static [&'static str] {
     match &backend.family {
         Family::Claude => &claude::ENV_REMOVE,
+        Family::Http => &http::ENV_REMOVE,
         Family::Codex | Family::Sh => &[],
     }
 }
@@ -356,7 +371,7 @@ pub fn env_remove(backend: &Backend) -> &'static [&'static str] {
 pub fn litter(backend: &Backend) -> &'static [&'static str] {
     match &backend.family {
         Family::Codex => &[".agents", ".aws", ".codex", ".git"],
-        Family::Claude | Family::Sh => &[],
+        Family::Claude | Family::Http | Family::Sh => &[],
     }
 }
 
@@ -366,6 +381,7 @@ pub fn activity(backend: &Backend, tail: &[u8], root: Option<&Path>) -> Option<S
     match &backend.family {
         Family::Codex => codex::activity(tail, root),
         Family::Claude => claude::activity(tail, root),
+        Family::Http => http::activity(tail),
         Family::Sh => sh::activity(tail),
     }
 }
@@ -374,7 +390,7 @@ pub fn activity(backend: &Backend, tail: &[u8], root: Option<&Path>) -> Option<S
 /// plain output.
 pub fn has_events(backend: &Backend) -> bool {
     match &backend.family {
-        Family::Codex | Family::Claude => true,
+        Family::Codex | Family::Claude | Family::Http => true,
         Family::Sh => false,
     }
 }
@@ -385,6 +401,7 @@ pub fn render(backend: &Backend, line: &[u8], root: Option<&Path>) -> Option<Str
     match &backend.family {
         Family::Codex => codex::render(line, root),
         Family::Claude => claude::render(line, root),
+        Family::Http => http::render(line),
         Family::Sh => Some(String::from_utf8_lossy(line).into_owned()),
     }
 }
@@ -396,6 +413,7 @@ pub fn judge(backend: &Backend, input: &JudgeInput<'_>) -> io::Result<Verdict> {
     match &backend.family {
         Family::Codex => codex::judge(input),
         Family::Claude => claude::judge(input),
+        Family::Http => http::judge(input),
         Family::Sh => sh::judge(input),
     }
 }
@@ -406,6 +424,7 @@ pub fn hint(backend: &Backend, outcome: &Outcome, reason: &str) -> Option<&'stat
     match &backend.family {
         Family::Codex => codex::hint(outcome, reason),
         Family::Claude => claude::hint(outcome, reason),
+        Family::Http => http::hint(reason),
         Family::Sh => None,
     }
 }

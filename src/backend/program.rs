@@ -89,7 +89,7 @@ pub fn locate(
             let native = !head(&path).starts_with(b"#!");
             Program { path, native }
         }
-        Family::Sh => Program { path, native: true },
+        Family::Http | Family::Sh => Program { path, native: true },
     })
 }
 
@@ -108,6 +108,7 @@ fn usual_name(backend: &Backend) -> &str {
     match &backend.family {
         Family::Codex => "codex",
         Family::Claude => "claude",
+        Family::Http => "curl",
         Family::Sh => "sh",
     }
 }
@@ -117,6 +118,7 @@ pub fn install(backend: &Backend) -> Option<&str> {
     match &backend.family {
         Family::Codex => Some("npm install -g @openai/codex"),
         Family::Claude => Some("npm install -g @anthropic-ai/claude-code"),
+        Family::Http => Some("apt install curl, dnf install curl or the like"),
         Family::Sh => None,
     }
 }

@@ -41,8 +41,19 @@ impl Refusal {
             .or_else(|| after(&text, "resets in ").and_then(|rest| span(rest, now)))
             .or_else(|| after(&text, "resets at ").and_then(|rest| moment(rest, now)))
             .or_else(|| after(&text, "resets ").and_then(|rest| moment(rest, now)))
+            .or_else(|| {
+                // The header, as an HTTP worker's sentence has it.
+                let (_, rest) = reason.split_once("retry after ")?;
+                span(rest, now).or_else(|| http_date(rest))
+            })
             .map_or(Self::ForNow, Self::Until)
     }
+}
+
+/// `Wed, 21 Oct 2026 07:28:00 GMT`, and whatever comes after.
+fn http_date(text: &str) -> Option<Timestamp> {
+    let (date, _) = text.split_once(" GMT")?;
+    jiff::fmt::rfc2822::parse(&format!("{date} GMT")).ok().map(|at| at.timestamp())
 }
 
 fn after<'t>(text: &'t str, words: &str) -> Option<&'t str> {
@@ -177,6 +188,8 @@ mod tests {
             ("You've hit your usage limit. Upgrade to Pro or try again at 3:05 PM.", "14:05:00Z"),
             ("You've hit your limit · resets 3pm", "14:00:00Z"),
             ("Claude AI usage limit reached|1795183200", "14:00:00Z"),
+            ("HTTP 429, retry after 30 s: slow down", "13:00:30Z"),
+            ("HTTP 503, retry after Fri, 20 Nov 2026 14:28:00 GMT: wait", "14:28:00Z"),
         ] {
             assert_eq!(until(reason), format!("2026-11-20T{expected}"), "{reason}");
         }

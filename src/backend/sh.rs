@@ -141,6 +141,10 @@ mod tests {
             schema: None,
             commands_confined: true,
             usd: None,
+            endpoint: None,
+            token_file: None,
+            agent: None,
+            alias: None,
         }
     }
 

@@ -74,6 +74,10 @@ pub(super) fn input<'a>(
         schema: None,
         commands_confined: backend.name == BackendName::CLAUDE,
         usd: None,
+        endpoint: None,
+        token_file: None,
+        agent: None,
+        alias: None,
     }
 }
 

@@ -39,6 +39,7 @@ pub mod run;
 pub mod runs;
 pub mod segment;
 pub mod send;
+pub mod serve;
 mod session;
 mod settings;
 pub mod show;
@@ -96,6 +97,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Agents(args) => agents::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Route(args) => route::run(args),
+        Command::Serve(args) => serve::run(args),
         Command::Events(args) => events::run(args),
         Command::Trust(args) => trust::run(args),
         Command::Doctor(args) => doctor::run(args),

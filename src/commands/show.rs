@@ -53,6 +53,9 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     row("agent", text(view.agent));
     row("alias", text(view.alias));
     row("backend", format!("{} ({})", view.backend, job.spec.program));
+    if let Some(url) = view.url {
+        row("server", url.to_owned());
+    }
     row("model", text(view.model));
     row("run", text(view.run));
     row("task", ui::clean(view.title));

@@ -18,7 +18,7 @@ use super::planner::PlannerLayers;
 use super::trust::visible;
 use super::value::{Command, Limit, Origin, Span};
 use super::{ConfigError, aliases};
-use crate::job::{BackendName, Price, Usd};
+use crate::job::{BackendName, BaseUrl, Price, Usd};
 
 /// What one file says; nothing where it says nothing. The fields are the keys.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -36,6 +36,7 @@ pub(super) struct Layer {
     pub(super) worktree: WorktreeLayer,
     pub(super) codex: ProgramLayer,
     pub(super) claude: ProgramLayer,
+    pub(super) http: HttpLayer,
     pub(super) merge: MergeLayer,
     pub(super) price: Option<BTreeMap<String, Price>>,
     pub(super) budget: BudgetLayer,
@@ -71,6 +72,17 @@ pub(super) struct ProgramLayer {
     pub(super) args: Option<Vec<String>>,
     pub(super) env_exclude: Option<Vec<String>>,
     pub(super) model: Option<String>,
+}
+
+/// The table `[http]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(super) struct HttpLayer {
+    pub(super) url: Option<BaseUrl>,
+    pub(super) token_file: Option<PathBuf>,
+    pub(super) stream: Option<bool>,
+    pub(super) provider: Option<String>,
+    pub(super) fallback: Option<String>,
 }
 
 /// The table `[merge]`.
@@ -207,6 +219,16 @@ pub(super) fn parse(text: &str, origin: Origin, base: Base) -> Result<File, Conf
         }
         *program = located(program, base);
     }
+    if let Some(path) = &mut layer.http.token_file {
+        if path.as_os_str().is_empty() {
+            let problem = "'http.token-file' is empty".to_owned();
+            return Err(invalid(line_of(&["http", "token-file"]), problem));
+        }
+        *path = match path.strip_prefix("~") {
+            Ok(rest) => base.home.join(rest),
+            Err(_) => base.folder.join(&path),
+        };
+    }
     for (name, value) in layer.alias.iter().flatten() {
         let agent = value.get("agent").unwrap_or(value);
         if agent.as_str().is_none_or(str::is_empty) {
@@ -246,6 +268,8 @@ impl Layer {
         };
         let program =
             |table: &ProgramLayer| table.program.as_ref().map(|path| path.to_string_lossy().into());
+        // Prompts go there, and tokens.
+        let text = |path: &PathBuf| path.to_string_lossy().into();
         // On `sh` it is the person's prompt that runs, for which they did not ask.
         let backend = self.backend.filter(|kind| *kind == BackendName::SH);
         let mut commands = vec![
@@ -257,6 +281,8 @@ impl Layer {
             ("hooks.on-exit".to_owned(), self.hooks.on_exit.as_ref().map(command)),
             ("hooks.on-failure".to_owned(), self.hooks.on_failure.as_ref().map(command)),
             ("hooks.on-idle".to_owned(), self.hooks.on_idle.as_ref().map(command)),
+            ("http.token-file".to_owned(), self.http.token_file.as_ref().map(text)),
+            ("http.url".to_owned(), self.http.url.as_ref().map(|url| url.as_str().into())),
             ("merge.verify".to_owned(), self.merge.verify.as_ref().map(command)),
             // A program of the person's runs, and their terminal rings.
             ("notify".to_owned(), self.notify.filter(|notify| *notify).map(Value::from)),
@@ -286,6 +312,7 @@ impl Layer {
         }
         self.hooks = HooksLayer::default();
         self.notify = self.notify.filter(|notify| !notify);
+        (self.http.url, self.http.token_file) = (None, None);
         self.merge.verify = None;
         if let Some(planners) = &mut self.planner {
             planners.retain(|_, planner| planner.command.is_none());

@@ -81,6 +81,7 @@ fn without_files_there_are_the_defaults() {
             worktree: Worktree { dir: "../{repo}.cx".into(), setup: None, include: Vec::new() },
             codex: program(),
             claude: program(),
+            http: Http::default(),
             merge: Merge { verify: None, verify_timeout: None },
             prices: BTreeMap::new(),
             budget: DayBudget::default(),
@@ -216,6 +217,11 @@ fn a_wrong_value_is_an_error_with_file_line_and_key() {
         ),
         ("worktree = 'x'", ".cx/config.toml:1: 'worktree' is wrong: "),
         ("[codex]\nprogram = ''", ".cx/config.toml:2: 'codex.program' is empty"),
+        ("[http]\ntoken-file = ''", ".cx/config.toml:2: 'http.token-file' is empty"),
+        (
+            "[http]\nurl = 'https://me:secret@a/'",
+            ".cx/config.toml:2: 'http.url' is wrong: has a user or a password in it",
+        ),
         (
             "[codex]\nmodel = '--x'",
             ".cx/config.toml:2: 'codex.model' is '--x', which is no name of",
@@ -278,6 +284,31 @@ fn commands_of_a_repository_are_claimed_and_can_be_withheld() {
     assert_eq!(config.merge, merge);
     assert_eq!(loaded.claim(&world.path("repo")).expect("resolves"), None);
     assert_eq!(loaded.withhold(), [] as [String; 0]);
+}
+
+#[test]
+fn a_token_goes_with_the_url_of_its_own_file() {
+    let own = "[http]\nurl = 'https://own.example/'\ntoken-file = '~/token'\nstream = false\nprovider = 'p'";
+    let repository = "[http]\nurl = 'http://theirs.example'\n";
+    let world = World::new(Some(repository), Some(own));
+    let mut loaded = world.load();
+    let url = |loaded: &Loaded| loaded.config.http.url.clone().expect("a URL").value.to_string();
+    assert_eq!(url(&loaded), "http://theirs.example");
+    // Theirs has none, and mine is for mine.
+    assert_eq!(loaded.config.http.token_file, None);
+    assert!(loaded.config.http.is_silent);
+    let claim = loaded.claim(&world.path("repo")).expect("resolves").expect("a claim");
+    let claimed = [("http.url".to_owned(), "\"http://theirs.example\"".to_owned())];
+    assert_eq!(claim.commands(), claimed);
+    assert_eq!(loaded.withhold(), ["http.url"]);
+    assert_eq!(url(&loaded), "https://own.example");
+    assert_eq!(loaded.config.http.token_file, Some(world.path("home/token")));
+
+    // A file of theirs is not sent to a server of mine.
+    let world = World::new(Some("[http]\ntoken-file = 'x'\n"), Some(own));
+    let mut loaded = world.load();
+    assert_eq!(loaded.config.http.token_file, Some(world.path("home/token")));
+    assert_eq!(loaded.withhold(), ["http.token-file"]);
 }
 
 #[test]

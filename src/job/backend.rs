@@ -40,11 +40,13 @@ impl BackendName {
     pub const CODEX: Self = Self::literal(b"codex");
     /// `claude -p`, Claude Code without its terminal.
     pub const CLAUDE: Self = Self::literal(b"claude");
+    /// A request over HTTP.
+    pub const HTTP: Self = Self::literal(b"http");
     /// A shell command or an argv that runs as it is.
     pub const SH: Self = Self::literal(b"sh");
 
     /// The backends that are part of cx, in the order in which help lists them.
-    pub const BUILT_IN: [Self; 3] = [Self::CODEX, Self::CLAUDE, Self::SH];
+    pub const BUILT_IN: [Self; 4] = [Self::CODEX, Self::CLAUDE, Self::HTTP, Self::SH];
 
     /// A name that is known to be a good one.
     const fn literal<const N: usize>(word: &[u8; N]) -> Self {

@@ -7,6 +7,7 @@
 mod backend;
 mod budget;
 mod cost;
+mod endpoint;
 mod limit;
 mod name;
 mod outcome;
@@ -18,6 +19,7 @@ mod template;
 pub use backend::{BackendName, BackendNameError};
 pub use budget::{Budget, BudgetOf, Spent};
 pub use cost::{Usd, UsdError};
+pub use endpoint::{BaseUrl, Endpoint, UrlError};
 pub use limit::{CountError, DurationError, parse_count, parse_duration};
 pub use name::{JobName, NameError, slug};
 pub use outcome::{Outcome, Usage, WorkerExit};

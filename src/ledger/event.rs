@@ -15,7 +15,8 @@ use super::run::{RunEnded, RunRevised, RunRunning, RunStarted, RunStopping, Task
 use super::usage::Used;
 use super::{Hooks, Notice};
 use crate::job::{
-    BackendName, Budget, JobId, JobName, Mode, Outcome, Price, ProcessRef, Usage, WorkerExit,
+    BackendName, Budget, Endpoint, JobId, JobName, Mode, Outcome, Price, ProcessRef, Usage,
+    WorkerExit,
 };
 
 /// The version that this cx writes. Readers take every version up to it, and
@@ -125,6 +126,9 @@ pub struct Spawned {
     /// The model, if one was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Where an HTTP worker is, and how it is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
     /// The run it belongs to (`CX_RUN`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,

@@ -7,6 +7,8 @@
 //! STATE/worktree.lock       serialises worktree commands
 //! STATE/merge.lock          serialises merges
 //! STATE/jobs/N/prompt       what the worker is told, byte for byte
+//! STATE/jobs/N/request      the same as an HTTP worker gets it
+//! STATE/jobs/N/token        its token, until the job is over
 //! STATE/jobs/N/events.jsonl the worker's stdout
 //! STATE/jobs/N/stderr       the worker's stderr
 //! STATE/jobs/N/last-message the final message, once the job is over, where
@@ -204,6 +206,25 @@ impl JobFiles {
     /// What the worker is told.
     pub fn prompt(&self) -> PathBuf {
         self.dir.join("prompt")
+    }
+
+    /// The request that holds the prompt, where the worker is asked over HTTP.
+    pub fn request(&self) -> PathBuf {
+        self.dir.join("request")
+    }
+
+    /// The token that goes with it, as a line of its head. Gone once the job is over.
+    pub fn token(&self) -> PathBuf {
+        self.dir.join("token")
+    }
+
+    /// Removes the token, if it is there.
+    pub fn remove_token(&self) -> Result<(), StoreError> {
+        let path = self.token();
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(at("remove", &path)(e)),
+            _ => Ok(()),
+        }
     }
 
     /// The worker's stdout: events for codex, plain output for `sh`.

@@ -45,6 +45,7 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         argv: Vec::new(),
         agent: None,
         alias: None,
+        endpoint: None,
         hooks: None,
         model: None,
         run: None,

@@ -11,9 +11,11 @@
 //!
 //! The only place that names `nix`, `duct`, `signal_hook` and `landlock`.
 
+pub mod attend;
 pub mod confine;
 pub mod crash;
 pub mod disk;
+pub mod door;
 pub mod ending;
 pub mod errand;
 pub mod leash;

@@ -11,13 +11,13 @@ use std::{
     env,
     ffi::OsStr,
     fs::{self, File},
-    io,
+    io::{self, Write},
     os::{
         fd::{AsFd, OwnedFd, RawFd},
         unix::process::CommandExt,
     },
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
 };
 
 use super::signals;
@@ -84,6 +84,20 @@ pub fn own(args: &[String], capture: bool) -> io::Result<(bool, Option<Vec<u8>>)
     }
     let output = command.stderr(Stdio::inherit()).output()?;
     Ok((output.status.success(), Some(output.stdout)))
+}
+
+/// Runs this binary with these arguments to its end, where we stand, with `input` on its
+/// stdin; gives what it put out.
+pub fn own_told(args: &[String], input: &[u8]) -> io::Result<Output> {
+    let mut command = Command::new(own_binary());
+    command.arg0("cx").args(args).stdin(Stdio::piped());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // It reads to the end before it puts out more than a pipe holds; where it has
+        // ended without that, its output says why.
+        let _ = stdin.write_all(input);
+    }
+    child.wait_with_output()
 }
 
 /// What a supervisor does first: leaves the terminal's session, takes the lock

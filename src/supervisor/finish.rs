@@ -195,6 +195,7 @@ impl Finisher<'_> {
         ended: &Ended,
         mut verdict: Verdict,
     ) -> Result<Exited, SupervisorError> {
+        self.forget_token(&mut verdict)?;
         let mut notes = std::mem::take(&mut verdict.notes);
         self.write_answer(&verdict.answer)?;
         crash::point("answered");
@@ -237,6 +238,18 @@ impl Finisher<'_> {
             files: kept.files,
             stragglers: ended.stragglers,
         })
+    }
+
+    /// Nobody needs the token any more. A server may have said it back to us: what is
+    /// written into the ledger does not have it.
+    fn forget_token(&self, verdict: &mut Verdict) -> Result<(), SupervisorError> {
+        let line = fs::read_to_string(self.files.token()).unwrap_or_default();
+        if let Some(token) = backend::http::token_in(&line) {
+            for said in verdict.reason.iter_mut().chain(&mut verdict.notes) {
+                *said = said.replace(token, "[token]");
+            }
+        }
+        Ok(self.files.remove_token()?)
     }
 
     fn write_answer(&self, answer: &Answer) -> Result<(), SupervisorError> {

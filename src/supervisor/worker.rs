@@ -44,6 +44,7 @@ impl Supervisor {
             self.spec.tree.as_ref().map(|tree| tree.path.clone()).or(self.spec.checkout.clone());
         let argv: Vec<_> = self.spec.argv.iter().map(Into::into).collect();
         let places = self.writable_places();
+        let token = self.files.token();
         let launch = backend::launch(&LaunchInput {
             backend: &self.backend,
             id: &self.spec.id,
@@ -63,6 +64,10 @@ impl Supervisor {
             schema: schema.as_deref().map(|text| (schema_file.as_path(), text)),
             commands_confined: places.is_some(),
             usd: self.usd_left()?,
+            endpoint: self.spec.endpoint.as_ref(),
+            token_file: token.exists().then_some(token.as_path()),
+            agent: self.spec.agent.as_deref(),
+            alias: self.spec.alias.as_deref(),
         });
         drop(prompt);
         let mut env = self.worker_env();
@@ -82,6 +87,11 @@ impl Supervisor {
                 .collect(),
             stdin: match launch.stdin {
                 Stdin::PromptFile => Input::File(prompt_file),
+                Stdin::Bytes(bytes) => {
+                    let request = self.files.request();
+                    self.files.replace(&request, &bytes)?;
+                    Input::File(request)
+                }
                 Stdin::Null => Input::Null,
             },
             stdout: self.files.stdout(),

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Launched, SpawnArgs, check::Checked, launch_one, task::Task, text};
+use super::{Launched, SpawnArgs, check::Checked, endpoint::Target, launch_one, task::Task, text};
 use crate::{
     backend::{self, Backend},
     commands::{
@@ -142,6 +142,7 @@ impl Checked {
         if let From::Commit(commit) = again.from {
             checked.start = Some(commit);
         }
+        checked.token = Target::token_again(old.endpoint.as_ref(), settings)?;
         Ok(checked)
     }
 

@@ -6,6 +6,7 @@ use super::{
     SpawnArgs,
     base::{earlier, reader_base},
     compose::{compose, default_name},
+    endpoint::{Secret, Target},
     group::{self, Variant},
     known::Known,
     limits::{self, Limits},
@@ -35,6 +36,8 @@ pub(super) struct Checked {
     pub(super) spec: Spawned,
     pub(super) backend: Backend,
     pub(super) prompt: Vec<u8>,
+    /// What tells a server who asks.
+    pub(super) token: Option<Secret>,
     /// The name was chosen by the person, and must not be another.
     named: bool,
     /// Base commit and prefix of a job with a worktree.
@@ -133,6 +136,7 @@ impl Checked {
         if args.is_group() {
             group::require_writer(mode)?;
         }
+        let target = Target::of(args, &backend, mode, settings)?;
         let (task, mut after) = match known.given.take() {
             Some(given) => (given.task, given.after),
             None => (Task::read(args, &backend, &mut known.stdin)?, Vec::new()),
@@ -192,6 +196,7 @@ impl Checked {
         }
         let schema = args.schema.as_deref().map(schema).transpose()?;
         let mut notes = settings.notes.clone();
+        notes.extend(target.notes);
         notes.extend(role.iter().flat_map(|role| role.notes(args, &backend)));
         let setup = if base.is_some() { settings.setup(args.require_setup)? } else { Vec::new() };
         let max_jobs = args.max_jobs.map(std::num::NonZeroU64::get);
@@ -213,7 +218,8 @@ impl Checked {
                 }),
                 alias: role.as_ref().and_then(Role::alias),
                 hooks: role.as_ref().and_then(|role| role.hooks(args)),
-                model,
+                model: model.filter(|_| target.endpoint.is_none()),
+                endpoint: target.endpoint,
                 run: session.run.clone(),
                 task: None,
                 group: None,
@@ -248,6 +254,7 @@ impl Checked {
             },
             backend,
             prompt,
+            token: target.token,
             named,
             base,
             start: None,
@@ -267,8 +274,8 @@ impl Checked {
         base: Option<(String, String)>,
         notes: Vec<String>,
     ) -> Self {
-        let (start, schema, may_overlap, quiet) = (None, None, false, false);
-        Self { spec, backend, prompt, named, base, start, schema, notes, quiet, may_overlap }
+        let (token, start, schema, may_overlap, quiet) = (None, None, None, false, false);
+        Self { spec, backend, prompt, token, named, base, start, schema, notes, quiet, may_overlap }
     }
 
     /// What would do the work.

@@ -50,8 +50,9 @@ pub(super) fn compose(
         })?,
         None => task.bytes.as_slice().into(),
     };
-    let parts =
-        PromptParts { preamble: !args.no_preamble, agent, context: &context, scope, task: &task };
+    // It speaks of how things are here.
+    let preamble = !args.no_preamble && !backend.works_elsewhere();
+    let parts = PromptParts { preamble, agent, context: &context, scope, task: &task };
     Ok(parts.compose())
 }
 

@@ -14,6 +14,7 @@ mod again;
 mod base;
 mod check;
 mod compose;
+mod endpoint;
 mod group;
 mod known;
 mod limits;
@@ -103,9 +104,12 @@ pub struct SpawnArgs {
     #[arg(short, long)]
     write: bool,
 
-    /// What does the work: codex, claude or sh
+    /// What does the work: codex, claude, http or sh
     #[arg(short, long, value_name = "BACKEND", add = crate::commands::candidates::backend())]
     backend: Option<String>,
+
+    #[command(flatten)]
+    http: endpoint::HttpArgs,
 
     /// The model, in the backend's own words
     #[arg(short, long, value_name = "MODEL")]
@@ -244,6 +248,22 @@ impl SpawnArgs {
     }
 }
 
+/// The backend that other people's tasks are given to: a shell only where that was said
+/// here and now, and one that is there.
+pub(super) fn backend_to_serve(word: Option<&str>, session: &Session) -> Result<String, Failure> {
+    let settings = Settings::load(session)?;
+    let args = SpawnArgs { backend: word.map(str::to_owned), ..SpawnArgs::default() };
+    let backend = Checked::backend(&args, session, &settings)?;
+    if word.is_none() && backend.runs_commands() {
+        return Err(Failure::usage(
+            "the configured backend runs commands, and would run each request; nothing was started",
+        )
+        .hint("choose another with -b; or give -b sh, if that is what you want"));
+    }
+    settings.program(&backend, None, Mode::Reader, &session.cwd)?;
+    Ok(backend.name.to_string())
+}
+
 /// Runs the verb.
 pub fn run(args: &SpawnArgs) -> Result<Exit, Failure> {
     refuse_in_worker("spawn workers")?;
@@ -336,6 +356,9 @@ impl Draft {
         io::Write::write_all(&mut file, &one.prompt).map_err(|e| {
             Failure::internal(format!("cannot write {}: {e}; nothing was started", path.display()))
         })?;
+        if let Some(token) = &one.token {
+            files.replace(&files.token(), token.0.as_bytes()).map_err(store)?;
+        }
         let kept = one.backend.to_keep().map_err(|e| Failure::internal(e.to_string()))?;
         if let Some(kept) = kept {
             files.replace(&files.backend(), &kept).map_err(store)?;

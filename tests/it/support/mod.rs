@@ -11,6 +11,7 @@ mod running;
 mod sandbox;
 mod verbs;
 mod watch;
+mod worker_server;
 
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ pub(crate) use pty::Terminal;
 pub(crate) use running::{Output, Running};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use verbs::{until_changed, until_gone, until_there};
+pub(crate) use worker_server::{Part, WorkerServer, response};
 
 /// How long a test waits for something that has to happen. It is never the
 /// time that something takes: whatever waits is woken when it happens.

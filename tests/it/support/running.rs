@@ -58,6 +58,14 @@ impl Running {
         assert!(found, "stdout never said {text:?}\n{}", self.said());
     }
 
+    /// Waits for the first line of stdout, and gives it.
+    #[track_caller]
+    pub(crate) fn first_line(&self) -> String {
+        self.wait_for_stdout("\n");
+        let said = String::from_utf8(self.stdout.bytes()).expect("UTF-8");
+        said.lines().next().expect("a line").to_owned()
+    }
+
     /// Waits until stderr contains `text`.
     #[track_caller]
     pub(crate) fn wait_for_stderr(&self, text: &str) {
