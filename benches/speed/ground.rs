@@ -150,6 +150,7 @@ pub(crate) fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
         include: Vec::new(),
         extra_args: Vec::new(),
         env_exclude: Vec::new(),
+        git: false,
         schema: false,
         checkpoint_ms: None,
         secrets: Vec::new(),

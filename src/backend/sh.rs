@@ -139,6 +139,7 @@ mod tests {
             extra_args: &[],
             resume: None,
             schema: None,
+            folders: &[],
             commands_confined: true,
             usd: None,
             endpoint: None,

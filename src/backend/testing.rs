@@ -72,6 +72,7 @@ pub(super) fn input<'a>(
         extra_args: &[],
         resume: None,
         schema: None,
+        folders: &[],
         commands_confined: backend.name == BackendName::CLAUDE,
         usd: None,
         endpoint: None,

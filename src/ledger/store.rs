@@ -282,6 +282,16 @@ impl JobFiles {
         self.dir.join("schema.json")
     }
 
+    /// How git's folder of the worktree was before a worker that may commit.
+    pub fn seal(&self) -> PathBuf {
+        self.dir.join("seal.json")
+    }
+
+    /// The objects that a worker has made which may commit.
+    pub fn objects(&self) -> PathBuf {
+        self.dir.join("objects")
+    }
+
     /// The worker's `TMPDIR`.
     pub fn tmp(&self) -> PathBuf {
         self.dir.join("tmp")

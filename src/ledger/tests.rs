@@ -71,6 +71,7 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         include: Vec::new(),
         extra_args: Vec::new(),
         env_exclude: Vec::new(),
+        git: false,
         schema: false,
         checkpoint_ms: None,
         secrets: Vec::new(),

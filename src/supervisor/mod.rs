@@ -30,6 +30,7 @@ mod base;
 mod budget;
 mod checkpoint;
 mod finish;
+mod grant;
 mod hold;
 mod hooks;
 mod litter;

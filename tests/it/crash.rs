@@ -39,6 +39,9 @@ const AFTER_WORKER: [(&str, bool); 6] = [
 /// Points of a writer at work whose work is kept meanwhile; tried in `checkpoints.rs`.
 const CHECKPOINT: [&str; 1] = ["checkpoint"];
 
+/// Points of a writer that commits by itself; tried in `codex/commits.rs`.
+const GRANT: [&str; 1] = ["grant-closed"];
+
 /// Points of a job on hold.
 const HOLD: [&str; 2] = ["on-hold", "hold-left"];
 
@@ -120,6 +123,7 @@ fn points() -> BTreeSet<&'static str> {
             &WITH_WORKER,
             &CHECKPOINT,
             &HOLD,
+            &GRANT,
             &TELLING,
             &RESOLVER,
             &NEEDS,

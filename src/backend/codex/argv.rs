@@ -87,6 +87,9 @@ pub(in super::super) fn launch(input: &LaunchInput<'_>) -> Launch {
         Some(_) => {}
         None => add(&[&"--skip-git-repo-check"]),
     }
+    for folder in input.folders {
+        add(&[&"--add-dir", folder]);
+    }
     // The job has a TMPDIR of its own, which stays writable.
     add(&[&"-c", &"sandbox_workspace_write.exclude_slash_tmp=true"]);
     if !input.exclude_env.is_empty() {

@@ -23,7 +23,7 @@ use crate::{
     },
     failure::Failure,
     git::{
-        Oid, Place, Repo,
+        Oid, Place, Repo, grant,
         scope::{self, Scope},
     },
     job::{JobName, Mode},
@@ -246,6 +246,7 @@ impl Checked {
                     .of_backend(backend.name)
                     .map(|own| own.env_exclude.clone())
                     .unwrap_or_default(),
+                git: may_commit(args, mode, &backend, session)?,
                 schema: schema.is_some(),
                 checkpoint_ms: checkpoint(args, mode)?.map(millis),
                 secrets: config.secrets.clone(),
@@ -455,6 +456,29 @@ fn choose_backend(
     }
     let own = agent.and_then(|agent| agent.backend);
     settings.backend(own.unwrap_or(settings.config.backend))
+}
+
+/// Whether its worker may commit by itself.
+fn may_commit(
+    args: &SpawnArgs,
+    mode: Mode,
+    backend: &Backend,
+    session: &Session,
+) -> Result<bool, Failure> {
+    if !args.git {
+        return Ok(false);
+    }
+    if mode == Mode::Reader || !matches!(backend.family, Family::Codex) {
+        return Err(Failure::usage("--git lets a writer of codex commit, and this is none")
+            .hint("without it cx commits what a writer leaves"));
+    }
+    if grant::has_worktree_config(session.repository("a writer")?).map_err(git)? {
+        return Err(Failure::usage(
+            "--git cannot be given here: extensions.worktreeConfig is set, so a worker that can write in git's folder of its worktree could have git run anything",
+        )
+        .hint("without it cx commits what a writer leaves"));
+    }
+    Ok(true)
 }
 
 /// The schema in a file, as one document.

@@ -163,6 +163,10 @@ pub struct SpawnArgs {
     #[arg(long)]
     require_setup: bool,
 
+    /// Let a codex writer commit by itself: only in its worktree, and on its own branch
+    #[arg(long, conflicts_with_all = ["read", "checkpoint"])]
+    git: bool,
+
     /// The answer has to be JSON that fits this JSON schema; one that does not is asked for once more
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     schema: Option<PathBuf>,

@@ -2,6 +2,7 @@
 //! the model server.
 
 mod answers;
+mod commits;
 mod endings;
 mod failures;
 mod patterns;
