@@ -33,11 +33,11 @@ fn main() {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     let mut used = [0_u64; 2];
     // The first merges store what later ones find.
-    Matrix::default().pairs(&Repo::open(&place), &tips).unwrap();
+    Matrix::default().pairs(&Repo::open(&place), &tips, &[]).unwrap();
     for _ in 0..ROUNDS {
         let before = ticks();
         let begun = Instant::now();
-        let found = Matrix::default().pairs(&Repo::open(&place), &tips).unwrap();
+        let found = Matrix::default().pairs(&Repo::open(&place), &tips, &[]).unwrap();
         ours.push(begun.elapsed());
         let between = ticks();
         used[0] += between - before;

@@ -6,7 +6,7 @@
 #
 # `cx_segment` prints what the jobs of this repository do: `cx:2+1!1` is two live
 # ones, one that has succeeded and one that has failed, neither of them collected
-# yet. It prints nothing where there is nothing to say. Call it where you like it:
+# yet; in `cx:2~1` one of the two is on hold. It prints nothing where there is nothing to say. Call it where you like it:
 #
 #     function fish_right_prompt
 #         cx_segment

@@ -6,8 +6,8 @@
 #
 # Before each prompt $cx_segment says what the jobs of this repository do:
 # `cx:2+1!1` is two live ones, one that has succeeded and one that has failed,
-# neither of them collected yet. It is empty where there is nothing to say. Put
-# it where you like it, in single quotes:
+# neither of them collected yet; in `cx:2~1` one of the two is on hold. It is empty
+# where there is nothing to say. Put it where you like it, in single quotes:
 #
 #     setopt prompt_subst
 #     RPROMPT='${cx_segment}'

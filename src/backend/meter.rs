@@ -77,6 +77,15 @@ impl Meter {
         }
     }
 
+    /// Whether it has done its work, and only has to end.
+    pub fn is_over(&self) -> bool {
+        match &self.counter {
+            Counter::Codex(counter) => counter.over,
+            Counter::Claude(counter) => counter.over,
+            Counter::None => false,
+        }
+    }
+
     /// What it has answered so far says nothing of what it does now.
     pub fn forget_answers(&mut self) {
         match &mut self.counter {

@@ -11,7 +11,8 @@ use crate::{
 /// Print what makes cx part of your shell
 ///
 /// It gives `cx cd JOB`, completions, and a prompt segment: the jobs of this
-/// repository that are live, have succeeded and have failed, as in `cx:2+1!1`.
+/// repository that are live, have succeeded and have failed, as in `cx:2+1!1`;
+/// `cx:2~1` says that one of the live ones is on hold.
 /// The first lines of what it prints say how to put that into your prompt.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -8,7 +8,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 use crate::{
     failure::Exit,
-    ledger::{State, Store},
+    ledger::{Phase, State, Store},
 };
 
 /// The verb.
@@ -23,20 +23,23 @@ pub fn main(args: &[OsString]) -> ExitCode {
     }
 }
 
-/// `cx:LIVE+SUCCEEDED!FAILED`, the last two without those that were collected
+/// `cx:LIVE~HELD+SUCCEEDED!FAILED`: of the live ones those on hold; the last two without those that were collected
 /// or tried again, and each only where there are any; nothing where there are none at all.
 fn render(state: &State) -> String {
-    let (mut live, mut well, mut ill) = (0_u64, 0_u64, 0_u64);
+    let (mut live, mut held, mut well, mut ill) = (0_u64, 0_u64, 0_u64, 0_u64);
     for job in state.jobs.values() {
         match (job.is_live(), job.collected || job.superseded_by().is_some()) {
-            (true, _) => live += 1,
+            (true, _) => {
+                live += 1;
+                held += u64::from(job.phase == Phase::OnHold);
+            }
             (false, false) if job.succeeded() => well += 1,
             (false, false) => ill += 1,
             (false, true) => {}
         }
     }
     let mut text = String::new();
-    for (sign, count) in [("", live), ("+", well), ("!", ill)] {
+    for (sign, count) in [("", live), ("~", held), ("+", well), ("!", ill)] {
         if count > 0 {
             text.push_str(sign);
             text.push_str(&count.to_string());

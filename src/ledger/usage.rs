@@ -228,10 +228,11 @@ impl State {
     }
 
     /// The fewest dollars that are left of its budgets, where one is in dollars.
-    pub fn usd_left(&self, spec: &Spawned, now: Timestamp) -> Option<Usd> {
+    /// `own` is what the job has used itself.
+    pub fn usd_left(&self, spec: &Spawned, own: Usage, now: Timestamp) -> Option<Usd> {
         let left = spec.budgets.iter().filter_map(|budget| {
             let used = match budget.of {
-                BudgetOf::Job => Usage::default(),
+                BudgetOf::Job => own,
                 BudgetOf::Run => self.runs.get(spec.run.as_deref()?)?.used.usage(),
                 BudgetOf::Day => self.book.on(day_of(now)).usage(),
             };

@@ -53,7 +53,8 @@ impl Supervisor {
         if self.spec.budgets.iter().all(|budget| budget.usd.is_none()) {
             return Ok(None);
         }
-        Ok(self.store.state()?.usd_left(&self.spec, Timestamp::now()))
+        let own = self.finisher().own_usage(self.usage.meter.usage())?.unwrap_or_default();
+        Ok(self.store.state()?.usd_left(&self.spec, own, Timestamp::now()))
     }
 
     /// What wakes us where it matters what the worker says.
@@ -84,6 +85,10 @@ impl Supervisor {
         if self.spec.budgets.iter().any(|budget| budget.is_a_step(&more)) {
             self.append(&Event::Used(Used { usage: own }))?;
             self.usage.told = own;
+        }
+        if self.usage.meter.is_over() {
+            // Nothing is spared by ending what has done its work.
+            return Ok(None);
         }
         let is_own = self.spec.budgets.iter().all(|budget| budget.of == BudgetOf::Job);
         let state = if is_own { State::new() } else { self.store.state()? };

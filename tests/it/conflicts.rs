@@ -137,3 +137,23 @@ fn watching_says_so_as_soon_as_two_begin_to_collide_and_ends_with_the_jobs() {
     let output = sandbox.cx(["conflicts", "--watch", "--json"]).ok();
     assert_eq!(output.stdout(), "");
 }
+
+#[test]
+fn what_a_need_has_landed_as_a_squash_does_not_collide_with_itself() {
+    let sandbox = Sandbox::new();
+    sandbox.written("auth", "echo one > auth");
+    sandbox.spawn_sh(["-w", "-n", "docs", "--after", "auth", "echo two > auth; echo docs > docs"]);
+    sandbox.cx(["wait"]).ok();
+    sandbox.sh("echo x > x; git add x; git commit -qm x").ok();
+    sandbox.cx(["merge", "--squash", "auth"]).ok();
+    // The branch of docs still holds auth in the old form: a plain merge conflicts.
+    sandbox.sh("git merge-tree --write-tree main cx/docs").code(1);
+    sandbox.cx(["conflicts"]).ok();
+    let dry = sandbox.cx(["merge", "--dry-run"]).ok();
+    assert!(dry.stdout().contains("docs would merge into main"), "{dry}");
+    // What the target has made of it since does collide.
+    sandbox.sh("echo mine > auth; git commit -qam mine").ok();
+    let said = sandbox.cx(["conflicts"]).code(1).stdout();
+    assert_eq!(said, "[2] docs × main\n      auth (contents)\n");
+    sandbox.cx(["merge", "--dry-run"]).code(1);
+}

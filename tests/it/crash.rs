@@ -42,9 +42,6 @@ const CHECKPOINT: [&str; 1] = ["checkpoint"];
 /// Points of a writer that commits by itself; tried in `codex/commits.rs`.
 const GRANT: [&str; 1] = ["grant-closed"];
 
-/// Points of a job on hold.
-const HOLD: [&str; 2] = ["on-hold", "hold-left"];
-
 /// Points while somebody is told of a job's end; tried in `notice.rs`.
 const TELLING: [&str; 1] = ["telling"];
 
@@ -59,6 +56,10 @@ const QUEUE: [&str; 3] = ["waiting", "queued", "admitted"];
 
 /// The same in a pool; tried in `spawn/pools.rs`.
 const POOL: [&str; 1] = ["turn-got"];
+
+/// Points in a supervisor that waits until a model's service may be asked again; tried in
+/// `holds.rs`.
+const HOLD: [&str; 2] = ["on-hold", "hold-left"];
 
 /// Points in a recovery; the first is in the command that finds the job lost.
 const RECOVERY: [&str; 8] = [

@@ -17,8 +17,8 @@ say=$(cat)
 printf '{"type":"thread.started","thread_id":"%s"}\n{"type":"turn.started"}\n' "$thread"
 case $* in *workspace-write*) echo "$say" | tail -n 1 >> said;; esac
 echo "$thread $(echo "$say" | tail -n 1)" >> "$TURNS"
-if [ -e "$REFUSED" ]; then
-  printf '{"type":"turn.failed","error":{"message":"%s"}}\n' "$(cat "$REFUSED")"
+if message=$(cat "$REFUSED" 2> /dev/null); then
+  printf '{"type":"turn.failed","error":{"message":"%s"}}\n' "$message"
   exit 1
 fi
 printf '{"type":"item.completed","item":{"type":"command_execution","command":"x","exit_code":0,"aggregated_output":"","status":"completed"}}\n'
@@ -101,6 +101,9 @@ fn a_refused_job_waits_and_goes_on_in_its_conversation() {
     assert_eq!(held["reason"], TOO_MANY);
     let listed = lab.cx(&["jobs"]).ok().stdout();
     assert!(listed.contains(" waiting ") && listed.contains("rate limit, until "), "{listed}");
+    let segment = lab.sandbox.repo().join(".git/cx/segment");
+    lab.cx(&["__segment", lab.sandbox.repo().join(".git/cx").to_str().unwrap()]).ok();
+    assert_eq!(std::fs::read_to_string(segment).unwrap(), "cx:1~1\n");
     let shown = lab.cx(&["show", "auth"]).ok().stdout();
     assert!(shown.contains("waiting: rate limit, until "), "{shown}");
     let job = lab.show("auth");
@@ -178,6 +181,21 @@ fn a_supervisor_that_dies_on_hold_leaves_a_lost_job() {
     lab.answer();
     lab.spawn("more", &["mend it"]);
     lab.cx(&["wait", "more"]).ok();
+}
+
+#[test]
+fn a_crash_on_hold_keeps_what_is_there() {
+    for (point, hold) in [("on-hold", AN_HOUR), ("hold-left", "0")] {
+        let lab = Lab::new(hold);
+        let mut command =
+            lab.sandbox.cx_command(["spawn", "--no-preamble", "-w", "-n", "auth", "mend it"]);
+        command.env("CX_CRASH_AT", point);
+        lab.sandbox.run(command).ok();
+        lab.cx(&["wait", "auth"]).code(1);
+        assert_eq!(lab.show("auth")["status"], "lost", "{point}");
+        assert_eq!(lab.sandbox.git(["show", "cx/auth:said"]), "mend it", "{point}");
+        assert_eq!(lab.turns().len(), 1, "{point}");
+    }
 }
 
 #[test]

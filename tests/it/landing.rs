@@ -235,6 +235,100 @@ fn a_target_that_was_deleted_is_made_again_from_head() {
 }
 
 #[test]
+fn a_target_that_moves_or_goes_away_while_a_check_runs_is_left_alone() {
+    let sandbox = Sandbox::new();
+    sandbox.git(["branch", "topic"]);
+    sandbox.written("w", "echo 1 > one");
+    let git = format!(
+        "git -c user.name=x -c user.email=x@y --git-dir={0}/.git --work-tree={0}",
+        sandbox.repo().display()
+    );
+    for (into, meanwhile, there) in [
+        ("main", "commit -q --allow-empty -m meanwhile", true),
+        ("topic", "branch -qf topic main", true),
+        ("topic", "branch -qD topic", false),
+    ] {
+        let verify = format!("{git} {meanwhile}");
+        let refused = sandbox.cx(["merge", "--into", into, "--verify", &verify]).code(1);
+        let why = format!("branch '{into}' has moved meanwhile, and was left as it is");
+        assert!(refused.stderr().contains(&why) && refused.stdout().is_empty(), "{refused}");
+        assert_eq!(sandbox.git(["branch", "--list", into]).is_empty(), !there, "{meanwhile}");
+        assert_eq!(sandbox.git(["log", "--format=%s", "--all", "--", "one"]).lines().count(), 1);
+        assert_eq!(sandbox.job("w")["merged_into"], serde_json::Value::Null, "{meanwhile}");
+        assert_eq!(state(&sandbox).1, "", "{meanwhile}");
+        sandbox.git(["branch", "-f", "topic", "main~1"]);
+    }
+    sandbox.cx(["merge"]).ok();
+    assert_eq!(sandbox.read("one"), "1\n");
+}
+
+#[test]
+fn a_target_whose_worktree_was_removed_by_hand_is_left_alone_until_that_is_mended() {
+    let sandbox = Sandbox::new();
+    let linked = sandbox.root().join("linked");
+    sandbox.git(["worktree", "add", "-q", "-b", "topic", linked.to_str().unwrap()]);
+    sandbox.written("w", "echo 1 > one");
+    fs::remove_dir_all(&linked).unwrap();
+    let before = sandbox.git(["rev-parse", "topic"]);
+    let refused = sandbox.cx(["merge", "--into", "topic"]).refused(1, "linked, which is gone");
+    assert!(refused.stderr().contains("git worktree prune"), "{refused}");
+    assert_eq!(sandbox.git(["rev-parse", "topic"]), before);
+    sandbox.git(["worktree", "prune"]);
+    // The job's own may be gone as well.
+    fs::remove_dir_all(sandbox.root().join("repo.cx/w")).unwrap();
+    sandbox.cx(["merge", "--into", "topic"]).ok();
+    assert_eq!(sandbox.git(["show", "topic:one"]), "1");
+}
+
+#[test]
+fn what_the_person_has_under_way_is_left_alone() {
+    let sandbox = Sandbox::new();
+    sandbox.written("w", "echo x > f");
+    sandbox.sh("git checkout -q -b side; echo s > README.md; git commit -qam side").ok();
+    sandbox.sh("git checkout -q main; echo m > README.md; git commit -qam main").ok();
+    for (begin, what, into) in [
+        ("git merge -q side", "merge", "main"),
+        ("git rebase -q side", "rebase", "main"),
+        ("git cherry-pick side", "cherry-pick", "main"),
+        ("git revert --no-edit HEAD~1", "revert", "main"),
+        // Into the branch that is being rebased, whose HEAD is detached meanwhile.
+        ("git checkout -q side; git rebase -q main", "rebase", "side"),
+    ] {
+        if what == "revert" {
+            sandbox
+                .sh("echo 1 > README.md; git commit -qam 1; echo 2 > README.md; git commit -qam 2")
+                .ok();
+        }
+        sandbox.sh(begin).code(1);
+        let look = || (state(&sandbox), sandbox.git(["ls-files", "-s"]), sandbox.read("README.md"));
+        let before = look();
+        let refused = sandbox.cx(["merge", "--into", into]);
+        let refused = refused.refused(1, &format!("a {what} is under way in"));
+        assert!(refused.stderr().contains(&format!("git {what} --abort")), "{refused}");
+        assert_eq!(look(), before, "{begin}");
+        sandbox.sh(&format!("git {what} --abort; git checkout -q main")).ok();
+    }
+    sandbox.cx(["merge"]).ok();
+    assert_eq!(sandbox.read("f"), "x\n");
+}
+
+#[test]
+fn a_job_without_changes_keeps_nobody_from_landing() {
+    let sandbox = Sandbox::new();
+    sandbox.written("none", "true");
+    sandbox.written("some", "echo 1 > one");
+    sandbox.written("undone", "echo 1 > two; git add two; git commit -qm two; git rm -q two");
+    let merged = sandbox.cx(["merge", "none", "some", "undone"]).ok();
+    assert!(merged.stdout().contains("[1] none has nothing to merge\n"), "{merged}");
+    assert!(merged.stdout().contains("[2] some merged into main"), "{merged}");
+    assert!(merged.stdout().contains("[3] undone adds nothing: "), "{merged}");
+    assert_eq!(sandbox.git(["log", "-1", "--format=%s"]), "some".replace("some", "echo 1 > one"));
+    let again = sandbox.cx(["merge", "none", "--json"]).ok().json();
+    assert_eq!(again["jobs"][0]["result"], "no-changes", "{again}");
+    assert_eq!(again["before"], again["after"]);
+}
+
+#[test]
 fn names_that_differ_in_case_only_are_a_clash_where_case_does_not_count() {
     let sandbox = Sandbox::new();
     sandbox.written("small", "echo small > notes");

@@ -8,6 +8,7 @@ mod after;
 mod agents;
 mod apply;
 mod best_of_n;
+mod budgets;
 mod bundles;
 mod checkpoints;
 mod claude;

@@ -250,7 +250,7 @@ fn who_is_freed_by_a_job_that_is_held_back_lands() {
 }
 
 #[test]
-fn a_check_does_not_run_for_what_is_in_the_way() {
+fn no_check_and_no_hook_runs_for_what_is_in_the_way() {
     let sandbox = Sandbox::new();
     sandbox.written("blocked", "echo blocked > blocked");
     sandbox.written("free", "echo free > free");
@@ -260,6 +260,13 @@ fn a_check_does_not_run_for_what_is_in_the_way() {
     assert_eq!(merged["jobs"][1]["result"], "merged", "{merged}");
     assert_eq!(merged["verify"].as_array().map(Vec::len), Some(1), "{merged}");
     assert_eq!(sandbox.read("blocked"), "mine\n");
+    sandbox.cx(["merge", "--undo"]).ok();
+    let runs = sandbox.root().join("runs");
+    let hook = format!("#!/bin/sh\necho run >> {}\n", runs.display());
+    sandbox.write(".git/hooks/pre-merge-commit", hook);
+    sandbox.sh("chmod +x .git/hooks/pre-merge-commit").ok();
+    sandbox.cx(["merge", "--no-ff"]).code(1);
+    assert_eq!(fs::read_to_string(runs).unwrap(), "run\n");
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub(in super::super) struct Counter {
     last: Option<(String, Usage)>,
     /// The model has answered.
     pub(in super::super) answered: bool,
+    /// It has told a result, and nothing since.
+    pub(in super::super) over: bool,
 }
 
 impl Counter {
@@ -39,12 +41,13 @@ impl Counter {
             match event {
                 // The program begins.
                 Event::Session(_) => {
+                    self.over = false;
                     self.settle();
                     let all = [self.before.take(), self.told.take()];
                     self.before = all.into_iter().flatten().reduce(sum);
                 }
                 Event::Result(result) => {
-                    (self.messages, self.last) = (None, None);
+                    (self.messages, self.last, self.over) = (None, None, true);
                     match result.tokens {
                         Tokens::Unknown => {}
                         Tokens::SoFar(usage) => self.told = Some(usage),
@@ -69,7 +72,7 @@ impl Counter {
         if event::text(message, "model") == "<synthetic>" {
             return;
         }
-        self.answered = true;
+        (self.answered, self.over) = (true, false);
         let Some(used) = message.get("usage") else { return };
         let usage = event::tokens_of(used);
         let id = event::text(message, "id");

@@ -10,6 +10,8 @@ pub(in super::super) struct Counter {
     pub(in super::super) usage: Option<Usage>,
     /// The model has answered.
     pub(in super::super) answered: bool,
+    /// The turn is over.
+    pub(in super::super) over: bool,
 }
 
 impl Counter {
@@ -19,7 +21,7 @@ impl Counter {
             Event::Usage(usage) => self.usage = Some(usage),
             Event::TurnCompleted { usage, .. } => {
                 self.usage = usage.or(self.usage);
-                self.answered = true;
+                (self.answered, self.over) = (true, true);
             }
             Event::Message(_)
             | Event::Thinking
@@ -29,11 +31,8 @@ impl Counter {
             | Event::Todo { .. }
             | Event::Search { .. }
             | Event::Tool { .. } => self.answered = true,
-            Event::Thread(_)
-            | Event::TurnStarted
-            | Event::TurnFailed(_)
-            | Event::Error(_)
-            | Event::Other => {}
+            Event::TurnStarted => self.over = false,
+            Event::Thread(_) | Event::TurnFailed(_) | Event::Error(_) | Event::Other => {}
         }
     }
 }

@@ -3,7 +3,10 @@
 use std::{collections::HashMap, path::Path};
 
 use crate::{
-    commands::session::{Session, git, label},
+    commands::{
+        merge::start,
+        session::{Session, git, label},
+    },
     failure::{Exit, Failure},
     git::{
         Head, Oid, Place, Repo, diff,
@@ -11,7 +14,7 @@ use crate::{
         worktree,
     },
     job::{JobId, Mode},
-    ledger::Job,
+    ledger::{Job, State},
     ui,
 };
 
@@ -96,13 +99,20 @@ impl<'a> Looker<'a> {
             pairs: Vec::new(),
             has_live: wanted.iter().any(Job::is_live),
         };
+        let mut starts = vec![None];
+        let history = if wanted.iter().any(|job| job.based.is_some()) {
+            self.session.history()?
+        } else {
+            State::new()
+        };
         for job in wanted {
             if let Some(tip) = self.tip(&repo, &job)? {
+                starts.push(start(&repo, &look.tips[0], &history, &job)?);
                 look.jobs.push(job);
                 look.tips.push(tip);
             }
         }
-        look.pairs = self.matrix.pairs(&repo, &look.tips).map_err(git)?;
+        look.pairs = self.matrix.pairs(&repo, &look.tips, &starts).map_err(git)?;
         Ok(look)
     }
 

@@ -2,9 +2,11 @@
 //! the jobs whose way turns out not to be free.
 //!
 //! Whether the way is free is looked up beforehand only where finding out later
-//! would cost the person something (a check's runs, their editor), since looking
+//! would cost the person something (a check's runs, hooks, their editor), since looking
 //! costs as much as `git status`. Otherwise git objects when it is to write, and
 //! nothing has changed by then.
+
+use std::path::PathBuf;
 
 use super::{
     MergeArgs,
@@ -32,6 +34,8 @@ pub(super) struct Carrier<'a> {
     /// Those of `chosen`, in their order.
     pub(super) candidates: &'a [Candidate],
     pub(super) wishes: &'a Wishes,
+    /// The lock file for worktree commands.
+    pub(super) worktree_lock: PathBuf,
     pub(super) how: (Style, Order),
     pub(super) args: &'a MergeArgs,
     /// Who is not going to be merged when one of them is.
@@ -53,12 +57,20 @@ impl Carrier<'_> {
     ) -> Result<MergePlan, Failure> {
         let is_checked = verifier.is_some();
         let mut verifier = verifier;
+        let (repo, candidates, how) = (self.repo, self.candidates, self.seal());
+        if !is_checked && merge::is_sealed(repo, candidates, &how).map_err(failure)? {
+            plan = self.unobstructed(plan)?;
+        }
         loop {
-            let sealed = if plan.lands_something() { self.seal(&plan)? } else { plan.clone() };
+            let sealed = if plan.lands_something() {
+                merge::seal(repo, &plan, candidates, &how).map_err(failure)?
+            } else {
+                plan.clone()
+            };
             if let Some(verifier) = &mut verifier {
                 verifier.confirm(&sealed)?;
             }
-            let Self { session, repo, target, .. } = *self;
+            let (session, target) = (self.session, self.target);
             let events = land::events(session, repo, target, &sealed, self.chosen, self.given_up)?;
             if !sealed.lands_something() {
                 land::append(session, &events)?;
@@ -77,17 +89,16 @@ impl Carrier<'_> {
         }
     }
 
-    /// The commits for good.
-    fn seal(&self, plan: &MergePlan) -> Result<MergePlan, Failure> {
-        let how = Seal {
+    /// How the commits for good are made.
+    fn seal(&self) -> Seal<'_> {
+        Seal {
             style: self.how.0,
             wishes: self.wishes,
             target: self.target,
             state: self.session.store.dir(),
-            worktree_lock: &self.session.store.worktree_lock(),
+            worktree_lock: &self.worktree_lock,
             hooks: !self.args.no_hooks && !self.wishes.no_verify,
             edit: self.args.edit,
-        };
-        merge::seal(self.repo, plan, self.candidates, &how).map_err(failure)
+        }
     }
 }

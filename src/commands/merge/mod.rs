@@ -29,7 +29,7 @@ use self::{
     report::Row,
     verify::Verifier,
 };
-pub(super) use self::{land::settle, lost::lost};
+pub(super) use self::{land::settle, lost::lost, select::start};
 use super::{
     check::{Check, verify_argv},
     resolve::{self, How},
@@ -269,15 +269,12 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
         chosen: &chosen,
         candidates: &candidates,
         wishes: &wishes,
+        worktree_lock: session.store.worktree_lock(),
         how: (style, order),
         args,
         given_up,
     };
-    let plan = if check.is_some() || args.edit || args.dry_run {
-        carrier.unobstructed(plan)?
-    } else {
-        plan
-    };
+    let plan = if check.is_some() || args.dry_run { carrier.unobstructed(plan)? } else { plan };
     // Here is the place for gates: each takes the plan and holds back more.
     let mut verifier = match check {
         Some(check) if plan.lands_something() => Some(Verifier::new(

@@ -150,6 +150,12 @@ pub(super) fn row(one: &Chosen, verdict: &Verdict) -> Row {
         Verdict::AlreadyContained if one.job.is_empty_handed() && one.is_at_base() => {
             ("no-work", None)
         }
+        // It has succeeded, and had nothing to change.
+        Verdict::AlreadyContained
+            if one.is_at_base() && one.job.exited.as_ref().is_some_and(|e| e.commits == 0) =>
+        {
+            ("no-changes", None)
+        }
         Verdict::AlreadyContained => ("already-merged", None),
         Verdict::NoChanges => ("no-changes", None),
         Verdict::Unrelated => ("unrelated", None),

@@ -121,16 +121,17 @@ pub(super) fn chosen(
         let history = session.history()?;
         for one in &mut chosen {
             one.along = along(repo, target, &history, one)?;
-            one.candidate.start = start(repo, target, &history, &one.job)?;
+            one.candidate.start = start(repo, &target.tip, &history, &one.job)?;
         }
     }
     Ok(chosen)
 }
 
-/// Where a job's own work begins, if that is not where the branch left the target.
-fn start(
+/// Where a job's own work begins, if that is not where the branch left the target,
+/// which is at `target`.
+pub(in crate::commands) fn start(
     repo: &Repo,
-    target: &Target,
+    target: &Oid,
     history: &State,
     job: &Job,
 ) -> Result<Option<Start>, Failure> {
@@ -141,7 +142,7 @@ fn start(
         let merged = history.jobs.get(id).and_then(|job| job.merged.as_ref());
         let commit = merged.and_then(|merged| repo.resolve_commit(&merged.commit).ok());
         is_in &= match commit {
-            Some(commit) => repo.is_ancestor(&commit, &target.tip).map_err(git)?,
+            Some(commit) => repo.is_ancestor(&commit, target).map_err(git)?,
             None => false,
         };
     }

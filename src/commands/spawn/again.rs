@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use super::{Launched, SpawnArgs, check::Checked, endpoint::Target, launch_one, task::Task, text};
+use super::{
+    Launched, SpawnArgs, check::Checked, endpoint::Target, launch_one, limits::Limits, task::Task,
+    text,
+};
 use crate::{
     backend::{self, Backend},
     commands::{
@@ -110,11 +113,15 @@ impl Checked {
             Some(tree) if resumes.is_none() => Some((tree.base.clone(), tree.prefix.clone())),
             _ => None,
         };
+        let model = again.model.map(str::to_owned).or_else(|| old.model.clone());
+        let limits = Limits::again((old, &backend), &settings.config, model.as_deref())?;
         let spec = Spawned {
             id: text::unique_id()?,
             name: stem,
             program: text::path_text(&program)?,
-            model: again.model.map(str::to_owned).or_else(|| old.model.clone()),
+            model,
+            budgets: limits.budgets,
+            price: limits.price,
             task: None,
             group: None,
             tree,

@@ -84,13 +84,33 @@ impl Limits {
             };
         }
         let budgets: Vec<Budget> = own.into_iter().chain(run).chain(day).collect();
-        if let Some(budget) = budgets.iter().find(|budget| budget.usd.is_some())
-            && price.is_none()
-            && !backend::tells_cost(backend)
-        {
-            return Err(no_price(*budget, backend, model));
+        Self { budgets, price, hold }.priced(backend, model)
+    }
+
+    /// What holds for a job that goes on from another, or does its task again: its own
+    /// budget begins anew, and the day and the prices are those of now.
+    pub(super) fn again(
+        (old, backend): (&Spawned, &Backend),
+        config: &Config,
+        model: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let day = Budget::new(BudgetOf::Day, config.budget.tokens, config.budget.usd);
+        let before = old.budgets.iter().copied().filter(|budget| budget.of != BudgetOf::Day);
+        let day = day.filter(|_| !backend.runs_commands());
+        let price = model.and_then(|model| config.prices.get(model)).copied();
+        let budgets = before.chain(day).collect();
+        Self { budgets, price, hold: old.hold }.priced(backend, model)
+    }
+
+    /// The same, unless it has a budget of which nobody could say how far it is used up.
+    fn priced(self, backend: &Backend, model: Option<&str>) -> Result<Self, Failure> {
+        let in_dollars = self.budgets.iter().find(|budget| budget.usd.is_some());
+        match in_dollars {
+            Some(budget) if self.price.is_none() && !backend::tells_cost(backend) => {
+                Err(no_price(*budget, backend, model))
+            }
+            _ => Ok(self),
         }
-        Ok(Self { budgets, price, hold })
     }
 }
 

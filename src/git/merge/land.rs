@@ -53,6 +53,9 @@ impl Target {
             return Err(MergeError::Detached);
         };
         let checkout = repo.worktree_holding(&branch)?;
+        if let Some(gone) = checkout.as_ref().filter(|path| fs::symlink_metadata(path).is_err()) {
+            return Err(MergeError::CheckoutGone { branch, checkout: gone.clone() });
+        }
         if let Some(tip) = repo.branch_tip(&branch)? {
             return Ok(Self { branch, tip, is_new: false, checkout });
         }

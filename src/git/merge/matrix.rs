@@ -5,8 +5,10 @@
 
 use std::collections::HashMap;
 
-use super::Conflict;
 use super::meet::{Meets, meeting, merge_met};
+use super::plan::own_base;
+use super::tree::{Merged, merge};
+use super::{Conflict, Start};
 use crate::git::{GitError, Oid, Repo};
 
 /// What a merge of two commits gives.
@@ -47,7 +49,15 @@ pub struct Matrix {
 impl Matrix {
     /// The pairs of `tips` whose changes meet, in their order. The first is the
     /// trunk that the others were made from (most likely; it only saves time).
-    pub fn pairs(&mut self, repo: &Repo, tips: &[Oid]) -> Result<Vec<Pair>, GitError> {
+    /// `starts`, one for each of them: where its own work begins, if it began from
+    /// that of others. What the trunk has of that in other commits, as after a
+    /// squash, does not collide with itself.
+    pub fn pairs(
+        &mut self,
+        repo: &Repo,
+        tips: &[Oid],
+        starts: &[Option<Start>],
+    ) -> Result<Vec<Pair>, GitError> {
         let Some(trunk) = tips.first() else { return Ok(Vec::new()) };
         let all: Vec<(usize, usize)> =
             (0..tips.len()).flat_map(|a| (a + 1..tips.len()).map(move |b| (a, b))).collect();
@@ -64,6 +74,15 @@ impl Matrix {
             found.push((a, b));
         }
         for (a, b, merged) in merge_met(repo, &borrowed, asked)? {
+            let start = starts.get(b).and_then(Option::as_ref).filter(|_| a == 0);
+            let is_clean = matches!(merged, Merged::Clean(_));
+            let merged = match start {
+                Some(_) if !is_clean => match own_base(repo, &tips[a], &tips[b], start)? {
+                    None => merged,
+                    base => merge(repo.place().git(), base, &tips[a], &tips[b])?,
+                },
+                _ => merged,
+            };
             let clash = merged.conflicts().map_or(Clash::Clean, Clash::Conflicts);
             self.known.insert((tip(a), tip(b)), clash);
         }

@@ -36,7 +36,7 @@ pub use obstacle::unobstructed;
 pub use plan::plan;
 pub use recover::{Recovered, is_pending, recover};
 pub use resolve::{Undecided, conflicts_of, markers_left, stand, undecided_still};
-pub use seal::{Seal, clear, seal};
+pub use seal::{Seal, clear, is_sealed, seal};
 pub use wish::{Cleanup, Wishes, is_signed};
 
 use super::{CommitMessage, GitError, Oid};
@@ -245,6 +245,14 @@ pub enum MergeError {
         /// Where.
         checkout: PathBuf,
     },
+    /// The folder of the worktree that has the target checked out is gone.
+    #[error("branch '{branch}' is checked out in {}, which is gone", checkout.display())]
+    CheckoutGone {
+        /// The target.
+        branch: String,
+        /// Where it would be.
+        checkout: PathBuf,
+    },
     /// Another git holds the checkout's index; this is its lock file.
     #[error("another git command holds {}", .0.display())]
     Busy(PathBuf),
@@ -273,6 +281,10 @@ impl MergeError {
             }
             Self::Busy(lock) => {
                 format!("wait for it; if no git is running there: rm {}", lock.display())
+            }
+            Self::CheckoutGone { .. } => {
+                "bring the folder back, or let go of it (git worktree prune), then merge again"
+                    .to_owned()
             }
             Self::TargetMoved(_) => "merge again".to_owned(),
             Self::Editor(_) => "set GIT_EDITOR or core.editor, or leave out --edit".to_owned(),

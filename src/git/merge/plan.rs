@@ -156,6 +156,29 @@ pub(super) enum Tried {
     Conflicts(Vec<Conflict>),
 }
 
+/// The commit from which on the changes of `tip` count, where the work that it
+/// began from is in `current` in other commits: over the common ancestor that
+/// work would meet itself.
+pub(super) fn own_base<'c>(
+    repo: &Repo,
+    current: &Oid,
+    tip: &Oid,
+    start: Option<&'c Start>,
+) -> Result<Option<&'c Oid>, GitError> {
+    let Some(Start { base, is_in, .. }) = start else { return Ok(None) };
+    if repo.is_ancestor(base, current)? || !repo.is_ancestor(base, tip)? {
+        return Ok(None);
+    }
+    if *is_in {
+        return Ok(Some(base));
+    }
+    let adds_nothing = match merge(repo.place().git(), None, current, base)? {
+        Merged::Clean(tree) => tree == repo.tree_of(current)?,
+        Merged::Conflicts(_) | Merged::Died(_) => false,
+    };
+    Ok(adds_nothing.then_some(base))
+}
+
 /// What makes the commits of a chain.
 pub(super) trait Commits {
     /// A commit for `candidate`: the merge of `parents[0]` and its tip, which
@@ -314,26 +337,12 @@ impl<'a> Chain<'a> {
         if self.ignores_case { case::clashes(self.repo, old, new) } else { Ok(Vec::new()) }
     }
 
-    /// The commit from which on a candidate's changes count, where the work that
-    /// it began from is in `current` in other commits: over the common ancestor
-    /// that work would meet itself.
     fn own_base<'c>(
         &self,
         current: &Oid,
         candidate: &'c Candidate,
     ) -> Result<Option<&'c Oid>, GitError> {
-        let Some(Start { base, is_in, .. }) = &candidate.start else { return Ok(None) };
-        if self.repo.is_ancestor(base, current)? || !self.repo.is_ancestor(base, &candidate.tip)? {
-            return Ok(None);
-        }
-        if *is_in {
-            return Ok(Some(base));
-        }
-        let adds_nothing = match merge(self.git(), None, current, base)? {
-            Merged::Clean(tree) => tree == self.repo.tree_of(current)?,
-            Merged::Conflicts(_) | Merged::Died(_) => false,
-        };
-        Ok(adds_nothing.then_some(base))
+        own_base(self.repo, current, &candidate.tip, candidate.start.as_ref())
     }
 
     /// Puts the commits of a candidate that `current` lacks on top of it.

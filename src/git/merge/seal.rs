@@ -70,31 +70,10 @@ pub fn seal(
     candidates: &[Candidate],
     how: &Seal<'_>,
 ) -> Result<MergePlan, MergeError> {
-    let place = repo.place();
-    let beside = match &how.target.checkout {
-        Some(checkout) => Place::discover(checkout)?.unwrap_or_else(|| place.clone()),
-        None => place.clone(),
-    };
-    let wanted: &[&str] = match how.style {
-        _ if !how.hooks => &[],
-        Style::Merge | Style::NoFf => MERGE_HOOKS,
-        Style::Squash => SQUASH_HOOKS,
-        // As in git: no commit is merged here, and a rebase keeps messages.
-        Style::FfOnly | Style::Rebase => &[],
-    };
-    let hooks = if wanted.is_empty() {
-        Hooks::default()
-    } else {
-        Hooks::find(&repo.seen_from(&beside), wanted)?
-    };
     let messages = plan.entries.iter().zip(candidates).all(|(entry, c)| entry.key == c.key);
     debug_assert!(messages, "the candidates are those of the plan");
-    let is_clean = match how.wishes.cleanup {
-        Cleanup::Verbatim => true,
-        Cleanup::Strip => false,
-        _ => candidates.iter().all(|candidate| is_tidy(&candidate.message.to_string())),
-    };
-    if hooks.is_empty() && !how.edit && !how.wishes.sign && is_clean {
+    let (beside, hooks) = bystanders(repo, how)?;
+    if !has_a_say(&hooks, candidates, how) {
         return Ok(plan.clone());
     }
     let sealer = Sealer {
@@ -110,6 +89,45 @@ pub fn seal(
     let made = made.map_err(|error| sealer.problem.take().unwrap_or(error))?;
     cleared?;
     Ok(made)
+}
+
+/// Whether hooks, the person or a signature have a say in the commits of `candidates`:
+/// whether [`seal`] would take more than a moment.
+pub fn is_sealed(
+    repo: &Repo,
+    candidates: &[Candidate],
+    how: &Seal<'_>,
+) -> Result<bool, MergeError> {
+    Ok(has_a_say(&bystanders(repo, how)?.1, candidates, how))
+}
+
+/// The person's checkout, or the repository, and the hooks there.
+fn bystanders(repo: &Repo, how: &Seal<'_>) -> Result<(Place, Hooks), GitError> {
+    let beside = match &how.target.checkout {
+        Some(checkout) => Place::discover(checkout)?.unwrap_or_else(|| repo.place().clone()),
+        None => repo.place().clone(),
+    };
+    let wanted: &[&str] = match how.style {
+        _ if !how.hooks => &[],
+        Style::Merge | Style::NoFf => MERGE_HOOKS,
+        Style::Squash => SQUASH_HOOKS,
+        // As in git: no commit is merged here, and a rebase keeps messages.
+        Style::FfOnly | Style::Rebase => &[],
+    };
+    let hooks = match wanted {
+        [] => Hooks::default(),
+        wanted => Hooks::find(&repo.seen_from(&beside), wanted)?,
+    };
+    Ok((beside, hooks))
+}
+
+fn has_a_say(hooks: &Hooks, candidates: &[Candidate], how: &Seal<'_>) -> bool {
+    let is_clean = match how.wishes.cleanup {
+        Cleanup::Verbatim => true,
+        Cleanup::Strip => false,
+        _ => candidates.iter().all(|candidate| is_tidy(&candidate.message.to_string())),
+    };
+    !hooks.is_empty() || how.edit || how.wishes.sign || !is_clean
 }
 
 /// Whether git would leave the blanks of a message as they are.

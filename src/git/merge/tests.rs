@@ -316,6 +316,31 @@ fn a_target_that_moved_a_busy_index_and_work_under_way_are_refused() {
     assert!(!fixture.root().join("a").exists());
     assert_tidy(&fixture);
 
+    // Deleted meanwhile, checked out or not: it is not made again, and nothing is written.
+    for checked_out in [true, false] {
+        fixture.git(&["update-ref", "refs/heads/main", plan.target.as_str()]);
+        fixture.git(&["reset", "-q", "--hard"]);
+        if !checked_out {
+            fixture.git(&["checkout", "-q", "--detach"]);
+        }
+        let repo = fixture.repo();
+        let target = Target::find(&repo, Some("main")).unwrap();
+        assert_eq!(target.checkout.is_some(), checked_out);
+        fixture.git(&["update-ref", "-d", "refs/heads/main"]);
+        let before = fixture.git(&["ls-files", "-s"]);
+        let (state, result) = (&fixture.beside("state"), &plan.result);
+        let landing =
+            Landing { repo: &repo, target: &target, result, state, why: "test", at: &|_| {} };
+        let error = land(&landing).unwrap_err();
+        assert!(matches!(error, MergeError::TargetMoved(_)), "{error}");
+        assert_eq!(fixture.repo().branch_tip("main").unwrap(), None);
+        assert!(!fixture.root().join("a").exists());
+        assert_eq!(fixture.git(&["ls-files", "-s"]), before);
+        assert_tidy(&fixture);
+    }
+    fixture.git(&["update-ref", "refs/heads/main", plan.target.as_str()]);
+    fixture.git(&["checkout", "-q", "main"]);
+
     // A rebase of the target in another worktree, whose HEAD is detached.
     let path = ".git/worktrees/a/rebase-merge/head-name";
     write(&fixture.root(), path, "refs/heads/main\n");

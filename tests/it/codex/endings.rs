@@ -24,6 +24,15 @@ fn a_stalled_stream_is_ended_by_the_time_limit() {
 }
 
 #[test]
+fn a_stalled_stream_is_ended_by_silence() {
+    let lab = Lab::new();
+    lab.on("stall", Script::new().stall());
+    let (job, _) = lab.run("stall", &["--silence", "2s", "stall"], 143);
+    assert_eq!(end(&job), ("silent", "it wrote nothing for 2.0s"));
+    lab.server.wait_for_abandoned(1);
+}
+
+#[test]
 fn a_writer_that_ran_out_of_time_keeps_its_work() {
     let lab = Lab::new();
     let gate = lab.sandbox.gate("gate");

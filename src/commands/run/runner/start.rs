@@ -21,7 +21,7 @@ use crate::{
     },
     failure::Failure,
     job::{Budget, BudgetOf},
-    ledger::{Event, Job, NO_JOB, Note, TaskOf, TaskSkipped},
+    ledger::{Event, Job, NO_JOB, Note, Phase, TaskOf, TaskSkipped},
     plan::{Task, TaskIx},
     process::crash,
 };
@@ -73,7 +73,10 @@ impl Runner<'_> {
             let turn = waits.get(&job.job).map(|wait| wait.turn);
             turn.is_some_and(|at| job.spec.turns().get(at).is_some_and(|turn| turn.pool.is_some()))
         };
-        let live = state.jobs.values().filter(|job| job.is_live() && !is_in_pool(job));
+        // One on hold has given its place back.
+        let takes_room =
+            |job: &&Job| job.is_live() && job.phase != Phase::OnHold && !is_in_pool(job);
+        let live = state.jobs.values().filter(takes_room);
         (live.count() as u64) < limit.get()
     }
 

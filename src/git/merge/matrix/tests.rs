@@ -66,7 +66,7 @@ fn only_what_meets_is_merged_and_every_kind_of_collision_is_found() {
         /* 12 */
         branch(&fixture, main, |f| f.write("src/lib", "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n")),
     ];
-    let pairs = Matrix::default().pairs(&fixture.repo(), &tips).unwrap();
+    let pairs = Matrix::default().pairs(&fixture.repo(), &tips, &[]).unwrap();
     let expected = by_git(&fixture, &tips);
     assert_eq!(collisions(&pairs), expected);
     let met: Vec<_> = pairs.iter().map(|pair| (pair.a, pair.b)).collect();
@@ -90,7 +90,7 @@ fn branches_that_left_the_trunk_elsewhere_or_share_commits_are_compared_by_their
         branch(&fixture, stacked.as_str(), |f| f.write("README", "more\n")),
         old,
     ];
-    let pairs = Matrix::default().pairs(&fixture.repo(), &tips).unwrap();
+    let pairs = Matrix::default().pairs(&fixture.repo(), &tips, &[]).unwrap();
     assert_eq!(collisions(&pairs), by_git(&fixture, &tips));
     let met: Vec<_> = pairs.iter().map(|pair| (pair.a, pair.b)).collect();
     // The old one meets all that have the trunk's change; two reverts meet.
@@ -116,7 +116,7 @@ fn unrelated_and_criss_cross_histories_are_told() {
     let alone = fixture.commit("alone");
     let tips = vec![main, left, right, alone];
     for repo in [fixture.repo(), Repo::open_with_git(&fixture.place())] {
-        let pairs = Matrix::default().pairs(&repo, &tips).unwrap();
+        let pairs = Matrix::default().pairs(&repo, &tips, &[]).unwrap();
         assert_eq!(collisions(&pairs), by_git(&fixture, &tips));
         let clashes: Vec<_> =
             pairs.iter().map(|pair| (pair.a, pair.b, pair.clash == Clash::Unrelated)).collect();
@@ -132,9 +132,9 @@ fn many_branches_and_paths_with_odd_names() {
             branch(&fixture, "main", |f| f.write(&format!("dir\n{}/a b\t", n % 35), &n.to_string()))
         }))
         .collect();
-    let pairs = Matrix::default().pairs(&fixture.repo(), &tips).unwrap();
+    let pairs = Matrix::default().pairs(&fixture.repo(), &tips, &[]).unwrap();
     let expected: Vec<_> = (1..=35).map(|n| (n, n + 35)).collect();
     assert_eq!(pairs.iter().map(|pair| (pair.a, pair.b)).collect::<Vec<_>>(), expected);
     assert!(pairs.iter().all(|pair| pair.clash.is_collision()));
-    assert_eq!(Matrix::default().pairs(&fixture.repo(), &[]).unwrap(), []);
+    assert_eq!(Matrix::default().pairs(&fixture.repo(), &[], &[]).unwrap(), []);
 }
