@@ -141,11 +141,11 @@ mod tests {
             schema: None,
             folders: &[],
             commands_confined: true,
-            usd: None,
             endpoint: None,
             token_file: None,
             agent: None,
             alias: None,
+            usd: None,
         }
     }
 

@@ -74,11 +74,11 @@ pub(super) fn input<'a>(
         schema: None,
         folders: &[],
         commands_confined: backend.name == BackendName::CLAUDE,
-        usd: None,
         endpoint: None,
         token_file: None,
         agent: None,
         alias: None,
+        usd: None,
     }
 }
 

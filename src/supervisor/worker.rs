@@ -32,11 +32,7 @@ impl Supervisor {
                 Err(stop) => return Ok(Ended::stopped(stop)),
             },
         };
-        self.tries.began_at = fs::metadata(self.files.stdout()).map_or(0, |meta| meta.len());
-        if self.tries.began_at > 0 {
-            // An answer there is of a worker before.
-            let _ = fs::remove_file(self.files.answer());
-        }
+        self.begin_try()?;
         let prompt = fs::read(&prompt_file)?;
         let (schema_file, schema) = (self.files.schema(), self.schema()?);
         let start = self.start_folder();
@@ -72,11 +68,11 @@ impl Supervisor {
             schema: schema.as_deref().map(|text| (schema_file.as_path(), text)),
             folders,
             commands_confined: places.is_some(),
-            usd: self.usd_left()?,
             endpoint: self.spec.endpoint.as_ref(),
             token_file: token.exists().then_some(token.as_path()),
             agent: self.spec.agent.as_deref(),
             alias: self.spec.alias.as_deref(),
+            usd: self.usd_left()?,
         });
         drop(prompt);
         let mut env = self.worker_env();

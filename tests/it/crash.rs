@@ -36,14 +36,9 @@ const AFTER_WORKER: [(&str, bool); 6] = [
     ("unlocked", true),
 ];
 
-/// Points of a writer at work whose work is kept meanwhile; tried in `checkpoints.rs`.
-const CHECKPOINT: [&str; 1] = ["checkpoint"];
-
-/// Points of a writer that commits by itself; tried in `codex/commits.rs`.
-const GRANT: [&str; 1] = ["grant-closed"];
-
-/// Points while somebody is told of a job's end; tried in `notice.rs`.
-const TELLING: [&str; 1] = ["telling"];
+/// Points that few supervisors come to; tried in `checkpoints.rs`, `codex/commits.rs`,
+/// `holds.rs` and `notice.rs`.
+const SELDOM: [&str; 5] = ["checkpoint", "grant-closed", "on-hold", "hold-left", "telling"];
 
 /// Points in the supervisor of a resolver.
 const RESOLVER: [&str; 2] = ["conflict-stands", "verified"];
@@ -56,10 +51,6 @@ const QUEUE: [&str; 3] = ["waiting", "queued", "admitted"];
 
 /// The same in a pool; tried in `spawn/pools.rs`.
 const POOL: [&str; 1] = ["turn-got"];
-
-/// Points in a supervisor that waits until a model's service may be asked again; tried in
-/// `holds.rs`.
-const HOLD: [&str; 2] = ["on-hold", "hold-left"];
 
 /// Points in a recovery; the first is in the command that finds the job lost.
 const RECOVERY: [&str; 8] = [
@@ -122,10 +113,7 @@ fn points() -> BTreeSet<&'static str> {
         [
             &BEFORE_WORKER[..],
             &WITH_WORKER,
-            &CHECKPOINT,
-            &HOLD,
-            &GRANT,
-            &TELLING,
+            &SELDOM,
             &RESOLVER,
             &NEEDS,
             &QUEUE,

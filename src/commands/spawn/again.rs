@@ -141,6 +141,7 @@ impl Checked {
             ..old.clone()
         };
         let mut checked = Self::of(spec, backend, prompt, named, base, settings.notes.clone());
+        checked.token = Target::token_again(old.endpoint.as_ref(), settings)?;
         // Another question has another answer.
         checked.spec.schema &= !is_told;
         if checked.spec.schema {
@@ -149,7 +150,6 @@ impl Checked {
         if let From::Commit(commit) = again.from {
             checked.start = Some(commit);
         }
-        checked.token = Target::token_again(old.endpoint.as_ref(), settings)?;
         Ok(checked)
     }
 

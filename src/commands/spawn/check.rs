@@ -1,6 +1,6 @@
 //! Checking: from what was typed to a job that can be started. Nothing is made.
 
-use std::{fs, num::NonZeroU32, path::Path, time::Duration};
+use std::{cell::RefCell, num::NonZeroU32, path::Path, time::Duration};
 
 use super::{
     SpawnArgs,
@@ -10,9 +10,12 @@ use super::{
     group::{self, Variant},
     known::Known,
     limits::{self, Limits},
+    place::{occupied, refuse_place},
     role::Role,
     task::Task,
     text::{path_text, unique_id},
+    wants::{checkpoint, may_commit, schema},
+    words,
 };
 use crate::{
     agent::Agent,
@@ -23,12 +26,11 @@ use crate::{
     },
     failure::Failure,
     git::{
-        Oid, Place, Repo, grant,
+        Oid, Repo,
         scope::{self, Scope},
     },
     job::{JobName, Mode},
     ledger::{Head as LedgerHead, Job, Notice, Resolves, Spawned, TaskOf, Tree},
-    schema::Schema,
 };
 
 /// A job whose input is good.
@@ -137,9 +139,9 @@ impl Checked {
             group::require_writer(mode)?;
         }
         let target = Target::of(args, &backend, mode, settings)?;
-        let (task, mut after) = match known.given.take() {
-            Some(given) => (given.task, given.after),
-            None => (Task::read(args, &backend, &mut known.stdin)?, Vec::new()),
+        let (task, mut after, given) = match known.given.take() {
+            Some(given) => (given.task, given.after, given.values),
+            None => (Task::read(args, &backend, &mut known.stdin)?, Vec::new(), None),
         };
         if !backend.runs_commands() && !task.argv.is_empty() {
             return Err(Failure::usage("an argv is for the backend sh"));
@@ -152,7 +154,12 @@ impl Checked {
         } else {
             args.scope.clone()
         };
-        let prompt = compose(args, agent, &backend, &scope, &task)?;
+        let id = unique_id()?;
+        let values = match given {
+            Some(values) => values,
+            None => words::values(args, role.as_ref(), session, &id)?,
+        };
+        let prompt = compose(args, (agent, &values), &backend, &scope, &task)?;
         // An argv is no script: its words are kept apart by NUL bytes.
         if task.argv.is_empty() {
             backend::check_prompt(&backend, &prompt)
@@ -204,7 +211,7 @@ impl Checked {
         let limits = Limits::check(&args.uses, config, known.budget, (&backend, model.as_deref()))?;
         Ok(Self {
             spec: Spawned {
-                id: unique_id()?,
+                id,
                 name,
                 mode,
                 backend: backend.name,
@@ -327,6 +334,11 @@ impl Checked {
         }
     }
 
+    /// The name that the person has chosen, where it may not be another.
+    pub(super) fn asked_name(&self) -> Option<&str> {
+        self.named.then(|| self.spec.name.as_str())
+    }
+
     /// What would stand in the ledger, but for what is settled when it starts.
     pub(super) fn into_spec(self) -> Spawned {
         self.spec
@@ -360,6 +372,7 @@ impl Checked {
         };
         let place = session.repository("a job with a worktree")?;
         let folder = settings.worktree_folder(place);
+        refuse_place(place, &folder)?;
         self.refuse_overlap(session)?;
         spec.name = self.free_name(session, head, &|name| occupied(place, settings, name))?;
         spec.tree = Some(Tree {
@@ -419,9 +432,15 @@ impl Checked {
     ) -> Result<JobName, Failure> {
         let name = self.spec.name.as_str();
         if !self.named {
-            let taken =
-                |name: &str| head.taken.contains_key(name) || !matches!(occupied(name), Ok(None));
-            return Ok(self.spec.name.untaken(taken));
+            // What cannot be found out is not tried with one name after the other.
+            let failed = RefCell::new(None);
+            let taken = |name: &str| {
+                let occupied =
+                    || occupied(name).unwrap_or_else(|e| failed.replace(Some(e)).and(None));
+                head.taken.contains_key(name) || occupied().is_some()
+            };
+            let name = self.spec.name.untaken(taken);
+            return failed.into_inner().map_or(Ok(name), Err);
         }
         if let Some(id) = head.taken.get(name) {
             let job = session.store.state().map_err(store)?.jobs.remove(id);
@@ -456,57 +475,4 @@ fn choose_backend(
     }
     let own = agent.and_then(|agent| agent.backend);
     settings.backend(own.unwrap_or(settings.config.backend))
-}
-
-/// Whether its worker may commit by itself.
-fn may_commit(
-    args: &SpawnArgs,
-    mode: Mode,
-    backend: &Backend,
-    session: &Session,
-) -> Result<bool, Failure> {
-    if !args.git {
-        return Ok(false);
-    }
-    if mode == Mode::Reader || !matches!(backend.family, Family::Codex) {
-        return Err(Failure::usage("--git lets a writer of codex commit, and this is none")
-            .hint("without it cx commits what a writer leaves"));
-    }
-    if grant::has_worktree_config(session.repository("a writer")?).map_err(git)? {
-        return Err(Failure::usage(
-            "--git cannot be given here: extensions.worktreeConfig is set, so a worker that can write in git's folder of its worktree could have git run anything",
-        )
-        .hint("without it cx commits what a writer leaves"));
-    }
-    Ok(true)
-}
-
-/// The schema in a file, as one document.
-fn schema(file: &Path) -> Result<Vec<u8>, Failure> {
-    let schema = Schema::read(file)
-        .map_err(|error| Failure::usage(format!("{error}; nothing was started")))?;
-    serde_json::to_vec(schema.document()).map_err(|error| Failure::internal(error.to_string()))
-}
-
-/// How often its work is kept while it works.
-fn checkpoint(args: &SpawnArgs, mode: Mode) -> Result<Option<Duration>, Failure> {
-    match args.checkpoint {
-        Some(_) if mode == Mode::Reader => {
-            Err(Failure::usage("--checkpoint keeps the work of a writer, and this is a reader")
-                .hint("give --write, or an agent that writes"))
-        }
-        Some(every) if every.is_zero() => Err(Failure::usage("--checkpoint cannot be 0")),
-        every => Ok(every),
-    }
-}
-
-/// What stands where a writer of this name would have its branch and worktree.
-fn occupied(place: &Place, settings: &Settings, name: &str) -> Result<Option<String>, Failure> {
-    let branch = format!("cx/{name}");
-    if Repo::open(place).branch_exists(&branch).map_err(git)? {
-        return Ok(Some(format!("branch {branch} exists already")));
-    }
-    let path = settings.worktree_folder(place).join(name);
-    let there = fs::symlink_metadata(&path).is_ok();
-    Ok(there.then(|| format!("{} exists already", path.display())))
 }
