@@ -29,6 +29,7 @@ mod answer;
 mod base;
 mod budget;
 mod checkpoint;
+mod fall_over;
 mod finish;
 mod grant;
 mod hold;
@@ -300,6 +301,9 @@ impl Supervisor {
         }
         loop {
             let ended = self.run_worker()?;
+            if self.falls_over(&ended)? {
+                continue;
+            }
             let ended = match self.wait_to_go_on(ended)? {
                 hold::Next::GoOn => continue,
                 hold::Next::Ended(ended) => ended,

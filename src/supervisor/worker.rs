@@ -62,6 +62,7 @@ impl Supervisor {
             prompt_is_secret: secret::variable_in(&String::from_utf8_lossy(&prompt)).is_some(),
             argv: &argv,
             answer_file: &self.files.answer(),
+            tmp: &self.files.tmp(),
             exclude_env: &self.spec.env_exclude,
             extra_args: &self.spec.extra_args,
             resume: thread.as_deref(),
@@ -85,7 +86,7 @@ impl Supervisor {
         // What is set is not taken out.
         let is_ours = |name: &String| env.iter().any(|(known, _)| known == name.as_str());
         let mut env_remove = prepare::scrubbed();
-        env_remove.extend(backend::env_remove(&self.backend).iter().map(|&name| name.to_owned()));
+        env_remove.extend(backend::env_remove(&self.backend));
         env_remove.retain(|name| !is_ours(name));
         let command = WorkerCommand {
             program: launch.program,

@@ -36,9 +36,10 @@ const AFTER_WORKER: [(&str, bool); 6] = [
     ("unlocked", true),
 ];
 
-/// Points that few supervisors come to; tried in `checkpoints.rs`, `codex/commits.rs`,
-/// `holds.rs` and `notice.rs`.
-const SELDOM: [&str; 5] = ["checkpoint", "grant-closed", "on-hold", "hold-left", "telling"];
+/// Points that are tried elsewhere: in `backends.rs`, `checkpoints.rs`, `codex/commits.rs`,
+/// `spawn/pools.rs`, `holds.rs` and `notice.rs`.
+const ELSEWHERE: [&str; 7] =
+    ["fell-over", "checkpoint", "grant-closed", "turn-got", "on-hold", "hold-left", "telling"];
 
 /// Points in the supervisor of a resolver.
 const RESOLVER: [&str; 2] = ["conflict-stands", "verified"];
@@ -48,9 +49,6 @@ const NEEDS: [&str; 2] = ["gathered", "based"];
 
 /// Points in a supervisor that waits for its turn.
 const QUEUE: [&str; 3] = ["waiting", "queued", "admitted"];
-
-/// The same in a pool; tried in `spawn/pools.rs`.
-const POOL: [&str; 1] = ["turn-got"];
 
 /// Points in a recovery; the first is in the command that finds the job lost.
 const RECOVERY: [&str; 8] = [
@@ -113,11 +111,10 @@ fn points() -> BTreeSet<&'static str> {
         [
             &BEFORE_WORKER[..],
             &WITH_WORKER,
-            &SELDOM,
+            &ELSEWHERE,
             &RESOLVER,
             &NEEDS,
             &QUEUE,
-            &POOL,
             &RECOVERY,
             &UNDO,
             &VERIFY,

@@ -1,7 +1,7 @@
 //! What a job may be asked for besides its task: commits of its own, an answer of a
-//! shape, checkpoints.
+//! shape.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use super::SpawnArgs;
 use crate::{
@@ -41,16 +41,4 @@ pub(super) fn schema(file: &Path) -> Result<Vec<u8>, Failure> {
     let schema = Schema::read(file)
         .map_err(|error| Failure::usage(format!("{error}; nothing was started")))?;
     serde_json::to_vec(schema.document()).map_err(|error| Failure::internal(error.to_string()))
-}
-
-/// How often its work is kept while it works.
-pub(super) fn checkpoint(args: &SpawnArgs, mode: Mode) -> Result<Option<Duration>, Failure> {
-    match args.checkpoint {
-        Some(_) if mode == Mode::Reader => {
-            Err(Failure::usage("--checkpoint keeps the work of a writer, and this is a reader")
-                .hint("give --write, or an agent that writes"))
-        }
-        Some(every) if every.is_zero() => Err(Failure::usage("--checkpoint cannot be 0")),
-        every => Ok(every),
-    }
 }

@@ -158,13 +158,13 @@ fn fifty_knock_one_by_one() {
         for job in due {
             if let Some(look) = next(&state, job, now) {
                 looks.insert(job, look);
-            } else {
-                looks.remove(&job);
-                fold(&mut state, now, job, Event::Admitted);
-                fold(&mut state, now, job, Event::Running(Running { worker: process(7) }));
-                asked.push((now, job));
-                under_way.push((now + 3, job));
+                continue;
             }
+            looks.remove(&job);
+            fold(&mut state, now, job, Event::Admitted);
+            fold(&mut state, now, job, Event::Running(Running { worker: process(7) }));
+            asked.push((now, job));
+            under_way.push((now + 3, job));
         }
     }
     assert!(looks.is_empty() && under_way.is_empty(), "all have gone on: {looks:?}");
