@@ -151,6 +151,8 @@ pub(crate) fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
         fallbacks: Vec::new(),
         extra_args: Vec::new(),
         env_exclude: Vec::new(),
+        git: false,
+        schema: false,
         checkpoint_ms: None,
         secrets: Vec::new(),
         notice: None,

@@ -84,6 +84,11 @@ pub struct LaunchInput<'a> {
     pub extra_args: &'a [String],
     /// The thread that is to be taken up again, where there is one.
     pub resume: Option<&'a str>,
+    /// Folders that a writer may write to besides its own.
+    pub folders: &'a [PathBuf],
+    /// The shape that the answer has to have: a file with a JSON schema, and what is in
+    /// it. A backend that cannot take one is told in words, or not at all.
+    pub schema: Option<(&'a Path, &'a str)>,
     /// Whether the commands that the program runs are confined by us, so that they
     /// need no other bounds; see [`command_prefix`].
     pub commands_confined: bool,

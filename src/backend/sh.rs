@@ -139,6 +139,8 @@ mod tests {
             exclude_env: &[],
             extra_args: &[],
             resume: None,
+            schema: None,
+            folders: &[],
             commands_confined: true,
             endpoint: None,
             token_file: None,

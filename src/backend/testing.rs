@@ -72,6 +72,8 @@ pub(super) fn input<'a>(
         exclude_env: &[],
         extra_args: &[],
         resume: None,
+        schema: None,
+        folders: &[],
         commands_confined: backend.name == BackendName::CLAUDE,
         endpoint: None,
         token_file: None,

@@ -206,6 +206,12 @@ pub struct Spawned {
     /// Variables that the worker's commands must not see.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env_exclude: Vec<String>,
+    /// Whether the worker may commit by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub git: bool,
+    /// Whether the answer has to fit the schema among the job's files.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub schema: bool,
     /// How often what lies in a writer's worktree is kept while it works, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_ms: Option<u64>,

@@ -72,6 +72,8 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         fallbacks: Vec::new(),
         extra_args: Vec::new(),
         env_exclude: Vec::new(),
+        git: false,
+        schema: false,
         checkpoint_ms: None,
         secrets: Vec::new(),
         notice: None,

@@ -30,6 +30,7 @@ pub use when::{Ending, When, WhenError};
 use std::{
     collections::BTreeMap,
     num::{NonZeroU32, NonZeroU64},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -124,6 +125,10 @@ pub struct Task {
     pub max_tokens: Option<NonZeroU64>,
     /// What it may cost.
     pub max_budget_usd: Option<Usd>,
+    /// The file with the schema that its answer has to fit; from a file, it counts from
+    /// that one's folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<PathBuf>,
     /// It runs only where this holds; otherwise it is passed over, and what
     /// needs it is not skipped for that.
     pub when: Option<String>,

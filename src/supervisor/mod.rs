@@ -25,11 +25,13 @@
 //! that can be done twice. A supervisor that cannot go on (a full disk) ends what
 //! runs and leaves the rest to the same recovery.
 
+mod answer;
 mod base;
 mod budget;
 mod checkpoint;
 mod fall_over;
 mod finish;
+mod grant;
 mod hold;
 mod hooks;
 mod litter;

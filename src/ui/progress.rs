@@ -5,6 +5,8 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::job::secret;
+
 /// A block of lines that is redrawn in place.
 #[derive(Debug)]
 pub struct Lines {
@@ -36,7 +38,7 @@ impl Lines {
 
     /// Writes a line above them, which stays.
     pub fn above(&self, text: &str) {
-        self.picture.println(text);
+        self.picture.println(secret::redacted(text));
     }
 
     /// Does something with the lines off the screen.

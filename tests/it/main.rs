@@ -47,6 +47,7 @@ mod resolve;
 mod resume;
 mod route;
 mod run;
+mod schema;
 mod scope;
 mod secrets;
 mod serve;

@@ -42,7 +42,7 @@ fn a_failure_of_earlier_is_told_as_one() {
     assert_eq!(code, Some(1));
     let screen = screen.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
-        screen.contains("failed before this wait and not yet collected: [1] old; `cx collect`"),
+        screen.contains("failed before these began, and not yet collected: [1] old; `cx collect`"),
         "{screen}"
     );
 }

@@ -206,6 +206,9 @@ pub(in super::super) fn launch(input: &LaunchInput<'_>) -> Launch {
     for arg in input.extra_args {
         add(&[arg]);
     }
+    if let Some((_, text)) = input.schema {
+        add(&[&format!("--json-schema={text}")]);
+    }
     Launch {
         program: input.program.to_owned(),
         args,
@@ -267,6 +270,9 @@ mod tests {
 
     #[test]
     fn a_session_is_taken_up_by_its_id() {
+        let schema = Some((Path::new("/s"), "{\"type\":\"null\"}"));
+        let shaped = args(&LaunchInput { schema, ..input(Mode::Reader, None) });
+        assert!(shaped.ends_with(" --json-schema={\"type\":\"null\"}"), "{shaped}");
         let resumed = LaunchInput { resume: Some("a-b"), ..input(Mode::Writer, None) };
         assert!(args(&resumed).contains(" --resume a-b --setting-sources=user"));
         assert_eq!(launch(&resumed).thread.as_deref(), Some("a-b"));

@@ -55,8 +55,13 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
         (Some(file), words) => {
             let (bytes, source) = read(file)?;
             read_from = (source != "-").then(|| digest(&bytes));
-            let plan =
+            let mut plan =
                 Plan::read(&bytes, &source).map_err(|problems| refusal(&source, &problems))?;
+            let folder = if source == "-" { None } else { file.parent() };
+            let folder = session.cwd.join(folder.unwrap_or(Path::new("")));
+            for schema in plan.tasks.iter_mut().filter_map(|task| task.schema.as_mut()) {
+                *schema = folder.join(&*schema);
+            }
             let usage = format!("cx run -f {source} {}", plan.usage());
             (plan, source, words, usage)
         }

@@ -145,6 +145,11 @@ impl Checked {
         let all = (backend, others);
         let mut checked = Self::of(spec, all, prompt, named, base, settings.notes.clone());
         checked.token = Target::token_again(old.endpoint.as_ref(), settings)?;
+        // Another question has another answer.
+        checked.spec.schema &= !is_told;
+        if checked.spec.schema {
+            checked.schema = Some(schema_of(session, before)?);
+        }
         if let From::Commit(commit) = again.from {
             checked.start = Some(commit);
         }
@@ -223,6 +228,15 @@ pub(in crate::commands) fn read_words(
 ) -> Result<Vec<u8>, Failure> {
     let args = SpawnArgs { prompt: words.to_vec(), file: file.cloned(), ..SpawnArgs::default() };
     Ok(Task::read(&args, &Backend::CODEX, &mut None)?.bytes)
+}
+
+/// The shape that a job's answer had to have.
+fn schema_of(session: &Session, job: &Job) -> Result<Vec<u8>, Failure> {
+    fs::read(session.store.job(job.job).schema()).map_err(|e| {
+        let label = label(job);
+        Failure::usage(format!("the schema of {label} cannot be read: {e}; nothing was started"))
+            .hint("`cx clean` has taken it, if the job was cleaned")
+    })
 }
 
 /// What a job was told, byte for byte.

@@ -14,6 +14,7 @@ use super::{
     role::Role,
     task::Task,
     text::{path_text, unique_id},
+    wants::{may_commit, schema},
     who::{self, Able},
     words,
 };
@@ -49,6 +50,8 @@ pub(super) struct Checked {
     base: Option<(String, String)>,
     /// Where its branch is made, if that is not the base.
     pub(super) start: Option<Oid>,
+    /// The shape of its answer, as a document of JSON.
+    pub(super) schema: Option<Vec<u8>>,
     pub(super) notes: Vec<String>,
     /// The notes are for the ledger alone.
     pub(super) quiet: bool,
@@ -199,6 +202,7 @@ impl Checked {
             .silence
             .or(agent.and_then(|agent| agent.silence))
             .or_else(|| config.silence_for(backend.name));
+        let schema = args.schema.as_deref().map(schema).transpose()?;
         let mut notes = settings.notes.clone();
         notes.extend(target.notes);
         notes.extend(role.iter().flat_map(|role| role.notes(args, &backend)));
@@ -252,6 +256,8 @@ impl Checked {
                 extra_args: settings.extra_args(&backend)?,
                 env_exclude: settings.env_exclude(&backend),
                 fallbacks,
+                git: may_commit(args, mode, &backend, session)?,
+                schema: schema.is_some(),
                 checkpoint_ms: checkpoint(args, mode)?.map(millis),
                 secrets: config.secrets.clone(),
                 notice: settings.notice(args.notify),
@@ -265,6 +271,7 @@ impl Checked {
             named,
             base,
             start: None,
+            schema,
             notes,
             quiet: false,
             may_overlap: args.allow_overlap,
@@ -285,21 +292,20 @@ impl Checked {
         base: Option<(String, String)>,
         notes: Vec<String>,
     ) -> Self {
-        let (token, start, may_overlap, quiet) = (None, None, false, false);
-        let passed_over = Vec::new();
         Self {
             spec,
             backend,
             in_its_place,
-            passed_over,
+            passed_over: Vec::new(),
             prompt,
-            token,
+            token: None,
             named,
             base,
-            start,
+            start: None,
+            schema: None,
             notes,
-            quiet,
-            may_overlap,
+            quiet: false,
+            may_overlap: false,
         }
     }
 

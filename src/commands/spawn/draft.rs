@@ -38,6 +38,9 @@ impl Draft {
         if let Some(kept) = kept {
             files.replace(&files.backend(), &kept).map_err(store)?;
         }
+        if let Some(schema) = &one.schema {
+            files.replace(&files.schema(), schema).map_err(store)?;
+        }
         let lock = lock::create(&files.lock()).map_err(|e| {
             Failure::internal(format!("cannot make a lock in {}: {e}", files.dir().display()))
         })?;

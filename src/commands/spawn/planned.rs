@@ -6,7 +6,7 @@
 
 use std::{
     num::{NonZeroU32, NonZeroU64},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -57,6 +57,8 @@ pub(in crate::commands) struct Work<'a> {
     pub(in crate::commands) max_turns: Option<NonZeroU32>,
     /// What it may use, where the plan says so.
     pub(in crate::commands) budget: Option<Budget>,
+    /// The file with the schema of its answer, where the plan says so.
+    pub(in crate::commands) schema: Option<&'a Path>,
     /// What it is told: everything is filled in.
     pub(in crate::commands) prompt: String,
     /// For `sh`: what runs in place of the prompt.
@@ -180,6 +182,7 @@ impl<'a> Spawner<'a> {
         args.base = work.base.map(str::to_owned);
         args.scope.clone_from(&work.scope);
         args.tool.clone_from(&work.tools);
+        args.schema = work.schema.map(Path::to_owned);
         (args.timeout, args.silence, args.max_jobs) = (work.timeout, work.silence, work.max_jobs);
         args.uses = UseArgs::of_task(work.budget, args.uses.is_not_held());
         let variant = Variant {

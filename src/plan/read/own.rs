@@ -45,7 +45,7 @@ pub(super) const KEYS: [&str; 17] = [
 ];
 
 /// What a task can say.
-pub(super) const TASK: [&str; 23] = [
+pub(super) const TASK: [&str; 24] = [
     "id",
     "agent",
     "prompt",
@@ -69,6 +69,7 @@ pub(super) const TASK: [&str; 23] = [
     "max-turns",
     "max-tokens",
     "max-budget-usd",
+    "schema",
 ];
 
 /// What an argument can say.
@@ -236,6 +237,9 @@ fn task(id: Option<&Key>, said: &Node, wrong: &mut Wrong) -> Task {
             "max-tokens" => task.max_tokens = wrong.take(value::tokens(key, node).map(Some)),
             "max-budget-usd" => {
                 task.max_budget_usd = wrong.take(value::dollars(key, node).map(Some));
+            }
+            "schema" => {
+                task.schema = wrong.take(value::word(key, node).map(|word| Some(word.into())));
             }
             _ => wrong.take(Err(value::unknown(key, "a task", &TASK))),
         }

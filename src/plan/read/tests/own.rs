@@ -144,7 +144,7 @@ fn a_slip_in_the_own_form_is_an_error_with_its_line() {
         ("[tasks.a]\n\nneed = ['b']", "plan:3: a task has no key 'need': did you mean 'needs'?"),
         (
             "[tasks.a]\nzzz = 1",
-            "plan:2: a task has no key 'zzz': there are id, agent, prompt, argv, needs, answers, mode, write, backend, model, scope, base, files, tools, type, when, foreach, retries, timeout, silence, max-turns, max-tokens, max-budget-usd",
+            "plan:2: a task has no key 'zzz': there are id, agent, prompt, argv, needs, answers, mode, write, backend, model, scope, base, files, tools, type, when, foreach, retries, timeout, silence, max-turns, max-tokens, max-budget-usd, schema",
         ),
         ("[tasks.a]\nid = 'b'", "plan:2: the task is called 'a' already"),
         ("[tasks]\na = 1", "plan:2: a task has to be a table, and is a number"),
