@@ -148,6 +148,7 @@ pub(crate) fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
         pools: Vec::new(),
         setup: Vec::new(),
         include: Vec::new(),
+        fallbacks: Vec::new(),
         extra_args: Vec::new(),
         env_exclude: Vec::new(),
         checkpoint_ms: None,

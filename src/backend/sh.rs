@@ -135,6 +135,7 @@ mod tests {
             prompt_is_secret: false,
             argv,
             answer_file: Path::new("/jobs/1/last"),
+            tmp: Path::new("/jobs/1/tmp"),
             exclude_env: &[],
             extra_args: &[],
             resume: None,

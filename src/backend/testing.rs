@@ -68,6 +68,7 @@ pub(super) fn input<'a>(
         prompt_is_secret: false,
         argv: &[],
         answer_file: Path::new("/jobs/1/last"),
+        tmp: Path::new("/jobs/1/tmp"),
         exclude_env: &[],
         extra_args: &[],
         resume: None,

@@ -242,7 +242,7 @@ impl JobFiles {
         self.dir.join("last-message")
     }
 
-    /// What does the work, where its name alone does not tell.
+    /// What does the work, and in its place, where the names alone do not tell.
     pub fn backend(&self) -> PathBuf {
         self.dir.join("backend.json")
     }

@@ -69,6 +69,7 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         pools: Vec::new(),
         setup: Vec::new(),
         include: Vec::new(),
+        fallbacks: Vec::new(),
         extra_args: Vec::new(),
         env_exclude: Vec::new(),
         checkpoint_ms: None,

@@ -35,7 +35,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{BackendName, Mode, Usd};
+use crate::job::{BackendChoice, Mode, Usd};
 
 /// A plan as it was read, with every form brought to one.
 ///
@@ -99,7 +99,7 @@ pub struct Task {
     /// Reader or writer, where the file says so.
     pub mode: Option<Mode>,
     /// What does the work, where the file says so.
-    pub backend: Option<BackendName>,
+    pub backend: Option<BackendChoice>,
     /// The model, in the backend's own words.
     pub model: Option<String>,
     /// Pathspecs that a writer may touch.

@@ -28,6 +28,7 @@
 mod base;
 mod budget;
 mod checkpoint;
+mod fall_over;
 mod finish;
 mod hold;
 mod hooks;
@@ -298,6 +299,9 @@ impl Supervisor {
         }
         loop {
             let ended = self.run_worker()?;
+            if self.falls_over(&ended)? {
+                continue;
+            }
             let ended = match self.wait_to_go_on(ended)? {
                 hold::Next::GoOn => continue,
                 hold::Next::Ended(ended) => ended,

@@ -52,6 +52,7 @@ impl Supervisor {
             prompt_is_secret: secret::variable_in(&String::from_utf8_lossy(&prompt)).is_some(),
             argv: &argv,
             answer_file: &self.files.answer(),
+            tmp: &self.files.tmp(),
             exclude_env: &self.spec.env_exclude,
             extra_args: &self.spec.extra_args,
             resume: thread.as_deref(),
@@ -76,7 +77,7 @@ impl Supervisor {
             env,
             env_remove: prepare::scrubbed()
                 .into_iter()
-                .chain(backend::env_remove(&self.backend).iter().map(|&name| name.to_owned()))
+                .chain(backend::env_remove(&self.backend))
                 .collect(),
             stdin: match launch.stdin {
                 Stdin::PromptFile => Input::File(prompt_file),

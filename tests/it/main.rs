@@ -7,6 +7,7 @@
 mod after;
 mod agents;
 mod apply;
+mod backends;
 mod best_of_n;
 mod budgets;
 mod bundles;

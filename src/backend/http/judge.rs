@@ -163,7 +163,7 @@ fn curl_said(stderr: &[u8]) -> Option<String> {
 pub(in super::super) fn hint(reason: &str) -> Option<&'static str> {
     if reason.starts_with("HTTP 401") || reason.starts_with("HTTP 403") {
         return Some(
-            "the token is that of http.token-file or CODEX_API_KEY (docs/http.md says which)",
+            "the token is that of http.token-file or CODEX_API_KEY (`cx man http` says which)",
         );
     }
     if reason.starts_with("nobody answers") || reason.starts_with("the host was not found") {

@@ -59,7 +59,7 @@ pub(super) fn codex(session: &Session, settings: &Settings, findings: &mut Findi
         Err(error) => {
             let mend =
                 error.hint().unwrap_or_else(|| "see codex.program in `cx man config`".into());
-            return if settings.config.backend == BackendName::CODEX {
+            return if settings.config.backend.names().any(|name| name == BackendName::CODEX) {
                 findings.problem("codex", error.to_string(), mend);
             } else {
                 findings.note("codex", error.to_string(), mend);
@@ -162,7 +162,11 @@ pub(super) fn confinement(findings: &mut Findings) {
 }
 
 /// Asks a program; the error reads as the end of a sentence about it.
-pub(super) fn ask(session: &Session, program: &Path, args: &[OsString]) -> Result<Answer, String> {
+pub(in crate::commands) fn ask(
+    session: &Session,
+    program: &Path,
+    args: &[OsString],
+) -> Result<Answer, String> {
     let question = Question {
         program,
         args: args.to_vec(),

@@ -111,7 +111,7 @@ fn without_turns(
     let backend = |task: &Task| {
         let agent = task.alias.as_ref().and_then(|alias| agents.get(alias));
         let name = task.backend.or(agent.and_then(|resolved| resolved.agent.backend));
-        settings.backend(name.unwrap_or(settings.config.backend)).ok()
+        settings.backend(name.unwrap_or(settings.config.backend).first()).ok()
     };
     let mut tasks = plan.tasks.iter().filter_map(|task| {
         let (turns, backend) = (task.max_turns?, backend(task)?);
@@ -219,10 +219,7 @@ fn read(file: &Path) -> Result<(Vec<u8>, String), Failure> {
 
 /// What the command line says about every task that does not say it itself.
 fn apply(plan: &mut Plan, args: &RunArgs, settings: &Settings) -> Result<(), Failure> {
-    let backend = match &args.backend {
-        Some(word) => Some(settings.backend_of(word)?.name),
-        None => None,
-    };
+    let backend = args.backend.as_ref().map(|words| settings.choice(words)).transpose()?;
     for task in &mut plan.tasks {
         task.backend = task.backend.or(backend);
         task.model = task.model.take().or_else(|| args.model.clone());

@@ -55,7 +55,7 @@ const CLIENTS_MAX: usize = 64;
 ///
 /// `POST /run` with `{"agentId", "alias", "task"}` starts a reader in this repository and
 /// answers `{"summary", "output", "usage"}` once it is over; with `?stream=1` its activity
-/// comes as server-sent events before. docs/http.md has the contract. A client that goes
+/// comes as server-sent events before. `cx man http` has the contract. A client that goes
 /// away ends its job, and Ctrl-C ends the server and the jobs of all its clients.
 ///
 /// What is printed is the server's URL. On loopback anybody on this machine may ask,

@@ -14,6 +14,7 @@ mod again;
 mod base;
 mod check;
 mod compose;
+mod draft;
 mod endpoint;
 mod group;
 mod known;
@@ -26,6 +27,7 @@ mod role;
 mod secrets;
 mod task;
 mod text;
+mod who;
 mod words;
 
 pub(super) use again::{Again, From, again, read_words, require_thread};
@@ -37,9 +39,9 @@ pub(super) use words::said as said_vars;
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::{self, File},
+    fs::File,
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     slice,
     time::Duration,
 };
@@ -56,11 +58,12 @@ use crate::{
     backend::Backend,
     failure::{Exit, Failure},
     job::{Candidate as _, JobId, Mode, parse_duration},
-    ledger::{self, Appender, Event, Job, JobFiles, Note, Spawned},
+    ledger::{self, Appender, Event, Job, Note, Spawned},
     process::{crash, lock, start},
     ui,
 };
 use check::Checked;
+use draft::{Draft, settle};
 
 /// Start a job in the background and print `[N] NAME`
 ///
@@ -336,6 +339,12 @@ fn launch(
         }
         job.start(session)?;
         crash::point("supervisor-started");
+        for fell in &one.passed_over {
+            if !one.quiet {
+                ui::warn(format_args!("{} {}; {} does it", fell.from, fell.reason, fell.to));
+            }
+            session.store.append(job.id, &Event::FellOver(fell.clone())).map_err(store)?;
+        }
         for note in &one.notes {
             if !one.quiet {
                 ui::warn(note);
@@ -375,33 +384,6 @@ fn launch_one(
     let entered = launch(session, settings, slice::from_mut(checked))?.pop();
     let job = entered.ok_or_else(|| Failure::internal("no job was started"))?;
     Ok(Launched { id: job.id, spec: job.spec })
-}
-
-/// The files of a job that has no number yet.
-struct Draft {
-    folder: tempfile::TempDir,
-    lock: File,
-}
-
-impl Draft {
-    fn make(session: &Session, one: &Checked) -> Result<Self, Failure> {
-        let folder = session.store.draft().map_err(store)?;
-        crash::point("draft");
-        let files = JobFiles::in_dir(folder.path());
-        let path = files.prompt();
-        let mut file = JobFiles::create(&path).map_err(store)?;
-        io::Write::write_all(&mut file, &one.prompt).map_err(|e| {
-            Failure::internal(format!("cannot write {}: {e}; nothing was started", path.display()))
-        })?;
-        let kept = one.backend.to_keep().map_err(|e| Failure::internal(e.to_string()))?;
-        if let Some(kept) = kept {
-            files.replace(&files.backend(), &kept).map_err(store)?;
-        }
-        let lock = lock::create(&files.lock()).map_err(|e| {
-            Failure::internal(format!("cannot make a lock in {}: {e}", files.dir().display()))
-        })?;
-        Ok(Self { folder, lock })
-    }
 }
 
 /// A job that is in the ledger.
@@ -473,29 +455,4 @@ fn enter(
         entered.push(Entered { id, spec, offset, lock: Some(draft.lock) });
     }
     Ok(entered)
-}
-
-/// Gives the draft the first number from `next` on that has no folder yet: one
-/// without an event was left by a crash, and is not ours to remove.
-fn settle(session: &Session, draft: &Path, next: u64) -> Result<JobId, Failure> {
-    let mut number = next;
-    loop {
-        let id = JobId(number);
-        match fs::rename(draft, session.store.job(id).dir()) {
-            Ok(()) => return Ok(id),
-            Err(e)
-                if matches!(
-                    e.kind(),
-                    io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
-                ) =>
-            {
-                number += 1;
-            }
-            Err(e) => {
-                return Err(Failure::internal(format!(
-                    "cannot make the folder of {id}: {e}; nothing was started"
-                )));
-            }
-        }
-    }
 }

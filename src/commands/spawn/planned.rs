@@ -24,7 +24,7 @@ use crate::{
     agent::Alias,
     commands::{roles::AgentsDir, session::Session, settings::Settings},
     failure::Failure,
-    job::{BackendName, Budget, JobId, JobName, Mode, slug},
+    job::{BackendChoice, Budget, JobId, JobName, Mode, slug},
     ledger::{Job, Spawned, TaskOf},
 };
 
@@ -38,7 +38,7 @@ pub(in crate::commands) struct Work<'a> {
     /// The role to give it.
     pub(in crate::commands) agent: Option<&'a str>,
     /// What does the work, where the plan says so.
-    pub(in crate::commands) backend: Option<BackendName>,
+    pub(in crate::commands) backend: Option<BackendChoice>,
     /// The model, where the plan says so.
     pub(in crate::commands) model: Option<&'a str>,
     /// Reader or writer, where the plan says so.

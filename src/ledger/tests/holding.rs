@@ -148,22 +148,23 @@ fn fifty_knock_one_by_one() {
             } else {
                 fold(&mut state, now, job, Event::HoldOver);
                 // Everybody is woken.
-                looks.values_mut().for_each(|look| *look = now);
+                for look in looks.values_mut() {
+                    *look = now;
+                }
             }
         }
         let due: Vec<u64> =
             looks.iter().filter(|(_, look)| **look <= now).map(|(job, _)| *job).collect();
         for job in due {
-            match next(&state, job, now) {
-                Some(look) => _ = looks.insert(job, look),
-                None => {
-                    looks.remove(&job);
-                    fold(&mut state, now, job, Event::Admitted);
-                    fold(&mut state, now, job, Event::Running(Running { worker: process(7) }));
-                    asked.push((now, job));
-                    under_way.push((now + 3, job));
-                }
+            if let Some(look) = next(&state, job, now) {
+                looks.insert(job, look);
+                continue;
             }
+            looks.remove(&job);
+            fold(&mut state, now, job, Event::Admitted);
+            fold(&mut state, now, job, Event::Running(Running { worker: process(7) }));
+            asked.push((now, job));
+            under_way.push((now + 3, job));
         }
     }
     assert!(looks.is_empty() && under_way.is_empty(), "all have gone on: {looks:?}");

@@ -242,7 +242,7 @@ fn task(id: Option<&Key>, said: &Node, wrong: &mut Wrong) -> Task {
     }
     task.answers = answers.unwrap_or_else(|| task.needs.clone());
     if !task.argv.is_empty() && task.backend.is_none() {
-        task.backend = Some(BackendName::SH);
+        task.backend = Some(BackendName::SH.into());
     }
     task
 }

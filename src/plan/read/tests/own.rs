@@ -85,7 +85,7 @@ fn everything_that_the_own_form_can_say() {
     let [scout, work, scan, look] = plan.tasks.as_slice() else { panic!("four") };
     assert_eq!(
         (scout.retries, scout.model.as_deref(), scout.backend),
-        (Some(2), Some("m"), Some(BackendName::CODEX))
+        (Some(2), Some("m"), Some(BackendName::CODEX.into()))
     );
     assert_eq!(
         (scout.kind.as_deref(), scout.files.len(), scout.silence),
@@ -93,7 +93,7 @@ fn everything_that_the_own_form_can_say() {
     );
     assert_eq!(
         (work.retries, work.model.as_deref(), work.backend),
-        (Some(0), Some("other"), Some(BackendName::SH))
+        (Some(0), Some("other"), Some(BackendName::SH.into()))
     );
     assert_eq!(
         (work.mode, work.base.as_deref(), work.timeout),
@@ -110,7 +110,7 @@ fn everything_that_the_own_form_can_say() {
     assert!(
         matches!(&work.foreach, Some(Foreach::Answer { of, max }) if of == "scout" && max.get() == 3)
     );
-    assert_eq!((scan.backend, scan.mode), (Some(BackendName::SH), Some(Mode::Reader)));
+    assert_eq!((scan.backend, scan.mode), (Some(BackendName::SH.into()), Some(Mode::Reader)));
     assert_eq!(scan.foreach, Some(Foreach::Values(vec!["1".into(), "2".into()])));
     assert_eq!(look.foreach, Some(Foreach::List("{{lenses}}".into())));
     assert_eq!(
