@@ -221,6 +221,24 @@ fn live_lines_say_what_each_job_does_now() {
     assert_eq!(code, Some(0), "{screen}");
 }
 
+#[test]
+fn live_lines_have_colours_only_where_they_are_wanted() {
+    let mut sandbox = Sandbox::new();
+    let gate = sandbox.gate("gate");
+    sandbox.reader("r", &gate.pass());
+    // Cyan is what lives.
+    let live = |sandbox: &Sandbox| {
+        let terminal = Terminal::start(sandbox, "cx", ["wait"]);
+        terminal.wait_for("running");
+        terminal.written().contains("\u{1b}[36m")
+    };
+    assert!(live(&sandbox));
+    sandbox.set("NO_COLOR", "1");
+    assert!(!live(&sandbox));
+    gate.open();
+    sandbox.cx(["wait"]).ok();
+}
+
 /// 24 lines and 40 jobs: what happens must still be seen.
 #[test]
 fn more_jobs_than_lines_do_not_flood_the_screen() {
