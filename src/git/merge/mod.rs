@@ -35,7 +35,9 @@ pub use meet::{Collision, Effort, collisions};
 pub use obstacle::unobstructed;
 pub use plan::plan;
 pub use recover::{Recovered, is_pending, recover};
-pub use resolve::{Undecided, conflicts_of, markers_left, stand, undecided_still};
+pub use resolve::{
+    Undecided, conflicts_of, markers_left, markers_standing, stand, undecided_still,
+};
 pub use seal::{Seal, clear, is_sealed, seal};
 pub use wish::{Cleanup, Wishes, is_signed};
 
