@@ -26,7 +26,7 @@ mod wish;
 
 use std::path::PathBuf;
 
-pub use foreign::{Foreign, foreign};
+pub use foreign::{Foreign, foreign, had};
 pub use gather::{Refusal, gather};
 pub use hook::post_merge;
 pub use land::{Landing, Step, Target, check, land};
