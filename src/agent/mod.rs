@@ -43,7 +43,7 @@ pub use registry::Flaw;
 pub use resolve::{Lookup, Resolved, alias as alias_of, laid_over, resolve};
 pub use tools::Tools;
 pub use triggers::{Priority, RegexTrigger, Triggers};
-pub use words::WordsError;
+pub use words::{WordsError, keywords};
 
 use std::fmt;
 use std::num::NonZeroU64;

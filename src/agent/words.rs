@@ -26,17 +26,25 @@ pub enum WordsError {
 }
 
 impl Agent {
-    /// The task in the agent's own words. The task itself goes in byte for byte and
-    /// is never read as a template; a template that does not name it stands before
-    /// it.
+    /// The task in the agent's own words; `other` knows what its template may name
+    /// besides. The task itself goes in byte for byte, and no value is ever read as a
+    /// template; a template that does not name the task stands before it.
     ///
     /// # Errors
     /// Those of [`WordsError`].
-    pub fn in_its_words<'a>(&self, task: &'a [u8]) -> Result<Cow<'a, [u8]>, WordsError> {
+    pub fn in_its_words<'a>(
+        &self,
+        task: &'a [u8],
+        other: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Cow<'a, [u8]>, WordsError> {
         let Some(template) = &self.template else { return Ok(Cow::Borrowed(task)) };
         let text = std::str::from_utf8(task).map_err(|_| WordsError::NotText(self.name.clone()))?;
         let template = Template::parse(template);
-        let value = |name: &str| TASK.contains(&name).then_some(Cow::Borrowed(text));
+        let value = |name: &str| match name {
+            "task_keywords" => Some(Cow::Owned(keywords(text))),
+            name if TASK.contains(&name) => Some(Cow::Borrowed(text)),
+            name => other(name).map(Cow::Owned),
+        };
         let mut words = template
             .render(&value)
             .map_err(|unset| WordsError::Unset { agent: self.name.clone(), name: unset.name })?;
@@ -45,6 +53,19 @@ impl Agent {
         }
         Ok(Cow::Owned(words.into_bytes()))
     }
+}
+
+/// The long words of a text that are no templates, each once, at most ten.
+pub fn keywords(text: &str) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split(|c: char| !c.is_alphanumeric() && !matches!(c, '{' | '}' | '-' | '_')) {
+        let word = word.to_lowercase();
+        if word.chars().count() > 4 && !word.contains(['{', '}']) && !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    words.truncate(10);
+    words.join(", ")
 }
 
 #[cfg(test)]
@@ -58,7 +79,9 @@ mod tests {
             template: template.map(str::to_owned),
             ..Agent::empty("x", "cx/x".to_owned(), Source::BuiltIn)
         };
-        agent.in_its_words(task).map(Cow::into_owned).map_err(|error| error.to_string())
+        let other = |name: &str| (name == "worker_name").then(|| "{{goal}}".to_owned());
+        let words = agent.in_its_words(task, &other);
+        words.map(Cow::into_owned).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -67,6 +90,9 @@ mod tests {
         let goal = Some("GOAL: {{goal}}\nList risks.");
         assert_eq!(words(goal, b"{{x}}\n"), Ok(b"GOAL: {{x}}\n\nList risks.".to_vec()));
         assert_eq!(words(Some("Be kind.\n"), b"Do it"), Ok(b"Be kind.\n\nDo it".to_vec()));
+        let named = Some("{{worker_name}}, {{task_keywords}}: {{worker_task}}");
+        let said = b"{{goal}}, cache, slowly: Mend the Cache slowly";
+        assert_eq!(words(named, b"Mend the Cache slowly"), Ok(said.to_vec()));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use super::{Backend, Family, claude, codex};
+use super::{Backend, Family, claude, codex, http};
 use crate::job::Usage;
 
 /// Counts as its worker runs.
@@ -21,6 +21,7 @@ pub struct Meter {
 enum Counter {
     Codex(codex::Counter),
     Claude(claude::Counter),
+    Http(http::Counter),
     None,
 }
 
@@ -30,7 +31,8 @@ impl Meter {
         let counter = match &backend.family {
             Family::Codex => Counter::Codex(codex::Counter::default()),
             Family::Claude => Counter::Claude(claude::Counter::default()),
-            Family::Http | Family::Sh => Counter::None,
+            Family::Http => Counter::Http(http::Counter::default()),
+            Family::Sh => Counter::None,
         };
         Self { counter, offset: 0 }
     }
@@ -54,6 +56,7 @@ impl Meter {
             match &mut self.counter {
                 Counter::Codex(counter) => counter.line(&line),
                 Counter::Claude(counter) => counter.line(&line),
+                Counter::Http(counter) => counter.line(&line),
                 Counter::None => {}
             }
         }
@@ -64,7 +67,7 @@ impl Meter {
         match &self.counter {
             Counter::Codex(counter) => counter.usage,
             Counter::Claude(counter) => counter.usage(),
-            Counter::None => None,
+            Counter::Http(_) | Counter::None => None,
         }
     }
 
@@ -73,6 +76,7 @@ impl Meter {
         match &self.counter {
             Counter::Codex(counter) => counter.answered,
             Counter::Claude(counter) => counter.answered,
+            Counter::Http(counter) => counter.answered,
             Counter::None => false,
         }
     }
@@ -82,7 +86,7 @@ impl Meter {
         match &self.counter {
             Counter::Codex(counter) => counter.over,
             Counter::Claude(counter) => counter.over,
-            Counter::None => false,
+            Counter::Http(_) | Counter::None => false,
         }
     }
 
@@ -91,6 +95,7 @@ impl Meter {
         match &mut self.counter {
             Counter::Codex(counter) => counter.answered = false,
             Counter::Claude(counter) => counter.answered = false,
+            Counter::Http(counter) => counter.answered = false,
             Counter::None => {}
         }
     }

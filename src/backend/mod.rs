@@ -78,8 +78,6 @@ pub struct LaunchInput<'a> {
     /// Whether the commands that the program runs are confined by us, so that they
     /// need no other bounds; see [`command_prefix`].
     pub commands_confined: bool,
-    /// What it may cost, where that is limited and the program can keep to it.
-    pub usd: Option<Usd>,
     /// Where an HTTP worker is.
     pub endpoint: Option<&'a Endpoint>,
     /// The file with the [token](http::authorization) for it, absolute.
@@ -88,6 +86,8 @@ pub struct LaunchInput<'a> {
     pub agent: Option<&'a str>,
     /// The alias by which the role was asked for.
     pub alias: Option<&'a str>,
+    /// What it may cost, where that is limited and the program can keep to it.
+    pub usd: Option<Usd>,
 }
 
 /// The argument that limits the turns of a worker, where the backend has one.

@@ -139,11 +139,11 @@ mod tests {
             extra_args: &[],
             resume: None,
             commands_confined: true,
-            usd: None,
             endpoint: None,
             token_file: None,
             agent: None,
             alias: None,
+            usd: None,
         }
     }
 

@@ -72,11 +72,11 @@ pub(super) fn input<'a>(
         extra_args: &[],
         resume: None,
         commands_confined: backend.name == BackendName::CLAUDE,
-        usd: None,
         endpoint: None,
         token_file: None,
         agent: None,
         alias: None,
+        usd: None,
     }
 }
 

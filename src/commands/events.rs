@@ -83,7 +83,7 @@ fn sentence(record: &Record) -> String {
         Event::OnHold(h) => {
             format!("on hold until {}: {}", ui::clock(h.until), h.reason)
         }
-        Event::HoldOver => "the model's service answers again".to_owned(),
+        Event::HoldOver => "the hold is over".to_owned(),
         Event::KillRequested(k) => {
             format!("asked to be sent {}", crate::process::signals::name(k.signal))
         }

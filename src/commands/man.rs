@@ -26,11 +26,11 @@ use crate::{
 /// for `cx man | man -l -`.
 ///
 /// The references are Markdown: `plans` (every form of a plan, with examples),
-/// `agents` (definitions, aliases, routing, the prompt), `config` (every key) and
-/// `ledger` (every event). Of these names `cx agents --help` has the verb.
+/// `agents` (definitions, aliases, routing, the prompt), `config` (every key), `http`
+/// (workers and servers over HTTP) and `ledger` (every event). Of these names `cx agents --help` has the verb.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// The verb; or plans, agents, config or ledger
+    /// The verb; or plans, agents, config, http or ledger
     #[arg(value_name = "VERB|REFERENCE", conflicts_with = "into", add = verb_candidates())]
     verb: Option<String>,
 
@@ -40,9 +40,10 @@ pub struct ManArgs {
 }
 
 /// The references, which an installed cx has nowhere else.
-const REFERENCES: [(&str, &str); 4] = [
+const REFERENCES: [(&str, &str); 5] = [
     ("agents", include_str!("../../docs/agents.md")),
     ("config", include_str!("../../docs/config.md")),
+    ("http", include_str!("../../docs/http.md")),
     ("ledger", include_str!("../../docs/ledger.md")),
     ("plans", include_str!("../../docs/plans.md")),
 ];
@@ -81,7 +82,7 @@ pub fn run(args: &ManArgs) -> Result<Exit, Failure> {
     let name = args.verb.as_ref().map_or("cx".to_owned(), |verb| format!("cx-{verb}"));
     let page = pages.iter().find(|page| page.name == name).ok_or_else(|| {
         Failure::usage(format!("no such verb: {}", args.verb.as_deref().unwrap_or_default()))
-            .hint("`cx --help` lists them; plans, agents, config and ledger are references")
+            .hint("`cx --help` lists them; plans, agents, config, http and ledger are references")
     })?;
     show("man", &["-l"], &page.roff()?)
 }

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// What is asked of them.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct RecordArgs {
     /// Of the records of `cx run --compat codex-flow`, keep the last N of each alias
     #[arg(long, value_name = "N", conflicts_with = "jobs")]

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     failure::{Exit, Failure},
     job::JobId,
-    ledger::{Job, Run},
+    ledger::{Job, Run, RunEnded},
     process::lock,
     ui::{self, Align, Out, Table},
 };
@@ -92,6 +92,13 @@ pub fn run(args: &RunsArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
+/// How many tasks a run has had; before its end, how many its plan has, where one that is
+/// repeated is one.
+fn tasks(run: &Run) -> u64 {
+    let had = |ended: &RunEnded| ended.succeeded + ended.failed + ended.skipped + ended.passed_over;
+    run.ended.as_ref().map_or(run.spec.tasks, had)
+}
+
 /// One word for how far a run is, or what became of it.
 pub(super) fn status(run: &Run, live: bool) -> &str {
     match (&run.ended, live) {
@@ -110,7 +117,7 @@ fn view<'a>(session: &Session, run: &'a Run, live: bool) -> RunView<'a> {
         status: status(run, live),
         live,
         source: &run.spec.source,
-        tasks: run.spec.tasks,
+        tasks: tasks(run),
         succeeded: ended.map(|ended| ended.succeeded),
         failed: ended.map(|ended| ended.failed),
         skipped: ended.map(|ended| ended.skipped),
@@ -201,7 +208,7 @@ fn table(runs: &[(&Run, bool)]) -> Vec<String> {
             run.id().to_owned(),
             status(run, *live).to_owned(),
             ui::short(took),
-            ui::plural(run.spec.tasks, "task"),
+            ui::plural(tasks(run), "task"),
             ui::clock(run.started_at),
             run.spec.source.clone(),
             run.ended.as_ref().and_then(|ended| ended.reason.clone()).unwrap_or_default(),

@@ -336,7 +336,7 @@ pub(super) fn git(error: GitError) -> Failure {
 #[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
 pub(super) fn spec(error: SpecError) -> Failure {
     let exit = match error {
-        SpecError::NoSuchJob(_) => Exit::NotFound,
+        SpecError::NoSuchJob(_) | SpecError::NotThatName { .. } => Exit::NotFound,
         SpecError::Ambiguous { .. } => Exit::Usage,
     };
     Failure::new(exit, error.to_string()).hint("`cx jobs -a` lists all jobs of this repository")

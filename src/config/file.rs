@@ -278,11 +278,11 @@ impl Layer {
             ("claude.program".to_owned(), program(&self.claude)),
             ("codex.args".to_owned(), self.codex.args.as_deref().map(argv)),
             ("codex.program".to_owned(), program(&self.codex)),
+            ("http.token-file".to_owned(), self.http.token_file.as_ref().map(text)),
+            ("http.url".to_owned(), self.http.url.as_ref().map(|url| url.as_str().into())),
             ("hooks.on-exit".to_owned(), self.hooks.on_exit.as_ref().map(command)),
             ("hooks.on-failure".to_owned(), self.hooks.on_failure.as_ref().map(command)),
             ("hooks.on-idle".to_owned(), self.hooks.on_idle.as_ref().map(command)),
-            ("http.token-file".to_owned(), self.http.token_file.as_ref().map(text)),
-            ("http.url".to_owned(), self.http.url.as_ref().map(|url| url.as_str().into())),
             ("merge.verify".to_owned(), self.merge.verify.as_ref().map(command)),
             // A program of the person's runs, and their terminal rings.
             ("notify".to_owned(), self.notify.filter(|notify| *notify).map(Value::from)),
@@ -310,9 +310,9 @@ impl Layer {
             table.args = None;
             table.program = None;
         }
+        (self.http.url, self.http.token_file) = (None, None);
         self.hooks = HooksLayer::default();
         self.notify = self.notify.filter(|notify| !notify);
-        (self.http.url, self.http.token_file) = (None, None);
         self.merge.verify = None;
         if let Some(planners) = &mut self.planner {
             planners.retain(|_, planner| planner.command.is_none());

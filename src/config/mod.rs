@@ -16,6 +16,7 @@
 
 mod aliases;
 mod file;
+mod http;
 mod keys;
 mod overrides;
 mod planner;
@@ -24,6 +25,7 @@ mod trust;
 mod value;
 
 pub use file::Warning;
+pub use http::Http;
 pub use overrides::Overrides;
 pub use planner::Planner;
 pub use roots::{Roots, RootsError};
@@ -36,7 +38,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use crate::job::{BackendName, BaseUrl, Price, Usd};
+use crate::job::{BackendName, Price, Usd};
 use file::{Base, File, Layer, ProgramLayer};
 
 /// Where a repository's own file lies in the checkout.
@@ -168,21 +170,6 @@ pub struct Merge {
     pub verify_timeout: Option<Duration>,
 }
 
-/// The http backend: a server that does the work.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Http {
-    /// Where it is.
-    pub url: Option<Commanded<BaseUrl>>,
-    /// The file with its token, of the same file as `url`: a token is for one server.
-    pub token_file: Option<PathBuf>,
-    /// Whether it is not to be asked for a stream.
-    pub is_silent: bool,
-    /// Who is to do the work behind it.
-    pub provider: Option<String>,
-    /// Who else.
-    pub fallback: Option<String>,
-}
-
 /// Where writers work, and what is there before they start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Worktree {
@@ -283,7 +270,7 @@ impl Config {
             },
             codex: program(|layer| &layer.codex),
             claude: program(|layer| &layer.claude),
-            http: http(files),
+            http: Http::of(files),
             merge: Merge {
                 verify: commanded(files, |layer| layer.merge.verify.clone()),
                 verify_timeout: first(files, |layer| layer.merge.verify_timeout)
@@ -318,17 +305,6 @@ impl Config {
             // The nearest file that has a name says all of it.
             planners: files.iter().rev().flat_map(planners).collect(),
         }
-    }
-}
-
-fn http(files: &[File]) -> Http {
-    let at = files.iter().find(|file| file.layer.http.url.is_some());
-    Http {
-        url: commanded(files, |layer| layer.http.url.clone()),
-        token_file: at.and_then(|file| file.layer.http.token_file.clone()),
-        is_silent: first(files, |layer| layer.http.stream) == Some(false),
-        provider: first(files, |layer| layer.http.provider.clone()),
-        fallback: first(files, |layer| layer.http.fallback.clone()),
     }
 }
 

@@ -218,17 +218,30 @@ impl Repo {
         Ok(self.branch_tip(name)?.is_some())
     }
 
+    /// A branch below `name`, as in a folder: there can be no branch `name` then.
+    pub fn branch_below(&self, name: &str) -> Result<Option<String>, GitError> {
+        Ok(self.branches_in(&format!("{name}/"))?.into_iter().next())
+    }
+
     /// The local branches, sorted. Names that are not UTF-8 are left out.
     pub fn branches(&self) -> Result<Vec<String>, GitError> {
+        self.branches_in("")
+    }
+
+    /// The local branches whose names begin with `prefix`, which is empty or ends
+    /// with a `/`.
+    fn branches_in(&self, prefix: &str) -> Result<Vec<String>, GitError> {
         let mut names: Vec<String> = if let Some(lib) = &self.lib {
-            let references = lib.references_glob("refs/heads/*").map_err(|e| lib_error(&e))?;
+            let glob = format!("refs/heads/{prefix}*");
+            let references = lib.references_glob(&glob).map_err(|e| lib_error(&e))?;
             references
                 .filter_map(Result::ok)
                 .filter_map(|r| r.name().ok()?.strip_prefix("refs/heads/").map(str::to_owned))
                 .collect()
         } else {
             let format = "--format=%(refname:lstrip=2)";
-            let output = self.git().args(["for-each-ref", format, "refs/heads"]).read()?;
+            let within = format!("refs/heads/{prefix}");
+            let output = self.git().args(["for-each-ref", format, &within]).read()?;
             String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
         };
         names.sort_unstable();
@@ -282,16 +295,6 @@ impl Repo {
         }
         let held = worktree::list(&self.place)?;
         Ok(held.into_iter().find(|tree| tree.branch.as_deref() == Some(name)).map(|tree| tree.path))
-    }
-
-    /// Points `ORIG_HEAD` of the place's worktree at `oid`, as merges do.
-    pub(super) fn set_original_head(&self, oid: &Oid) -> Result<(), GitError> {
-        if let Some(lib) = &self.lib
-            && lib.reference("ORIG_HEAD", lib_oid(oid)?, true, "").is_ok()
-        {
-            return Ok(());
-        }
-        self.git().args(["update-ref", "ORIG_HEAD", oid.as_str()]).run().map(drop)
     }
 
     /// How many commits are in `tip` that are not in `base`.

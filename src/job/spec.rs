@@ -8,8 +8,10 @@ use super::JobId;
 /// A spec as it was typed, parsed but not yet looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Spec {
-    /// `%3`, `3`, `[3]`, `[3] auth`.
+    /// `%3`, `3`, `[3]`.
     Number(JobId),
+    /// `[3] auth`, as `cx spawn` prints it: the number of one job and its name.
+    Both(JobId, String),
     /// `%+` or `%%`: the current job, the one spawned last.
     Current,
     /// `%-`: the one before.
@@ -35,6 +37,17 @@ pub enum SpecError {
     /// Nothing matches.
     #[error("no such job: {}", if .0.trim().is_empty() { "an empty word names none" } else { .0 })]
     NoSuchJob(String),
+    /// The number is another job's: the spec is of another repository, or of before
+    /// the ledger was begun anew.
+    #[error("no such job: {spec}; job {number} here is called {name}")]
+    NotThatName {
+        /// As it was typed.
+        spec: String,
+        /// The number in it.
+        number: JobId,
+        /// What the job with that number is called.
+        name: String,
+    },
     /// A prefix matches several jobs; these are their names.
     #[error("'{spec}' could be any of {}", names.join(", "))]
     Ambiguous {
@@ -50,10 +63,13 @@ impl Spec {
     pub fn parse(word: &str) -> Self {
         let word = word.trim();
         if let Some(rest) = word.strip_prefix('[')
-            && let Some((digits, _name)) = rest.split_once(']')
+            && let Some((digits, name)) = rest.split_once(']')
             && let Ok(n) = digits.parse()
         {
-            return Self::Number(JobId(n));
+            return match name.trim() {
+                "" => Self::Number(JobId(n)),
+                name => Self::Both(JobId(n), name.to_owned()),
+            };
         }
         let (percent, rest) = match word.strip_prefix('%') {
             Some(rest) => (true, rest),
@@ -85,6 +101,14 @@ pub fn resolve<'a, C: Candidate>(word: &str, jobs: &'a [C]) -> Result<&'a C, Spe
     };
     match Spec::parse(word) {
         Spec::Number(id) => jobs.iter().find(|job| job.id() == id).ok_or_else(missing),
+        Spec::Both(id, name) => {
+            let job = jobs.iter().find(|job| job.id() == id).ok_or_else(missing)?;
+            if job.name() == name {
+                return Ok(job);
+            }
+            let name = job.name().to_owned();
+            Err(SpecError::NotThatName { spec: word.to_owned(), number: id, name })
+        }
         Spec::Current => nth_newest(0).ok_or_else(missing),
         Spec::Previous => nth_newest(1).ok_or_else(missing),
         // Of a `$(cx spawn ...)` that failed; it is the beginning of every name.
@@ -178,6 +202,10 @@ mod tests {
         let err = number("a").expect_err("ambiguous");
         assert_eq!(err.to_string(), "'a' could be any of auth, auth-core");
         assert!(resolve("%+", &[] as &[Row]).is_err());
+        // What cx has printed of this number, it has printed elsewhere.
+        let err = number("[3] docs").expect_err("another job's");
+        assert_eq!(err.to_string(), "no such job: [3] docs; job %3 here is called auth");
+        assert_eq!(number("[9] auth"), Err(SpecError::NoSuchJob("[9] auth".to_owned())));
     }
 
     #[test]

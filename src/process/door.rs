@@ -51,19 +51,22 @@ impl Drop for Leaving {
 }
 
 impl Door {
-    /// From here on the signals do not end this process.
+    /// From here on the signals do not end this process. HUP is passed over where it was
+    /// before, so that `nohup` works.
     pub fn open(listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let (left, leaving) = UnixStream::pair()?;
         left.set_nonblocking(true)?;
         leaving.set_nonblocking(true)?;
-        let signals = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].map(|signal| {
+        let hang_up = Some(Signal::SIGHUP).filter(|signal| !signals::is_ignored(*signal));
+        let signals = [Signal::SIGINT, Signal::SIGTERM].into_iter().chain(hang_up);
+        let signals = signals.map(|signal| {
             let (reader, writer) = UnixStream::pair()?;
             reader.set_nonblocking(true)?;
             signal_hook::low_level::pipe::register(signal as i32, writer)?;
             Ok((signal as i32, reader))
         });
-        let signals = signals.into_iter().collect::<io::Result<_>>()?;
+        let signals = signals.collect::<io::Result<_>>()?;
         Ok(Self { listener, left, leaving, signals })
     }
 

@@ -178,6 +178,15 @@ pub fn name(number: i32) -> String {
     }
 }
 
+/// Whether whoever started this process has it pass over this signal, as `nohup` does.
+/// To be asked before a handler is installed.
+pub(super) fn is_ignored(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal as i32 - 1) & 1 == 1)
+}
+
 /// A flag that Ctrl-C sets, in place of ending this process.
 pub fn interrupt_flag() -> io::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));

@@ -1,8 +1,16 @@
-//! What was given to us as the three standard streams.
+//! What was given to us: the three standard streams, and rights.
 
-use std::{fs, io, os::linux::fs::MetadataExt};
+use std::{fs, io, os::linux::fs::MetadataExt, path::Path};
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::{
+    fcntl::{FcntlArg, OFlag, fcntl},
+    unistd::{AccessFlags, access},
+};
+
+/// Whether this process may make files in the folder `path`.
+pub fn is_writable(path: &Path) -> bool {
+    access(path, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
+}
 
 /// The device number of `/dev/null`: 1, 3.
 const NULL: u64 = 0x103;

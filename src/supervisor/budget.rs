@@ -6,6 +6,8 @@
 //! budget that they share is at most what each of them has under way, and the 64th of
 //! the budget that each may not have told of yet.
 
+use std::time::{Duration, Instant};
+
 use jiff::Timestamp;
 
 use super::{Stop, Supervisor, SupervisorError};
@@ -13,8 +15,11 @@ use crate::{
     backend::{Backend, Meter},
     job::{BudgetOf, Outcome, Spent, Usage, Usd},
     ledger::{Event, State, Used},
-    process::watch::Watch,
+    process::{lock::deadline_in, watch::Watch},
 };
+
+/// How often we look where nothing tells us to.
+const POLL: Duration = Duration::from_secs(1);
 
 /// What the worker uses, as it runs.
 #[derive(Debug)]
@@ -31,9 +36,38 @@ impl Running {
         Self { meter: Meter::new(backend), told: Usage::default(), is_worker: false }
     }
 
+    /// Its worker's stream begins anew.
+    pub(super) fn begin_anew(&mut self, backend: &Backend) {
+        self.meter = Meter::new(backend);
+    }
+
     /// A worker goes on whose model has been refused.
     pub(super) fn forget_answers(&mut self) {
         self.meter.forget_answers();
+    }
+}
+
+/// How we hear that the worker has said more.
+#[derive(Debug)]
+pub(super) enum Growth {
+    /// It does not matter.
+    Unwatched,
+    /// From the kernel.
+    Watched(Watch),
+    /// By looking now and then: the kernel has no watch left for us.
+    Polled,
+}
+
+impl Growth {
+    pub(super) fn watch(&self) -> Option<&Watch> {
+        match self {
+            Self::Watched(watch) => Some(watch),
+            Self::Unwatched | Self::Polled => None,
+        }
+    }
+
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        matches!(self, Self::Polled).then(|| deadline_in(POLL)).flatten()
     }
 }
 
@@ -57,14 +91,20 @@ impl Supervisor {
         Ok(self.store.state()?.usd_left(&self.spec, own, Timestamp::now()))
     }
 
-    /// What wakes us where it matters what the worker says.
-    pub(super) fn growth(&self) -> Result<Option<Watch>, SupervisorError> {
-        if !self.usage.is_worker || (self.spec.budgets.is_empty() && !self.tries.is_asking) {
-            return Ok(None);
+    /// Whether it matters what the worker says before it has ended.
+    pub(super) fn is_usage_wanted(&self) -> bool {
+        self.usage.is_worker && (self.tries.is_asking || !self.spec.budgets.is_empty())
+    }
+
+    /// What wakes us when the worker has said more, where that matters.
+    pub(super) fn growth(&self) -> Growth {
+        if !self.is_usage_wanted() {
+            return Growth::Unwatched;
         }
-        let watch = Watch::new()?;
-        watch.add(&self.files.stdout())?;
-        Ok(Some(watch))
+        let watch =
+            Watch::new().and_then(|watch| Ok(watch.add(&self.files.stdout())?.then_some(watch)));
+        // A person has 128 of them by default, for all programs together.
+        watch.ok().flatten().map_or(Growth::Polled, Growth::Watched)
     }
 
     /// Looks at what the worker has said more: tells the others what they wait for,
@@ -72,7 +112,7 @@ impl Supervisor {
     pub(super) fn look_at_usage(&mut self) -> Result<Option<Stop>, SupervisorError> {
         self.usage.meter.read(&self.files.stdout())?;
         if self.tries.is_asking && self.usage.meter.is_answered() {
-            self.tell_others()?;
+            self.tell_others();
         }
         if self.spec.budgets.is_empty() {
             return Ok(None);
@@ -83,8 +123,10 @@ impl Supervisor {
         let own = own.priced(self.spec.price.as_ref());
         let more = own.since(self.usage.told);
         if self.spec.budgets.iter().any(|budget| budget.is_a_step(&more)) {
-            self.append(&Event::Used(Used { usage: own }))?;
-            self.usage.told = own;
+            // On a full disk others are told later; that ends no worker.
+            if self.append(&Event::Used(Used { usage: own })).is_ok() {
+                self.usage.told = own;
+            }
         }
         if self.usage.meter.is_over() {
             // Nothing is spared by ending what has done its work.

@@ -178,6 +178,7 @@ impl Finisher<'_> {
         } else {
             Verdict::nothing()
         };
+        self.hide_token(&mut verdict);
         verdict = ended.overrule(verdict);
         if ended.wrote {
             verdict.outcome = Outcome::WroteInReader;
@@ -194,7 +195,8 @@ impl Finisher<'_> {
         ended: &Ended,
         mut verdict: Verdict,
     ) -> Result<Exited, SupervisorError> {
-        self.forget_token(&mut verdict)?;
+        // Nobody needs it any more.
+        self.files.remove_token()?;
         let mut notes = std::mem::take(&mut verdict.notes);
         self.write_answer(&verdict.answer)?;
         crash::point("answered");
@@ -239,16 +241,15 @@ impl Finisher<'_> {
         })
     }
 
-    /// Nobody needs the token any more. A server may have said it back to us: what is
-    /// written into the ledger does not have it.
-    fn forget_token(&self, verdict: &mut Verdict) -> Result<(), SupervisorError> {
+    /// A server may have said its token back to us: what is written into the ledger does
+    /// not have it.
+    fn hide_token(&self, verdict: &mut Verdict) {
         let line = fs::read_to_string(self.files.token()).unwrap_or_default();
         if let Some(token) = backend::http::token_in(&line) {
             for said in verdict.reason.iter_mut().chain(&mut verdict.notes) {
                 *said = said.replace(token, "[token]");
             }
         }
-        Ok(self.files.remove_token()?)
     }
 
     fn write_answer(&self, answer: &Answer) -> Result<(), SupervisorError> {
@@ -262,21 +263,28 @@ impl Finisher<'_> {
 
     /// A reader that was refused a write is told how to get one.
     fn refused_hint(&self, verdict: &Verdict, exit: Option<WorkerExit>) -> Option<String> {
-        if self.spec.mode != crate::job::Mode::Reader || verdict.outcome != Outcome::Failed {
+        // A shell goes on after a refusal, and its script may end well.
+        let is_told = match verdict.outcome {
+            Outcome::Failed => true,
+            Outcome::Succeeded => self.backend.runs_commands(),
+            _ => false,
+        };
+        // A program that may not be run is another matter.
+        let cannot_run = exit == Some(WorkerExit::Code(126));
+        if self.spec.mode != crate::job::Mode::Reader || !is_told || cannot_run {
             return None;
         }
-        // A program that may not be run is another matter, and outside of a repository
-        // nobody gets a worktree.
-        if exit == Some(WorkerExit::Code(126))
-            || !matches!(Place::discover(Path::new(&self.spec.cwd)), Ok(Some(_)))
-        {
+        let stderr = self.files.stderr();
+        if fs::metadata(&stderr).is_ok_and(|file| file.len() == 0) {
             return None;
         }
-        let stderr = fs::read(self.files.stderr()).ok()?;
+        let stderr = fs::read(stderr).ok()?;
         let tail = stderr.get(stderr.len().saturating_sub(4096)..)?;
         let tail = String::from_utf8_lossy(tail);
         let refused = ["Permission denied", "Read-only file system", "EACCES", "EROFS"];
-        refused.iter().any(|word| tail.contains(word)).then(|| {
+        // Outside of a repository nobody gets a worktree.
+        let has_place = || matches!(Place::discover(Path::new(&self.spec.cwd)), Ok(Some(_)));
+        (refused.iter().any(|word| tail.contains(word)) && has_place()).then(|| {
             "a reader may not write outside its TMPDIR and /tmp; `--write` gives it a worktree of its own"
                 .to_owned()
         })

@@ -13,7 +13,7 @@
 //! A lost job like any other. What its worker has done is in its files and is kept.
 
 use std::{
-    fs,
+    fs, io,
     time::{Duration, Instant},
 };
 
@@ -99,6 +99,30 @@ impl Supervisor {
         self.refuse_spent()
     }
 
+    /// Makes room for what the next worker says. One that goes on in a conversation adds to
+    /// the stream of the one before it; without one nothing of that one is to be kept.
+    pub(super) fn begin_try(&mut self) -> Result<(), SupervisorError> {
+        if !self.tries.has_run() {
+            return Ok(());
+        }
+        let (stdout, stderr, answer) =
+            (self.files.stdout(), self.files.stderr(), self.files.answer());
+        let old = if self.tries.thread.is_some() {
+            vec![answer]
+        } else {
+            self.usage.begin_anew(&self.backend);
+            vec![stdout, stderr, answer]
+        };
+        for path in old {
+            match fs::remove_file(path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e.into()),
+                _ => {}
+            }
+        }
+        self.tries.began_at = fs::metadata(self.files.stdout()).map_or(0, |meta| meta.len());
+        Ok(())
+    }
+
     /// What comes after a worker. One that the service has refused goes on, once that
     /// may be asked again.
     pub(super) fn wait_to_go_on(&mut self, mut ended: Ended) -> Result<Next, SupervisorError> {
@@ -137,13 +161,16 @@ impl Supervisor {
             Ok(None)
         };
         let wrote = fs::metadata(self.files.stdout()).map_or(0, |meta| meta.len());
-        if self.tries.refused > 1 && wrote <= self.tries.began_at {
+        if self.tries.thread.is_some() && wrote <= self.tries.began_at {
             verdict.outcome = Outcome::Failed;
             return why_not(verdict, "after its hold its worker ended without a word");
         }
         if self.tries.refused > limits.times {
-            let times = limits.times;
-            return why_not(verdict, &format!("it was on hold {times} times, and no more"));
+            let times = match limits.times {
+                1 => "once".to_owned(),
+                times => format!("{times} times"),
+            };
+            return why_not(verdict, &format!("it was on hold {times}, and no more"));
         }
         let now = Zoned::now();
         let until = match verdict.resets.map_or_else(|| Refusal::of(&said, &now), Refusal::Until) {
@@ -271,11 +298,12 @@ impl Supervisor {
     }
 
     /// The service answers: the others may follow.
-    pub(super) fn tell_others(&mut self) -> Result<(), SupervisorError> {
-        self.tries.is_asking = false;
-        self.append(&Event::HoldOver)?;
-        wake_others(&self.store, self.spec.backend.as_str());
-        Ok(())
+    pub(super) fn tell_others(&mut self) {
+        // On a full disk they are told later; that ends no worker.
+        if self.append(&Event::HoldOver).is_ok() {
+            self.tries.is_asking = false;
+            wake_others(&self.store, self.spec.backend.as_str());
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::{KILL, Stop, Supervisor, SupervisorError, TERM};
+use super::{KILL, Stop, Supervisor, SupervisorError, TERM, budget::Growth};
 use crate::{
     job::{Outcome, WorkerExit},
     process::{ending, signals, worker::Worker},
@@ -41,8 +41,8 @@ impl Supervisor {
         let before = if self.usage.is_worker { self.tries.ran } else { Duration::ZERO };
         let left_of = |timeout: Duration| timeout.saturating_sub(before);
         let end = timeout.and_then(|timeout| begun.checked_add(left_of(timeout)));
-        let growth = self.growth()?;
-        let mut is_new = growth.is_some();
+        let mut growth = self.growth();
+        let mut is_new = !matches!(growth, Growth::Unwatched);
         let mut look_again = silence.and_then(|silence| begun.checked_add(silence));
         let mut left;
         let mut stop = loop {
@@ -54,10 +54,13 @@ impl Supervisor {
                 let name = signals::name(signal);
                 break Some(Stop { outcome: Outcome::Killed, reason: format!("ended by {name}") });
             }
-            if std::mem::take(&mut is_new)
-                && let Some(stop) = self.look_at_usage()?
-            {
-                break Some(stop);
+            if std::mem::take(&mut is_new) {
+                if let Some(stop) = self.look_at_usage()? {
+                    break Some(stop);
+                }
+                if !self.is_usage_wanted() {
+                    growth = Growth::Unwatched;
+                }
             }
             let now = Instant::now();
             if let (Some(timeout), true) = (timeout, end.is_some_and(|end| now >= end)) {
@@ -74,9 +77,9 @@ impl Supervisor {
             }
             self.checkpoint()?;
             let due = self.checkpoints.as_ref().and_then(|points| points.next);
-            let next = [end, look_again, due].into_iter().flatten().min();
-            let woken = self.signals.wait_or_watch(next, growth.as_ref())?;
-            is_new = woken.written;
+            let next = [end, look_again, due, growth.next_look()].into_iter().flatten().min();
+            let woken = self.signals.wait_or_watch(next, growth.watch())?;
+            is_new = woken.written || matches!(growth, Growth::Polled);
             if woken.terminate {
                 self.kill = Some(TERM);
             }

@@ -31,11 +31,7 @@ impl Supervisor {
                 Err(stop) => return Ok(Ended::stopped(stop)),
             },
         };
-        self.tries.began_at = fs::metadata(self.files.stdout()).map_or(0, |meta| meta.len());
-        if self.tries.began_at > 0 {
-            // An answer there is of a worker before.
-            let _ = fs::remove_file(self.files.answer());
-        }
+        self.begin_try()?;
         let prompt = fs::read(&prompt_file)?;
         let start = self.start_folder();
         let root =
@@ -60,11 +56,11 @@ impl Supervisor {
             extra_args: &self.spec.extra_args,
             resume: thread.as_deref(),
             commands_confined: places.is_some(),
-            usd: self.usd_left()?,
             endpoint: self.spec.endpoint.as_ref(),
             token_file: token.exists().then_some(token.as_path()),
             agent: self.spec.agent.as_deref(),
             alias: self.spec.alias.as_deref(),
+            usd: self.usd_left()?,
         });
         drop(prompt);
         let mut env = self.worker_env();

@@ -106,6 +106,7 @@ fn a_day_that_is_used_up_starts_nothing_more() {
     let why = "the budget of the day of 250 tokens is used up: ";
     assert!(queued["reason"].as_str().unwrap().starts_with(why), "{queued}");
     lab.cx(&["spawn", "go on"]).refused(2, why);
+    lab.cx(&["retry", "first"]).refused(2, why);
     // What uses no tokens may run.
     lab.cx(&["spawn", "-b", "sh", "-n", "shell", "true"]).ok();
     lab.cx(&["wait", "shell"]).ok();

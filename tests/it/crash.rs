@@ -36,8 +36,8 @@ const AFTER_WORKER: [(&str, bool); 6] = [
     ("unlocked", true),
 ];
 
-/// Points of a writer at work whose work is kept meanwhile; tried in `checkpoints.rs`.
-const CHECKPOINT: [&str; 1] = ["checkpoint"];
+/// Points that are tried elsewhere: in `checkpoints.rs`, `spawn/pools.rs` and `holds.rs`.
+const ELSEWHERE: [&str; 4] = ["checkpoint", "turn-got", "on-hold", "hold-left"];
 
 /// Points while somebody is told of a job's end; tried in `notice.rs`.
 const TELLING: [&str; 1] = ["telling"];
@@ -50,13 +50,6 @@ const NEEDS: [&str; 2] = ["gathered", "based"];
 
 /// Points in a supervisor that waits for its turn.
 const QUEUE: [&str; 3] = ["waiting", "queued", "admitted"];
-
-/// The same in a pool; tried in `spawn/pools.rs`.
-const POOL: [&str; 1] = ["turn-got"];
-
-/// Points in a supervisor that waits until a model's service may be asked again; tried in
-/// `holds.rs`.
-const HOLD: [&str; 2] = ["on-hold", "hold-left"];
 
 /// Points in a recovery; the first is in the command that finds the job lost.
 const RECOVERY: [&str; 8] = [
@@ -119,13 +112,11 @@ fn points() -> BTreeSet<&'static str> {
         [
             &BEFORE_WORKER[..],
             &WITH_WORKER,
-            &CHECKPOINT,
+            &ELSEWHERE,
             &TELLING,
             &RESOLVER,
             &NEEDS,
             &QUEUE,
-            &POOL,
-            &HOLD,
             &RECOVERY,
             &UNDO,
             &VERIFY,

@@ -171,7 +171,7 @@ fn configuration_and_agents() {
     sandbox.write(".cx/config.toml", "max-job = 3\n");
     problem(&sandbox, "config", "max-job", "max-jobs");
     sandbox.write(".cx/config.toml", "max-jobs = \"many\"\n");
-    problem(&sandbox, "config", "config.toml:1", "docs/config.md");
+    problem(&sandbox, "config", "config.toml:1", "cx man config");
     sandbox.write(".cx/config.toml", "[worktree]\nsetup = \"make\"\n");
     note(&sandbox, "trust", "worktree.setup in .cx/config.toml is not trusted", "cx trust");
     sandbox.cx(["trust"]).ok();

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::support::{ClaudeHome, CodexHome, Gate, ModelServer, Output, Sandbox, Script};
+use crate::support::{
+    ClaudeHome, CodexHome, Gate, ModelServer, Output, Part, Sandbox, Script, WorkerServer,
+};
 
 /// A codex of a few lines: as long as the file `REFUSED` is there, its service refuses;
 /// `waits` in the first prompt has it wait at the gate once it has been answered. A writer writes what it is told.
@@ -290,4 +292,22 @@ fn the_real_claude_goes_on_where_it_was_refused() {
     assert!(job["usage"]["cost_usd"].as_f64().unwrap() > 0.0, "{job}");
     let last = server.requests().pop().expect("a request").to_string();
     assert!(last.contains("Explain the tides") && last.contains("Go on with your task"), "{last}");
+}
+
+#[test]
+fn a_server_over_http_is_asked_anew() {
+    let slow = "HTTP/1.1 429 Slow\r\nRetry-After: 17\r\nConnection: close\r\n\r\nslow down";
+    let server = WorkerServer::start([Part::Say(slow.to_owned())]);
+    let mut sandbox = Sandbox::new();
+    sandbox.add_tool("curl");
+    sandbox.set("CX_HOLD_MS", "0");
+    sandbox.write(".cx/config.toml", "[hold]\ntimes = 1\n");
+    sandbox.cx(["spawn", "-b", "http", "--codex-url", &server.url(), "-n", "asked", "Look"]).ok();
+    let said = sandbox.cx(["wait", "asked"]).code(1).stderr();
+    let why = "HTTP 429, retry after 17 s: slow down; it was on hold once, and no more";
+    assert!(said.starts_with(&format!("cx: [1] asked rate-limited: {why}\n")), "{said}");
+    assert_eq!(server.asked().len(), 2);
+    // The second answer stands in the first one's place.
+    let raw = sandbox.cx(["logs", "--raw", "asked"]).ok().stdout();
+    assert_eq!(raw.matches("slow down").count(), 1, "{raw}");
 }

@@ -340,7 +340,15 @@ fn names_that_differ_in_case_only_are_a_clash_where_case_does_not_count() {
     let sandbox = Sandbox::new();
     sandbox.written("small", "echo small > notes");
     sandbox.written("capital", "echo capital > NOTES");
+    sandbox.written("readme", "echo x > Readme.md");
     sandbox.git(["config", "core.ignoreCase", "true"]);
+    // With what the branch has had all along, also where it would only move forward.
+    for style in ["--ff", "--no-ff", "--squash", "--rebase"] {
+        let said = sandbox.cx(["merge", style, "readme"]).code(1).stdout();
+        let clash = "[3] readme held back: conflicts with main in\n      README.md (case)\n      Readme.md (case)\n";
+        assert_eq!(said, clash, "{style}");
+    }
+    assert!(!sandbox.repo().join("Readme.md").exists());
     let said = sandbox.cx(["merge"]).code(1);
     assert!(said.stdout().contains("[1] small merged into main"), "{said}");
     assert!(said.stdout().contains("[2] capital held back: conflicts with small in\n      NOTES (case)\n      notes (case)\n"), "{said}");
@@ -357,6 +365,20 @@ fn a_file_against_a_folder_is_held_back_with_its_path() {
     let said = sandbox.cx(["merge"]).code(1).stdout();
     let expected = "[2] folder held back: conflicts with file in\n      thing (file/directory)\n";
     assert!(said.contains(expected), "{said}");
+    // And against the branch itself, either way round.
+    sandbox.written("below", "mkdir other; echo 1 > other/part");
+    sandbox.written("above", "echo 1 > d");
+    commit(&sandbox, "other", "meanwhile\n");
+    commit(&sandbox, "d/part", "meanwhile\n");
+    sandbox.written("apart", "echo 1 > apart");
+    let said = sandbox.cx(["merge", "below", "above", "apart"]).code(1).stdout();
+    for (job, path) in [("[3] below", "other"), ("[4] above", "d")] {
+        let held =
+            format!("{job} held back: conflicts with main in\n      {path} (file/directory)\n");
+        assert!(said.contains(&held), "{said}");
+    }
+    assert!(said.contains("[5] apart merged into main"), "{said}");
+    assert_eq!(state(&sandbox).1, "");
 }
 
 #[test]

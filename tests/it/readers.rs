@@ -61,6 +61,11 @@ fn a_reader_that_was_refused_is_told_how_to_write() {
     assert!(waited.stderr().contains("[1] r failed"), "{waited}");
     let collected = sandbox.cx(["collect", "r"]).code(1).stdout();
     assert!(collected.contains("`--write` gives it a worktree of its own"), "{collected}");
+    // Its script may go on, and end well.
+    sandbox.reader("on", "touch file; echo fine");
+    sandbox.cx(["wait", "on"]).ok();
+    let collected = sandbox.cx(["collect", "on"]).ok().stdout();
+    assert!(collected.contains("fine") && collected.contains("`--write` gives"), "{collected}");
     // A reader that failed of something else is not.
     sandbox.reader("other", "exit 1");
     sandbox.cx(["wait", "other"]).code(1);

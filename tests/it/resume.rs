@@ -77,6 +77,8 @@ fn a_writer_goes_on_in_its_thread_its_worktree_and_its_branch() {
     assert_eq!(more["resumes"], 1);
     assert_eq!(more["thread"], "t-1");
     assert_eq!(more["usage"]["input"], 100, "of 200 in the thread: {more}");
+    let usage = lab.cx(&["usage", "--json"]).ok().json();
+    assert_eq!((&usage["total"]["input"], &usage["total"]["jobs"]), (&200.into(), &2.into()));
     assert_eq!(more["branch"], "cx/auth");
     assert_eq!(more["commits"], 2);
     let again = lab.run(&["resume", "auth-2", "-n", "third", "three"], 0);

@@ -339,6 +339,23 @@ fn requests_wait_for_their_turn_and_only_so_many_are_let_in() {
 }
 
 #[test]
+fn a_terminal_that_closes_ends_it_unless_it_was_told_to_stay() {
+    let sandbox = Sandbox::new();
+    let served = Served::start(&sandbox, &["-b", "sh"]);
+    sandbox.sh(&format!("kill -HUP {}", served.running.id())).ok();
+    served.running.finish().code(129);
+    let mut script = sandbox.command("sh");
+    script.args(["-c", "trap '' HUP; exec cx serve --http 0 -b sh"]);
+    let running = sandbox.start(script);
+    let address = running.first_line().replace("http://", "");
+    sandbox.sh(&format!("kill -HUP {}", running.id())).ok();
+    let served = Served { running, address };
+    assert_eq!(served.run(&json!({ "task": "true" })).0, 200);
+    sandbox.sh(&format!("kill -TERM {}", served.running.id())).ok();
+    served.running.finish().code(143);
+}
+
+#[test]
 fn half_a_request_is_no_request() {
     let sandbox = Sandbox::new();
     let served = Served::start(&sandbox, &["-b", "sh"]);

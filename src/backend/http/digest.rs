@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead};
 
+use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 use serde_json::Value;
 
 use super::{
@@ -30,7 +31,7 @@ impl Head {
         Some(Self { status, ..Self::default() })
     }
 
-    fn header(&mut self, line: &str) {
+    pub(super) fn header(&mut self, line: &str) {
         let Some((name, value)) = line.split_once(':') else { return };
         let value = value.trim();
         match name.to_ascii_lowercase().as_str() {
@@ -42,6 +43,21 @@ impl Head {
             "location" => self.location = value::sentence(value),
             _ => {}
         }
+    }
+
+    /// Whether the server refuses for rate, quota or load. That it is overloaded is a limit
+    /// only where it says when that ends.
+    pub(super) fn is_limit(&self) -> bool {
+        matches!(self.status, 429 | 529) || (self.status == 503 && self.retry_after.is_some())
+    }
+
+    /// When it may be asked again, where it says so: a number of seconds, or a date.
+    pub(super) fn asks_again(&self, now: Timestamp) -> Option<Timestamp> {
+        let after = self.retry_after.as_deref().filter(|_| self.is_limit())?;
+        if let Ok(seconds) = after.parse::<u32>() {
+            return now.checked_add(SignedDuration::from_secs(seconds.into())).ok();
+        }
+        rfc2822::parse(after).ok().map(|at| at.timestamp())
     }
 
     pub(super) fn is_success(&self) -> bool {
@@ -83,6 +99,11 @@ impl Digest {
 
     fn line(&mut self, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
+        // After a hold it was asked once more. Nothing else can follow a refusal but its
+        // own words, and those are no head.
+        if self.has_body && self.is_refused() && Head::begun(&text).is_some() {
+            *self = Self::default();
+        }
         if !self.has_body {
             match (&mut self.head, Head::begun(&text)) {
                 (_, Some(head)) => self.head = Some(head),
@@ -101,6 +122,11 @@ impl Digest {
         } else {
             self.too_long = true;
         }
+    }
+
+    /// Whether it was refused for a limit, with which a job may go on hold.
+    fn is_refused(&self) -> bool {
+        self.stream.is_limited || self.head.as_ref().is_some_and(Head::is_limit)
     }
 
     /// Whether the body has nothing but white space.

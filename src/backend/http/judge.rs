@@ -3,6 +3,8 @@
 
 use std::io;
 
+use jiff::Timestamp;
+
 use super::super::{Answer, JudgeInput, Verdict, text};
 use super::{
     digest::{Digest, Head},
@@ -27,7 +29,7 @@ pub(in super::super) fn judge(input: &JudgeInput<'_>) -> io::Result<Verdict> {
         reason,
         answer: answer.filter(|text| !text.trim().is_empty()).map_or(Answer::None, Answer::Text),
         usage: answered.and_then(|answered| answered.usage),
-        resets: None,
+        resets: digest.head.as_ref().and_then(|head| head.asks_again(Timestamp::now())),
         thread_id: None,
         notes: Vec::new(),
         sandbox_unproven: false,
@@ -43,12 +45,13 @@ fn outcome(
     if let Some(interruption) = input.interruption() {
         return interruption;
     }
-    // What a server says of an error is worth more than how the connection ended then.
-    if let Some(head) = digest.head.as_ref().filter(|head| digest.has_body && !head.is_success()) {
-        return refusal(head, digest.complaint());
-    }
     let failed = |reason: String| (Outcome::Failed, Some(reason));
     let code = input.exit.map_or(1, WorkerExit::shell_code);
+    // What a server says of an error is worth more than how the connection ended then.
+    let told = digest.head.as_ref().filter(|head| digest.has_body && !head.is_success());
+    if let Some(head) = told.filter(|_| code == 0 || BROKE.contains(&code)) {
+        return refusal(head, digest.complaint());
+    }
     if code != 0 {
         return failed(match said {
             Some(said) => format!("{}: {said}", broken(code)),
@@ -105,8 +108,7 @@ fn refusal(head: &Head, said: Option<String>) -> (Outcome, Option<String>) {
         },
         _ => format!("HTTP {status}"),
     };
-    // That it is overloaded is a limit only where it says when that ends.
-    let is_limited = matches!(status, 429 | 529) || (status == 503 && head.retry_after.is_some());
+    let is_limited = head.is_limit();
     let when = match &head.retry_after {
         Some(after) if is_limited => format!(", retry after {}", when(after)),
         _ => String::new(),
@@ -125,6 +127,9 @@ fn when(after: &str) -> String {
     }
 }
 
+/// Exit codes of curl with which a response may have begun.
+const BROKE: [u8; 7] = [16, 18, 55, 56, 92, 95, 96];
+
 /// What curl's exit code means for who reads it.
 fn broken(code: u8) -> &'static str {
     match code {
@@ -135,7 +140,7 @@ fn broken(code: u8) -> &'static str {
         35 | 58 | 59 => "the TLS connection failed",
         51 | 60 | 77 | 80 | 82 | 83 | 90 | 91 => "the server's certificate was not accepted",
         52 => "the server closed the connection without an answer",
-        16 | 18 | 55 | 56 | 92 | 95 | 96 => "the connection broke before the answer was whole",
+        code if BROKE.contains(&code) => "the connection broke before the answer was whole",
         2 => "this curl is too old",
         26 => "the request could not be read",
         23 => "the answer could not be written down",
@@ -158,7 +163,7 @@ fn curl_said(stderr: &[u8]) -> Option<String> {
 pub(in super::super) fn hint(reason: &str) -> Option<&'static str> {
     if reason.starts_with("HTTP 401") || reason.starts_with("HTTP 403") {
         return Some(
-            "the token is that of http.token-file or CODEX_API_KEY (docs/http.md says which)",
+            "the token is that of http.token-file or CODEX_API_KEY (`cx man http` says which)",
         );
     }
     if reason.starts_with("nobody answers") || reason.starts_with("the host was not found") {

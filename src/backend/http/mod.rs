@@ -10,6 +10,7 @@
 //! - No redirect is followed: the token goes to the host that was named, and nowhere else.
 //! - Nobody else is asked when that one fails.
 
+mod counter;
 mod digest;
 mod judge;
 mod show;
@@ -25,6 +26,7 @@ use serde_json::json;
 use super::{ArgError, Launch, LaunchInput, PromptError, Stdin};
 use crate::job::BackendName;
 
+pub(super) use counter::Counter;
 pub(super) use judge::{hint, judge};
 pub(super) use show::{activity, render};
 
@@ -112,6 +114,9 @@ pub(super) fn launch(input: &LaunchInput<'_>) -> Launch {
         "Content-Type: application/json",
         "--header",
         "Accept: text/event-stream, application/json",
+        // A response to a later try, after a hold, begins on a line of its own.
+        "--write-out",
+        "\\n",
         // curl would wait for leave to send a long prompt.
         "--header",
         "Expect:",

@@ -199,6 +199,43 @@ fn an_error_status_is_told_with_the_words_of_its_body() {
 }
 
 #[test]
+fn after_a_refusal_the_next_response_counts() {
+    let refused = "HTTP/1.1 429 Slow\r\nRetry-After: 30\r\n\r\nslow down\n";
+    let now = jiff::Timestamp::now();
+    let resets = judged(refused, 0, "").resets.expect("a time");
+    let wait = resets.duration_since(now).as_secs();
+    assert!((29..=31).contains(&wait), "{wait}");
+    let date = refused.replace("30", "Wed, 21 Oct 2099 07:28:00 GMT");
+    let at = judged(&date, 0, "").resets.expect("a time").to_string();
+    assert_eq!(at, "2099-10-21T07:28:00Z");
+    assert_eq!(judged(&refused.replace("30", "soon"), 0, "").resets, None);
+
+    let answer = json(r#"{"output":"o"}"#);
+    let verdict = judged(&format!("{refused}{answer}\n"), 0, "");
+    assert_eq!((verdict.outcome, verdict.reason, verdict.resets), (Outcome::Succeeded, None, None));
+    assert_eq!(verdict.answer, Answer::Text("o".to_owned()));
+    let limited = stream("event: error\ndata: {\"message\":\"wait\",\"status\":429}\n\n\n");
+    assert!(judged(&format!("{limited}{answer}\n"), 0, "").outcome.is_success());
+    // Nobody there any more: that is no refusal.
+    let verdict = judged(refused, 7, "curl: (7) Failed to connect\n");
+    let reason = "nobody answers there: Failed to connect";
+    assert_eq!((verdict.outcome, verdict.reason.as_deref()), (Outcome::Failed, Some(reason)));
+    // What an answer says that looks like a head is no head.
+    let quoted = json("{\"output\":\"o\"\nHTTP/1.1 200 OK\n}");
+    assert_eq!(judged(&quoted, 0, "").outcome, Outcome::Failed);
+
+    let mut counter = Counter::default();
+    refused.lines().for_each(|line| counter.line(line.as_bytes()));
+    assert!(!counter.answered);
+    stream("event: chunk\n").lines().for_each(|line| counter.line(line.as_bytes()));
+    assert!(!counter.answered);
+    counter.line(b"event: complete\r\n");
+    assert!(std::mem::take(&mut counter.answered));
+    answer.lines().for_each(|line| counter.line(line.as_bytes()));
+    assert!(counter.answered);
+}
+
+#[test]
 fn a_broken_transfer_is_no_success_whatever_came() {
     let complete = stream("event: complete\ndata: {\"output\":\"o\"}\n\n");
     let said = "curl: (18) transfer closed with outstanding read data remaining.\n";

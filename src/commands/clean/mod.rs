@@ -30,7 +30,7 @@ use super::{
 use crate::{
     failure::{Exit, Failure},
     git::{GitError, Repo, checkpoint, refs, worktree},
-    job::{JobId, parse_duration},
+    job::{Candidate as _, JobId, parse_duration},
     ledger::{Cleaned, Event, Job, Tree},
     process::crash,
     ui,
@@ -44,7 +44,7 @@ use crate::{
 /// commit with all of it is kept under `refs/cx/trash/` first; so are the commits of
 /// a merged branch that no other ref has, as after a squash. A job whose merge is
 /// in no branch any more counts as unmerged again.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct CleanArgs {
     /// The jobs; all that are over if none is named
     #[arg(value_name = "JOB", add = super::candidates::finished_job())]
@@ -90,35 +90,7 @@ pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
     let mut kept = false;
     let mut gone = BTreeSet::new();
     for job in &jobs {
-        let mut cleaned = Cleaned { tree: false, files: false, kept: None };
-        let mut stays = Vec::new();
-        if let Some(tree) = job.spec.tree.as_ref().filter(|_| !job.is_without_tree()) {
-            match clean_tree(&session, job, tree, args)? {
-                Ok(trash) => {
-                    cleaned.tree = true;
-                    cleaned.kept = trash;
-                }
-                Err(Stays(why)) => stays.push(match lost.get(&job.job) {
-                    Some(into) => format!("was merged into {into}, which no longer has it; {why}"),
-                    None => why,
-                }),
-            }
-        }
-        let collected = job.collected || job.superseded_by().is_some() || args.discard;
-        if collected && stays.is_empty() && !job.files_gone {
-            cleaned.files = true;
-        } else if !collected {
-            stays.push("not collected".to_owned());
-        }
-        if !args.dry_run && (cleaned.tree || cleaned.files) {
-            crash::point("clean-tree");
-            // The event first: files without one would look like a lost answer.
-            session.store.append(job.job, &Event::Cleaned(cleaned.clone())).map_err(store)?;
-            crash::point("cleaned");
-            if cleaned.files {
-                session.store.job(job.job).remove().map_err(store)?;
-            }
-        }
+        let (cleaned, stays) = clean_job(&session, job, &lost, args)?;
         kept |= !stays.is_empty();
         gone.extend(cleaned.files.then_some(job.job));
         out.line(sentence(job, &cleaned, &stays, args.dry_run))?;
@@ -145,6 +117,62 @@ pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
     }
     // What was asked for by name and stays is a failure; a general sweep is not.
     Ok(if kept && !args.jobs.is_empty() { Exit::Failed } else { Exit::Success })
+}
+
+/// Frees the name of a job that nothing is left to do for, as `cx clean JOB` would;
+/// `false` where something of it has to stay.
+pub(super) fn free(session: &Session, job: Job) -> Result<bool, Failure> {
+    if let Some(place) = &session.place {
+        super::merge::settle(session, place)?;
+    }
+    let mut jobs = [job];
+    let lost = lost(session, &mut jobs, false)?;
+    let [job] = &jobs;
+    if job.is_open() {
+        return Ok(false);
+    }
+    let (cleaned, stays) = clean_job(session, job, &lost, &CleanArgs::default())?;
+    ui::note(format_args!("its name is wanted again: {}", sentence(job, &cleaned, &stays, false)));
+    Ok(stays.is_empty())
+}
+
+/// Cleans one job, and tells what of it is gone and why the rest stays.
+fn clean_job(
+    session: &Session,
+    job: &Job,
+    lost: &BTreeMap<JobId, String>,
+    args: &CleanArgs,
+) -> Result<(Cleaned, Vec<String>), Failure> {
+    let mut cleaned = Cleaned { tree: false, files: false, kept: None };
+    let mut stays = Vec::new();
+    if let Some(tree) = job.spec.tree.as_ref().filter(|_| !job.is_without_tree()) {
+        match clean_tree(session, job, tree, args)? {
+            Ok(trash) => {
+                cleaned.tree = true;
+                cleaned.kept = trash;
+            }
+            Err(Stays(why)) => stays.push(match lost.get(&job.job) {
+                Some(into) => format!("was merged into {into}, which no longer has it; {why}"),
+                None => why,
+            }),
+        }
+    }
+    let collected = job.collected || job.superseded_by().is_some() || args.discard;
+    if collected && stays.is_empty() && !job.files_gone {
+        cleaned.files = true;
+    } else if !collected {
+        stays.push("not collected".to_owned());
+    }
+    if !args.dry_run && (cleaned.tree || cleaned.files) {
+        crash::point("clean-tree");
+        // The event first: files without one would look like a lost answer.
+        session.store.append(job.job, &Event::Cleaned(cleaned.clone())).map_err(store)?;
+        crash::point("cleaned");
+        if cleaned.files {
+            session.store.job(job.job).remove().map_err(store)?;
+        }
+    }
+    Ok((cleaned, stays))
 }
 
 fn wanted(session: &Session, args: &CleanArgs) -> Result<Vec<Job>, Failure> {

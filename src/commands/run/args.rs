@@ -9,10 +9,7 @@ use std::{
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use crate::{
-    failure::Failure,
-    job::{is_template_name, parse_duration},
-};
+use crate::{commands::spawn::said_vars, failure::Failure, job::parse_duration};
 
 /// Run a plan: tasks with needs between them
 ///
@@ -210,20 +207,7 @@ impl RunArgs {
     /// The values that the command line gives; `goal` are the words that are no
     /// pattern's name.
     pub(super) fn values(&self, goal: &[String]) -> Result<BTreeMap<String, String>, Failure> {
-        let mut values = BTreeMap::new();
-        for said in &self.vars {
-            let (name, value) = said.split_once('=').ok_or_else(|| {
-                Failure::usage(format!("--var '{said}' gives no value"))
-                    .hint("write --var NAME=VALUE")
-            })?;
-            if !is_template_name(name) {
-                return Err(Failure::usage(format!("'{name}' cannot be a name in a template"))
-                    .hint("letters, digits, '_', '.' and '-' only, beginning with a letter"));
-            }
-            if values.insert(name.to_owned(), value.to_owned()).is_some() {
-                return Err(Failure::usage(format!("--var gives '{name}' two values")));
-            }
-        }
+        let mut values = said_vars(&self.vars)?;
         let words = (!goal.is_empty()).then(|| goal.join(" "));
         for (name, value) in [("goal", words), ("lenses", self.lenses.clone())] {
             let Some(value) = value else { continue };

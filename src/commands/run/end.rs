@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::{
     book::{Book, Counts},
     front::Saying,
-    runner::Stop,
+    stop::Stop,
     stored::Stored,
     summary::{Source, Summary},
 };

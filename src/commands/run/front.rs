@@ -11,7 +11,7 @@ use std::{
 use super::{
     book::{Book, Counts},
     picture,
-    runner::Stop,
+    stop::Stop,
     stored::Stored,
 };
 use crate::{

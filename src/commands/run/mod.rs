@@ -15,8 +15,10 @@ mod load;
 mod look;
 mod picture;
 mod prompt;
+mod rehearse;
 mod resume;
 mod runner;
+mod stop;
 mod stored;
 mod summary;
 
@@ -26,10 +28,10 @@ pub(super) use look::Look;
 pub(super) use summary::Summary;
 
 use self::{
-    begin::{Manner, Prepared},
+    begin::Manner,
     front::Saying,
     load::Loaded,
-    stored::Options,
+    stored::{Options, Prepared},
 };
 use super::{
     session::{Session, refuse_in_worker},
@@ -62,7 +64,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     if args.dry_run {
         // What the run would refuse is no plan to look at.
         let prepared = prepared(args, &session, loaded.clone());
-        begin::rehearse_all(&session, &Settings::load(&session)?, prepared)?;
+        rehearse::rehearse_all(&session, &Settings::load(&session)?, prepared)?;
         dry_run::print(&loaded, args.json)?;
         return Ok(Exit::Success);
     }

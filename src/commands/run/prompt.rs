@@ -9,6 +9,7 @@ use std::{borrow::Cow, cell::RefCell, fmt::Write};
 
 use super::{answer::Answer, stored::Stored};
 use crate::{
+    agent::keywords,
     job::{BackendName, Template},
     plan::{Foreach, Schedule, State, Task, TaskIx},
 };
@@ -188,17 +189,4 @@ impl Filling<'_> {
         let line = if shown.is_empty() || shown.ends_with('\n') { "" } else { "\n" };
         format!("{shown}{line}[cut after {end} of {} bytes; all of it is in {path}]", answer.bytes)
     }
-}
-
-/// The long words of a text that are no templates, each once, at most ten.
-fn keywords(text: &str) -> String {
-    let mut words: Vec<String> = Vec::new();
-    for word in text.split(|c: char| !c.is_alphanumeric() && !matches!(c, '{' | '}' | '-' | '_')) {
-        let word = word.to_lowercase();
-        if word.chars().count() > 4 && !word.contains(['{', '}']) && !words.contains(&word) {
-            words.push(word);
-        }
-    }
-    words.truncate(10);
-    words.join(", ")
 }

@@ -14,7 +14,6 @@ mod border;
 mod start;
 
 use border::Phase;
-pub(super) use start::work;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -28,6 +27,7 @@ use super::{
     compat::Records,
     end::Over,
     front::Front,
+    stop::Stop,
     stored::Stored,
 };
 use crate::{
@@ -53,38 +53,6 @@ use crate::{
 /// How long an attempt is put off after the model's service refused for rate;
 /// twice that the next time, and so on.
 const BACK_OFF: Duration = Duration::from_secs(10);
-
-/// Why nothing more is started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
-    /// Ctrl-C.
-    Interrupt,
-    /// TERM.
-    Terminate,
-    /// The run's own limit.
-    Timeout,
-    /// A task has failed, and that was to stop the run.
-    FailFast,
-}
-
-impl Stop {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Interrupt => "INT",
-            Self::Terminate => "TERM",
-            Self::Timeout => "timeout",
-            Self::FailFast => "fail-fast",
-        }
-    }
-
-    fn reason(self) -> &'static str {
-        match self {
-            Self::Interrupt | Self::Terminate => "the run was stopped",
-            Self::Timeout => "the run's time was up",
-            Self::FailFast => "another task had failed",
-        }
-    }
-}
 
 /// See the module.
 pub(super) struct Runner<'a> {
@@ -146,7 +114,7 @@ impl<'a> Runner<'a> {
             book,
             followed,
             spawner: Spawner::new(session, settings, stored.roles()?, stored.base.clone()),
-            records: stored.records(),
+            records: stored.records().map(Records::below),
             stored,
             reviser,
             phase: Phase::All,

@@ -12,7 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{args::RunArgs, begin::Prepared, compat::Records};
+use super::args::RunArgs;
 use crate::{
     agent::{Alias, Resolved},
     commands::{
@@ -115,6 +115,19 @@ impl Role {
         let Resolved { agent, pool, limit, .. } = resolved;
         Self { retries: agent.retries, agent: agent.name, pool, limit }
     }
+}
+
+/// A plan that was read and checked by itself.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) plan: Plan,
+    /// Where it was read.
+    pub(super) source: String,
+    /// The hash of that file, where there is one.
+    pub(super) digest: Option<String>,
+    pub(super) options: Options,
+    /// What its aliases stand for.
+    pub(super) agents: BTreeMap<String, Resolved>,
 }
 
 /// A run as it is kept.
@@ -255,8 +268,8 @@ impl Stored {
     }
 
     /// Where records in codex-flow's shapes are kept.
-    pub(super) fn records(&self) -> Option<Records> {
-        self.options.records.clone().map(Records::below)
+    pub(super) fn records(&self) -> Option<PathBuf> {
+        self.options.records.clone()
     }
 
     /// Whether the person is to be told of its end.
@@ -282,7 +295,7 @@ impl Stored {
             .collect::<Result<_, _>>()
             .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
         let Options { agents_dir, hooks, strict_tools, no_hold, .. } = self.options.clone();
-        let budget = self.budget();
-        Ok(PlanRoles { aliases, agents_dir, hooks, strict_tools, budget, no_hold })
+        let (budget, vars) = (self.budget(), self.plan.vars.clone());
+        Ok(PlanRoles { aliases, agents_dir, hooks, strict_tools, vars, budget, no_hold })
     }
 }

@@ -125,7 +125,7 @@ fn given(name: Option<&str>) -> Option<&str> {
 
 fn start(server: &Server, session: &Session, asked: &Asked) -> Result<Job, Refusal> {
     let mut args: Vec<String> =
-        ["spawn", "--json", "--read", "--no-preamble", "--file", "-", "--backend"]
+        ["spawn", "--json", "--read", "--no-preamble", "--no-hold", "--file", "-", "--backend"]
             .map(str::to_owned)
             .into();
     args.push(server.backend.clone());

@@ -55,7 +55,7 @@ const CLIENTS_MAX: usize = 64;
 ///
 /// `POST /run` with `{"agentId", "alias", "task"}` starts a reader in this repository and
 /// answers `{"summary", "output", "usage"}` once it is over; with `?stream=1` its activity
-/// comes as server-sent events before. docs/http.md has the contract. A client that goes
+/// comes as server-sent events before. `cx man http` has the contract. A client that goes
 /// away ends its job, and Ctrl-C ends the server and the jobs of all its clients.
 ///
 /// What is printed is the server's URL. On loopback anybody on this machine may ask,
@@ -91,7 +91,6 @@ Examples:
   cx serve --http 0.0.0.0:8080 --token-file ~/.config/cx/serve-token";
 
 /// What all connections know.
-#[derive(Debug)]
 struct Server {
     token: Option<String>,
     /// Only this machine can reach it.
@@ -124,13 +123,14 @@ pub fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let failed = |e: io::Error| Failure::usage(format!("cannot listen on {}: {e}", args.http));
     let listener = TcpListener::bind(addresses.as_slice()).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
+    let runs_commands = backend.runs_commands();
     let mut options = Vec::new();
     options.extend(args.max_jobs.map(|n| format!("--max-jobs={n}")));
     options.extend(args.timeout.map(|limit| format!("--timeout={}ms", limit.as_millis())));
     let server = Arc::new(Server {
         token,
         is_loopback,
-        backend,
+        backend: backend.name.to_string(),
         options,
         ending: AtomicBool::new(false),
         clients: Mutex::default(),
@@ -144,7 +144,7 @@ pub fn run(args: &ServeArgs) -> Result<Exit, Failure> {
         (None, _) => "anybody on this machine may ask",
     };
     ui::note(format_args!("serving {} with {}; {who}", session.top().display(), server.backend));
-    if server.backend == "sh" {
+    if runs_commands {
         ui::warn("each request is a script that runs here");
     }
     server.serve(door)

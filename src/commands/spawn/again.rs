@@ -141,10 +141,10 @@ impl Checked {
             ..old.clone()
         };
         let mut checked = Self::of(spec, backend, prompt, named, base, settings.notes.clone());
+        checked.token = Target::token_again(old.endpoint.as_ref(), settings)?;
         if let From::Commit(commit) = again.from {
             checked.start = Some(commit);
         }
-        checked.token = Target::token_again(old.endpoint.as_ref(), settings)?;
         Ok(checked)
     }
 

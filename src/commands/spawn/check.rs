@@ -1,6 +1,6 @@
 //! Checking: from what was typed to a job that can be started. Nothing is made.
 
-use std::{fs, num::NonZeroU32, path::Path, time::Duration};
+use std::{cell::RefCell, num::NonZeroU32, path::Path, time::Duration};
 
 use super::{
     SpawnArgs,
@@ -10,9 +10,11 @@ use super::{
     group::{self, Variant},
     known::Known,
     limits::{self, Limits},
+    place::{occupied, refuse_place},
     role::Role,
     task::Task,
     text::{path_text, unique_id},
+    words,
 };
 use crate::{
     agent::Agent,
@@ -23,7 +25,7 @@ use crate::{
     },
     failure::Failure,
     git::{
-        Oid, Place, Repo,
+        Oid, Repo,
         scope::{self, Scope},
     },
     job::{JobName, Mode},
@@ -134,9 +136,9 @@ impl Checked {
             group::require_writer(mode)?;
         }
         let target = Target::of(args, &backend, mode, settings)?;
-        let (task, mut after) = match known.given.take() {
-            Some(given) => (given.task, given.after),
-            None => (Task::read(args, &backend, &mut known.stdin)?, Vec::new()),
+        let (task, mut after, given) = match known.given.take() {
+            Some(given) => (given.task, given.after, given.values),
+            None => (Task::read(args, &backend, &mut known.stdin)?, Vec::new(), None),
         };
         if !backend.runs_commands() && !task.argv.is_empty() {
             return Err(Failure::usage("an argv is for the backend sh"));
@@ -149,7 +151,12 @@ impl Checked {
         } else {
             args.scope.clone()
         };
-        let prompt = compose(args, agent, &backend, &scope, &task)?;
+        let id = unique_id()?;
+        let values = match given {
+            Some(values) => values,
+            None => words::values(args, role.as_ref(), session, &id)?,
+        };
+        let prompt = compose(args, (agent, &values), &backend, &scope, &task)?;
         // An argv is no script: its words are kept apart by NUL bytes.
         if task.argv.is_empty() {
             backend::check_prompt(&backend, &prompt)
@@ -200,7 +207,7 @@ impl Checked {
         let limits = Limits::check(&args.uses, config, known.budget, (&backend, model.as_deref()))?;
         Ok(Self {
             spec: Spawned {
-                id: unique_id()?,
+                id,
                 name,
                 mode,
                 backend: backend.name,
@@ -320,6 +327,11 @@ impl Checked {
         }
     }
 
+    /// The name that the person has chosen, where it may not be another.
+    pub(super) fn asked_name(&self) -> Option<&str> {
+        self.named.then(|| self.spec.name.as_str())
+    }
+
     /// What would stand in the ledger, but for what is settled when it starts.
     pub(super) fn into_spec(self) -> Spawned {
         self.spec
@@ -353,6 +365,7 @@ impl Checked {
         };
         let place = session.repository("a job with a worktree")?;
         let folder = settings.worktree_folder(place);
+        refuse_place(place, &folder)?;
         self.refuse_overlap(session)?;
         spec.name = self.free_name(session, head, &|name| occupied(place, settings, name))?;
         spec.tree = Some(Tree {
@@ -412,9 +425,15 @@ impl Checked {
     ) -> Result<JobName, Failure> {
         let name = self.spec.name.as_str();
         if !self.named {
-            let taken =
-                |name: &str| head.taken.contains_key(name) || !matches!(occupied(name), Ok(None));
-            return Ok(self.spec.name.untaken(taken));
+            // What cannot be found out is not tried with one name after the other.
+            let failed = RefCell::new(None);
+            let taken = |name: &str| {
+                let occupied =
+                    || occupied(name).unwrap_or_else(|e| failed.replace(Some(e)).and(None));
+                head.taken.contains_key(name) || occupied().is_some()
+            };
+            let name = self.spec.name.untaken(taken);
+            return failed.into_inner().map_or(Ok(name), Err);
         }
         if let Some(id) = head.taken.get(name) {
             let job = session.store.state().map_err(store)?.jobs.remove(id);
@@ -461,15 +480,4 @@ fn checkpoint(args: &SpawnArgs, mode: Mode) -> Result<Option<Duration>, Failure>
         Some(every) if every.is_zero() => Err(Failure::usage("--checkpoint cannot be 0")),
         every => Ok(every),
     }
-}
-
-/// What stands where a writer of this name would have its branch and worktree.
-fn occupied(place: &Place, settings: &Settings, name: &str) -> Result<Option<String>, Failure> {
-    let branch = format!("cx/{name}");
-    if Repo::open(place).branch_exists(&branch).map_err(git)? {
-        return Ok(Some(format!("branch {branch} exists already")));
-    }
-    let path = settings.worktree_folder(place).join(name);
-    let there = fs::symlink_metadata(&path).is_ok();
-    Ok(there.then(|| format!("{} exists already", path.display())))
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{SpawnArgs, role::Role, task::Task};
+use super::{SpawnArgs, role::Role, task::Task, words::Values};
 use crate::{
     agent::{Agent, ContextPack, PromptParts},
     backend::Backend,
@@ -13,7 +13,7 @@ use crate::{
 /// What the worker reads. A script is never dressed up.
 pub(super) fn compose(
     args: &SpawnArgs,
-    agent: Option<&Agent>,
+    (agent, values): (Option<&Agent>, &Values),
     backend: &Backend,
     scope: &[String],
     task: &Task,
@@ -44,10 +44,13 @@ pub(super) fn compose(
         return Err(Failure::usage("the prompt is empty").hint("say what the job is to do"));
     }
     let task = match agent {
-        Some(agent) => agent.in_its_words(&task.bytes).map_err(|e| {
-            Failure::usage(format!("{e}; nothing was started"))
-                .hint("an alias can leave it out: --alias NAME=AGENT:template={{task}}")
-        })?,
+        Some(agent) => {
+            let words = agent.in_its_words(&task.bytes, &|name| values.get(name).cloned());
+            words.map_err(|e| {
+                Failure::usage(format!("{e}; nothing was started"))
+                    .hint("give it one with --var NAME=VALUE; or leave it out: --alias NAME=AGENT:template={{task}}")
+            })?
+        }
         None => task.bytes.as_slice().into(),
     };
     // It speaks of how things are here.

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{SpawnArgs, base::tree_base, role::Role, task::Task};
+use super::{SpawnArgs, base::tree_base, role::Role, task::Task, words::Values};
 use crate::{
     agent::Alias,
     backend::Backend,
@@ -29,6 +29,8 @@ pub(super) struct Given {
     pub(super) task: Task,
     /// The jobs that it comes after.
     pub(super) after: Vec<Job>,
+    /// What its agent's template may name; those of a job that was typed if it is none.
+    pub(super) values: Option<Values>,
 }
 
 /// What was found, for the time of one command.

@@ -14,10 +14,12 @@ mod again;
 mod base;
 mod check;
 mod compose;
+mod draft;
 mod endpoint;
 mod group;
 mod known;
 mod limits;
+mod place;
 mod planned;
 mod reader;
 mod resolver;
@@ -25,18 +27,20 @@ mod role;
 mod secrets;
 mod task;
 mod text;
+mod words;
 
 pub(super) use again::{Again, From, again, read_words, require_thread};
 pub(super) use limits::UseArgs;
 pub(super) use planned::{Begun, PlanRoles, Spawner, Work};
 pub(super) use reader::{Asked, ask_reader};
 pub(super) use resolver::{Resolver, Who, check_resolver, resolver};
+pub(super) use words::said as said_vars;
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::{self, File},
+    fs::File,
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     slice,
     time::Duration,
 };
@@ -45,17 +49,20 @@ use clap::{Args, ValueHint};
 use serde::Serialize;
 
 use super::{
+    clean,
     session::{Session, refuse_in_worker, store},
     settings::Settings,
 };
 use crate::{
+    backend::Backend,
     failure::{Exit, Failure},
-    job::{JobId, Mode, parse_duration},
-    ledger::{Appender, Event, JobFiles, Note, Spawned},
+    job::{Candidate as _, JobId, Mode, parse_duration},
+    ledger::{self, Appender, Event, Job, Note, Spawned},
     process::{crash, lock, start},
     ui,
 };
 use check::Checked;
+use draft::{Draft, settle};
 
 /// Start a job in the background and print `[N] NAME`
 ///
@@ -79,6 +86,10 @@ pub struct SpawnArgs {
     /// A second name for an agent, with keys of its definition set anew: NAME=AGENT[:KEY=VALUE,...]
     #[arg(long, value_name = "ALIAS")]
     alias: Vec<String>,
+
+    /// A value for `{{NAME}}` in the agent's template; may be repeated
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    vars: Vec<String>,
 
     /// Run the agent's hooks: before its worker, and after it
     #[arg(long)]
@@ -183,7 +194,7 @@ pub struct SpawnArgs {
     #[arg(long)]
     json: bool,
 
-    /// The prompt; `-` reads stdin. Put `--` before one that begins with `-`
+    /// The prompt, after all options; `-` reads stdin. Put `--` before one that begins with `-`
     #[arg(value_name = "PROMPT", trailing_var_arg = true, conflicts_with = "file")]
     prompt: Vec<OsString>,
 
@@ -246,7 +257,7 @@ impl SpawnArgs {
 
 /// The backend that other people's tasks are given to: a shell only where that was said
 /// here and now, and one that is there.
-pub(super) fn backend_to_serve(word: Option<&str>, session: &Session) -> Result<String, Failure> {
+pub(super) fn backend_to_serve(word: Option<&str>, session: &Session) -> Result<Backend, Failure> {
     let settings = Settings::load(session)?;
     let args = SpawnArgs { backend: word.map(str::to_owned), ..SpawnArgs::default() };
     let backend = Checked::backend(&args, session, &settings)?;
@@ -257,7 +268,7 @@ pub(super) fn backend_to_serve(word: Option<&str>, session: &Session) -> Result<
         .hint("choose another with -b; or give -b sh, if that is what you want"));
     }
     settings.program(&backend, None, Mode::Reader, &session.cwd)?;
-    Ok(backend.name.to_string())
+    Ok(backend)
 }
 
 /// Runs the verb.
@@ -300,7 +311,17 @@ fn launch(
         checked.iter().map(|one| Draft::make(session, one)).collect::<Result<Vec<_>, _>>()?;
     let mut jobs = {
         let mut appender = session.store.appender().map_err(store)?;
-        let head = appender.head().map_err(store)?;
+        let mut head = appender.head().map_err(store)?;
+        let closed = closed_namesakes(session, checked, &head)?;
+        if !closed.is_empty() {
+            // Cleaning writes to the ledger. What happens meanwhile is seen below.
+            drop(appender);
+            for job in closed {
+                clean::free(session, job)?;
+            }
+            appender = session.store.appender().map_err(store)?;
+            head = appender.head().map_err(store)?;
+        }
         Checked::name_group(checked, session, settings, &head)?;
         let specs = checked
             .iter()
@@ -310,6 +331,11 @@ fn launch(
     };
     crash::point("spawned");
     for (job, one) in jobs.iter_mut().zip(checked.iter()) {
+        if let Some(token) = &one.token {
+            // Not before the job exists: whoever looks after it removes this.
+            let files = session.store.job(job.id);
+            files.replace(&files.token(), token.0.as_bytes()).map_err(store)?;
+        }
         job.start(session)?;
         crash::point("supervisor-started");
         for note in &one.notes {
@@ -325,6 +351,23 @@ fn launch(
     Ok(jobs)
 }
 
+/// Those that have names which were asked for, and need them no more: merged or
+/// empty, and collected.
+fn closed_namesakes(
+    session: &Session,
+    checked: &[Checked],
+    head: &ledger::Head,
+) -> Result<Vec<Job>, Failure> {
+    let holders: Vec<JobId> =
+        checked.iter().filter_map(|one| head.taken.get(one.asked_name()?)).copied().collect();
+    if holders.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut state = session.store.state().map_err(store)?;
+    let jobs = holders.iter().filter_map(|id| state.jobs.remove(id));
+    Ok(jobs.filter(|job| !job.is_open()).collect())
+}
+
 /// Makes one job and starts its supervisor.
 fn launch_one(
     session: &Session,
@@ -334,36 +377,6 @@ fn launch_one(
     let entered = launch(session, settings, slice::from_mut(checked))?.pop();
     let job = entered.ok_or_else(|| Failure::internal("no job was started"))?;
     Ok(Launched { id: job.id, spec: job.spec })
-}
-
-/// The files of a job that has no number yet.
-struct Draft {
-    folder: tempfile::TempDir,
-    lock: File,
-}
-
-impl Draft {
-    fn make(session: &Session, one: &Checked) -> Result<Self, Failure> {
-        let folder = session.store.draft().map_err(store)?;
-        crash::point("draft");
-        let files = JobFiles::in_dir(folder.path());
-        let path = files.prompt();
-        let mut file = JobFiles::create(&path).map_err(store)?;
-        io::Write::write_all(&mut file, &one.prompt).map_err(|e| {
-            Failure::internal(format!("cannot write {}: {e}; nothing was started", path.display()))
-        })?;
-        if let Some(token) = &one.token {
-            files.replace(&files.token(), token.0.as_bytes()).map_err(store)?;
-        }
-        let kept = one.backend.to_keep().map_err(|e| Failure::internal(e.to_string()))?;
-        if let Some(kept) = kept {
-            files.replace(&files.backend(), &kept).map_err(store)?;
-        }
-        let lock = lock::create(&files.lock()).map_err(|e| {
-            Failure::internal(format!("cannot make a lock in {}: {e}", files.dir().display()))
-        })?;
-        Ok(Self { folder, lock })
-    }
 }
 
 /// A job that is in the ledger.
@@ -435,29 +448,4 @@ fn enter(
         entered.push(Entered { id, spec, offset, lock: Some(draft.lock) });
     }
     Ok(entered)
-}
-
-/// Gives the draft the first number from `next` on that has no folder yet: one
-/// without an event was left by a crash, and is not ours to remove.
-fn settle(session: &Session, draft: &Path, next: u64) -> Result<JobId, Failure> {
-    let mut number = next;
-    loop {
-        let id = JobId(number);
-        match fs::rename(draft, session.store.job(id).dir()) {
-            Ok(()) => return Ok(id),
-            Err(e)
-                if matches!(
-                    e.kind(),
-                    io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
-                ) =>
-            {
-                number += 1;
-            }
-            Err(e) => {
-                return Err(Failure::internal(format!(
-                    "cannot make the folder of {id}: {e}; nothing was started"
-                )));
-            }
-        }
-    }
 }

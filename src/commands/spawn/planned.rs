@@ -18,6 +18,7 @@ use super::{
     launch_one,
     limits::UseArgs,
     task::Task,
+    words::{self, Values},
 };
 use crate::{
     agent::Alias,
@@ -93,6 +94,8 @@ pub(in crate::commands) struct PlanRoles {
     pub(in crate::commands) hooks: bool,
     /// Refuse a task that needs a tool that its agent may not use.
     pub(in crate::commands) strict_tools: bool,
+    /// Values of the plan, which the templates of agents may name too.
+    pub(in crate::commands) vars: Values,
     /// What the whole run may use.
     pub(in crate::commands) budget: Option<Budget>,
     /// Fail at once where the model's service refuses for rate.
@@ -107,6 +110,8 @@ pub(in crate::commands) struct Spawner<'a> {
     /// What is the same for all tasks.
     args: SpawnArgs,
     known: Known,
+    /// What the templates of agents may name.
+    vars: Values,
     /// What a person should know of the tasks so far, each once.
     notes: Vec<String>,
 }
@@ -119,7 +124,7 @@ impl<'a> Spawner<'a> {
         roles: PlanRoles,
         head: Option<String>,
     ) -> Self {
-        let PlanRoles { aliases, agents_dir, hooks, strict_tools, budget, no_hold } = roles;
+        let PlanRoles { aliases, agents_dir, hooks, strict_tools, vars, budget, no_hold } = roles;
         let args = SpawnArgs {
             agents_dir: AgentsDir::at(agents_dir),
             hooks,
@@ -128,7 +133,7 @@ impl<'a> Spawner<'a> {
             ..SpawnArgs::default()
         };
         let known = Known::of_plan(aliases, head, budget);
-        Self { session, settings, args, known, notes: Vec::new() }
+        Self { session, settings, args, known, vars, notes: Vec::new() }
     }
 
     /// Whether a job could be started for this, as far as can be told before its
@@ -164,7 +169,11 @@ impl<'a> Spawner<'a> {
 
     fn checked(&mut self, work: &Work<'_>) -> Result<Checked, Failure> {
         let task = Task::given(&work.prompt, &work.argv);
-        self.known.given = Some(Given { task, after: work.after.clone() });
+        let id = &work.task.id;
+        let name = work.task.alias.as_ref().unwrap_or(id);
+        let mut values = words::of_worker(name, id, work.run);
+        values.extend(self.vars.clone());
+        self.known.given = Some(Given { task, after: work.after.clone(), values: Some(values) });
         let args = &mut self.args;
         args.read = work.mode == Some(Mode::Reader);
         args.write = work.mode == Some(Mode::Writer);

@@ -21,6 +21,7 @@ impl Checked {
             "hooks" => "a hook of its agent",
             "notice" => "a hook of its end",
             "backend" => "the definition of its backend",
+            "endpoint" => "the URL of its server",
             other => other,
         };
         let help = match field {
@@ -46,6 +47,7 @@ fn found(spec: &Spawned) -> Option<(&'static str, String)> {
         ("hooks", serde_json::to_value(&spec.hooks)),
         ("notice", serde_json::to_value(&spec.notice)),
         ("model", serde_json::to_value(&spec.model)),
+        ("endpoint", serde_json::to_value(&spec.endpoint)),
         ("scope", serde_json::to_value(&spec.scope)),
         ("include", serde_json::to_value(&spec.include)),
         ("env_exclude", serde_json::to_value(&spec.env_exclude)),

@@ -1,11 +1,14 @@
 //! The task: what the job is told, before roles and preamble.
 
 use std::{
-    ffi::OsStr,
+    env,
+    ffi::{OsStr, OsString},
     fs,
     io::{self, IsTerminal, Read},
     os::unix::ffi::{OsStrExt, OsStringExt},
 };
+
+use clap::Args as _;
 
 use super::SpawnArgs;
 use crate::{backend::Backend, failure::Failure, ui};
@@ -16,6 +19,33 @@ pub(super) struct Task {
     pub(super) bytes: Vec<u8>,
     /// For `sh`: a program and its arguments.
     pub(super) argv: Vec<String>,
+}
+
+/// Refuses a prompt in which an option of ours stands as a word: whoever types
+/// `cx spawn "do it" -t coder` means an agent, and would pay for another job. After
+/// `--` every word is meant as it stands.
+fn refuse_options(words: &[OsString]) -> Result<(), Failure> {
+    if env::args_os().any(|arg| arg == "--") {
+        return Ok(());
+    }
+    let known = SpawnArgs::augment_args(clap::Command::new("spawn"));
+    let is_known = |word: &str| {
+        let long = word.strip_prefix("--").map(|rest| rest.split('=').next().unwrap_or(rest));
+        let short = word.strip_prefix('-').filter(|rest| rest.len() == 1);
+        known.get_arguments().any(|arg| {
+            (long.is_some() && arg.get_long() == long)
+                || short.is_some_and(|short| arg.get_short() == short.chars().next())
+        })
+    };
+    let option = words.iter().skip(1).filter_map(|word| word.to_str()).find(|word| is_known(word));
+    option.map_or(Ok(()), |option| {
+        Err(Failure::usage(format!(
+            "'{option}' stands after the prompt, where it would be a word of it; nothing was started"
+        ))
+        .hint(format!(
+            "options go before the prompt: cx spawn {option} ... \"PROMPT\"; if it is a word of it, put `--` before the prompt"
+        )))
+    })
 }
 
 impl Task {
@@ -59,7 +89,10 @@ impl Task {
                 let bytes = words.join("\0").into_bytes();
                 Ok(Self { bytes, argv: words })
             }
-            words => Ok(Self { bytes: words.join(OsStr::new(" ")).into_vec(), argv: Vec::new() }),
+            words => {
+                refuse_options(words)?;
+                Ok(Self { bytes: words.join(OsStr::new(" ")).into_vec(), argv: Vec::new() })
+            }
         }
     }
 

@@ -172,8 +172,6 @@ pub fn land(landing: &Landing<'_>) -> Result<(), MergeError> {
             (landing.at)(Step::Moved);
             recover::finish(&there, &journal)?;
             (landing.at)(Step::Index);
-            // For `git reset --hard ORIG_HEAD`, as after any merge. Nice to have.
-            let _ = Repo::open(&there).set_original_head(&target.tip);
             Ok(Journal::remove(landing.state)?)
         }
         Err((wrote_files, error)) => {
@@ -211,7 +209,9 @@ fn in_checkout(
         .args(["update-ref", "--stdin", "-m", landing.why])
         .dialogue()
         .map_err(before)?;
-    let update = format!("start\nupdate {full} {result} {}\n", target.tip);
+    // And ORIG_HEAD for `git reset --hard ORIG_HEAD`, as after any merge.
+    let old = &target.tip;
+    let update = format!("start\nupdate {full} {result} {old}\nupdate ORIG_HEAD {old}\n");
     let ready = transaction.ask(&update).is_some() && {
         transaction.ask("prepare\n").as_deref() == Some("prepare: ok")
     };

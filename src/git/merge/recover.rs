@@ -76,10 +76,11 @@ pub(super) fn under_lock(place: &Place, state: &Path) -> Result<Option<Recovered
     let ref_lock = place.common_dir.join(format!("{full}.lock"));
     if fs::read(&ref_lock).is_ok_and(|bytes| bytes.trim_ascii() == journal.new.as_str().as_bytes())
     {
-        // The same git locked HEAD, for its reflog. Either may be gone by now,
-        // if it is only just ending.
+        // The same git locked HEAD, for its reflog, and ORIG_HEAD. Any may be gone by
+        // now, if it is only just ending.
         let _ = fs::remove_file(&ref_lock);
         let _ = fs::remove_file(journal.git_dir.join("HEAD.lock"));
+        let _ = fs::remove_file(journal.git_dir.join("ORIG_HEAD.lock"));
     }
     let moved = Repo::open(place).ref_tip(&full)?.as_ref() == Some(&journal.new);
     let there = Place::discover(&journal.checkout).ok().flatten();

@@ -78,7 +78,8 @@ fn status(fixture: &Fixture) -> String {
 /// Nothing of a landing is left but its lock file.
 fn assert_tidy(fixture: &Fixture) {
     let git_dir = fixture.root().join(".git");
-    for name in ["index.lock", "cx-merge-index", "cx-merge-lock", "cx-merge-scratch", "HEAD.lock"] {
+    let ours = ["cx-merge-index", "cx-merge-lock", "cx-merge-scratch"];
+    for name in ours.into_iter().chain(["index.lock", "HEAD.lock", "ORIG_HEAD.lock"]) {
         assert!(!git_dir.join(name).exists(), "{name}");
     }
     assert!(!git_dir.join("refs/heads/main.lock").exists());

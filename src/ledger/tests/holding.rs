@@ -1,5 +1,7 @@
 //! Holds: who may ask, and when the others follow.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 fn at(second: i64) -> Timestamp {
@@ -120,4 +122,57 @@ fn clocks_stay_in_a_snapshot() {
     let after = store.state().expect("a state");
     assert_eq!(after, before);
     assert_eq!(after.clocks["codex"].until, at(100));
+}
+
+/// Fifty jobs, each of which looks when the ledger has told it to, or once it is woken. The
+/// service refuses until second 1000, and then answers after three seconds.
+#[test]
+fn fifty_knock_one_by_one() {
+    const JOBS: u64 = 50;
+    const OPENS: i64 = 1000;
+    let mut state = folded((1..=JOBS).map(begun));
+    for job in 1..=JOBS {
+        fold(&mut state, 99, job, on_hold(160));
+    }
+    let mut looks: BTreeMap<u64, i64> = (1..=JOBS).map(|job| (job, 100)).collect();
+    let mut asked: Vec<(i64, u64)> = Vec::new();
+    // Who asks, and when the service has made up its mind.
+    let mut under_way: Vec<(i64, u64)> = Vec::new();
+    for now in 100..3000 {
+        let (done, rest): (Vec<_>, Vec<_>) = under_way.into_iter().partition(|(at, _)| *at <= now);
+        under_way = rest;
+        for (_, job) in done {
+            if now < OPENS {
+                fold(&mut state, now, job, on_hold(now + 60));
+                looks.insert(job, now);
+            } else {
+                fold(&mut state, now, job, Event::HoldOver);
+                // Everybody is woken.
+                for look in looks.values_mut() {
+                    *look = now;
+                }
+            }
+        }
+        let due: Vec<u64> =
+            looks.iter().filter(|(_, look)| **look <= now).map(|(job, _)| *job).collect();
+        for job in due {
+            if let Some(look) = next(&state, job, now) {
+                looks.insert(job, look);
+                continue;
+            }
+            looks.remove(&job);
+            fold(&mut state, now, job, Event::Admitted);
+            fold(&mut state, now, job, Event::Running(Running { worker: process(7) }));
+            asked.push((now, job));
+            under_way.push((now + 3, job));
+        }
+    }
+    assert!(looks.is_empty() && under_way.is_empty(), "all have gone on: {looks:?}");
+    let refused = asked.iter().filter(|(at, _)| at + 3 < OPENS).count();
+    assert!((10..=15).contains(&refused), "one asks each minute, and not {refused} in all");
+    for pair in asked.windows(2) {
+        assert!(pair[1].0 - pair[0].0 >= 2, "two at once: {pair:?}");
+    }
+    let last = asked.last().expect("some asked").0;
+    assert!(last < OPENS + 60 + 2 * 50 + 10, "they are not held up: the last at {last}");
 }

@@ -45,7 +45,7 @@ fn every_failure_of_the_service_is_named() {
         ("mempty", Script::new().empty(), "no-answer", "without a final message"),
     ] {
         lab.on(marker, script);
-        let job = lab.run(marker, &[marker], 1);
+        let job = lab.run(marker, &["--no-hold", marker], 1);
         let (ended, reason) = end(&job);
         assert_eq!(ended, outcome, "{marker}: {reason}");
         assert!(reason.contains(says), "{marker}: {reason}");

@@ -132,3 +132,22 @@ fn limits_and_kill_hold_for_a_server_that_says_nothing_more() {
     server.wait_for_abandoned();
     assert_eq!(end(&sandbox.job("a")), ("killed", "ended by TERM"));
 }
+
+#[test]
+fn a_job_that_is_refused_for_a_limit_asks_again_when_it_may() {
+    let refused = "HTTP/1.1 429 Slow\r\nRetry-After: 30\r\nConnection: close\r\n\r\nslow down";
+    let answer = response("200 OK", "application/json", r#"{"output":"At last."}"#);
+    let server =
+        WorkerServer::in_turn([refused.to_owned(), answer].map(|said| vec![Part::Say(said)]));
+    let mut sandbox = sandbox();
+    sandbox.set("CX_HOLD_MS", "50");
+    sandbox.set("CODEX_API_KEY", "t0ken-of-the-shell");
+    sandbox.cx(["spawn", "-b", "http", "--codex-url", &server.url(), "-n", "a", "Look"]).ok();
+    let held = sandbox.until(1, "on-hold");
+    assert_eq!(held["reason"], "HTTP 429, retry after 30 s: slow down");
+    sandbox.cx(["wait", "a"]).ok();
+    assert_eq!(sandbox.cx(["collect", "a"]).ok().stdout().lines().last(), Some("At last."));
+    let asked = server.asked();
+    assert_eq!(asked.len(), 2);
+    assert_eq!((&asked[0].body, &asked[0].headers), (&asked[1].body, &asked[1].headers));
+}

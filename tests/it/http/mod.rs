@@ -23,7 +23,8 @@ fn end(job: &Value) -> (&str, &str) {
 /// Asks the server at `url`, waits, and gives the job.
 #[track_caller]
 fn ask(sandbox: &Sandbox, url: &str, code: i32) -> Value {
-    sandbox.cx(["spawn", "-b", "http", "--codex-url", url, "-n", "asked", "Look"]).ok();
+    let spawn = ["spawn", "-b", "http", "--no-hold", "--codex-url", url, "-n", "asked", "Look"];
+    sandbox.cx(spawn).ok();
     sandbox.cx(["wait", "asked"]).code(code);
     sandbox.job("asked")
 }

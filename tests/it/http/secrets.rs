@@ -78,8 +78,10 @@ fn a_key_of_the_command_line_is_taken_and_warned_of() {
 #[test]
 fn a_server_that_says_the_token_back_does_not_bring_it_into_the_ledger() {
     let body = format!("the key {TOKEN} is out of date");
-    let server = WorkerServer::start([Part::Say(response("401 No", "text/plain", &body))]);
-    let sandbox = sandbox();
+    let turns = ["429 Slow", "401 No"].map(|status| response(status, "text/plain", &body));
+    let server = WorkerServer::in_turn(turns.map(|said| vec![Part::Say(said)]));
+    let mut sandbox = sandbox();
+    sandbox.set("CX_HOLD_MS", "20");
     fs::write(sandbox.root().join("token"), format!("{TOKEN}\n")).unwrap();
     let config = format!("[http]\nurl = '{}'\ntoken-file = '../../token'\n", server.url());
     sandbox.write("../config/cx/config.toml", config);
@@ -89,6 +91,8 @@ fn a_server_that_says_the_token_back_does_not_bring_it_into_the_ledger() {
     let reason =
         "HTTP 401, the token is missing or was not accepted: the key [token] is out of date";
     assert_eq!(job["reason"], reason);
+    let held = sandbox.until(1, "on-hold");
+    assert_eq!(held["reason"], "HTTP 429: the key [token] is out of date");
     let ledger = fs::read_to_string(sandbox.repo().join(".git/cx/ledger.jsonl")).unwrap();
     assert!(ledger.contains("[token]") && !ledger.contains(TOKEN), "{ledger}");
 }
@@ -107,6 +111,26 @@ fn a_lost_job_leaves_no_token() {
     server.wait_for_abandoned();
     assert_eq!(sandbox.job("a")["status"], "lost");
     assert_eq!(holding(&sandbox.repo().join(".git/cx")), [] as [String; 0]);
+}
+
+#[test]
+fn a_spawn_that_is_cut_short_leaves_no_token() {
+    for point in ["draft", "settled", "spawned", "supervisor-started"] {
+        let mut sandbox = sandbox();
+        sandbox.expect_leftovers();
+        sandbox.set("CODEX_API_KEY", TOKEN);
+        let server = WorkerServer::answering("500 Oops", "text/plain", "no");
+        let url = server.url();
+        let mut spawn = sandbox.cx_command(["spawn", "-b", "http", "--codex-url", &url, "Look"]);
+        sandbox
+            .run({
+                spawn.env("CX_CRASH_AT", point);
+                spawn
+            })
+            .signal(9);
+        sandbox.cx(["wait"]).status_code();
+        assert_eq!(holding(&sandbox.repo().join(".git/cx")), [] as [String; 0], "{point}");
+    }
 }
 
 #[test]

@@ -130,3 +130,34 @@ fn all_ten_aliases_stand_for_somebody_with_and_without_the_bundle() {
     sandbox.set("CODEX_AGENTS_DIR", sandbox.root().join("bundle"));
     check(&sandbox, &|name, _| name.rsplit('/').next().unwrap().to_owned());
 }
+
+/// The template of an agent names the worker and values of `--var`, in `spawn` and in
+/// plans; what has no value starts nothing.
+#[test]
+fn the_template_of_an_agent_takes_the_values_of_its_command() {
+    let sandbox = with_codex();
+    let template = "{{worker_name}}|{{worker_id}}|{{session_id}}|{{foo}}: {{worker_task}}";
+    let text = format!("---\ndescription: x\ntemplate: \"{template}\"\n---\nBe brief.\n");
+    sandbox.write(".cx/agents/worded.md", text);
+    sandbox.write("plan.toml", "[tasks.one]\nagent = \"worded\"\nprompt = \"Do {{goal}}\"\n");
+    let unset = "the template of agent 'worded' has '{{foo}}', which has no value";
+    for args in [&["spawn", "-t", "worded", "Do it"][..], &["run", "-f", "plan.toml", "it"]] {
+        let refused = sandbox.cx(args).refused(2, unset);
+        sandbox.assert_nothing_started(&refused);
+    }
+    sandbox
+        .cx(["spawn", "-t", "coder", "--var", "foo=1", "x"])
+        .refused(2, "agent 'coder' has none");
+    // A value is never read as a template.
+    let foo = "foo={{goal}}";
+    sandbox.cx(["spawn", "-t", "worded", "--var", foo, "Do {{it}}"]).ok();
+    sandbox.cx(["wait"]).ok();
+    let told = |job: &str, line: &str| {
+        let prompt = sandbox.cx(["prompt", job]).ok().stdout();
+        assert!(prompt.contains(&format!("\n{line}\n")), "{line}: {prompt}");
+    };
+    let id = sandbox.job("%1")["id"].as_str().unwrap().to_owned();
+    told("%1", &format!("worded|{id}|{id}|{{{{goal}}}}: Do {{{{it}}}}"));
+    sandbox.cx(["run", "-f", "plan.toml", "--var", foo, "it"]).ok();
+    told("%2", "worded|one|plan|{{goal}}: Do it");
+}

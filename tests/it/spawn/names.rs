@@ -63,6 +63,53 @@ fn a_chosen_name_that_is_taken_is_refused_and_one_of_cx_gets_a_suffix() {
     sandbox.cx(["wait"]).ok();
 }
 
+/// A script with names in it runs more than once.
+#[test]
+fn a_name_is_free_again_when_nothing_is_left_to_do_for_its_job() {
+    let sandbox = Sandbox::new();
+    let script =
+        "cx spawn -b sh -w -n auth 'echo x >> f' && cx wait && cx collect >&2 && cx merge >&2";
+    for (number, said) in
+        [(1, ""), (2, "its name is wanted again: [1] auth removed worktree, branch")]
+    {
+        let output = sandbox.sh(script).ok();
+        assert_eq!(output.stdout(), format!("[{number}] auth\n"));
+        assert!(output.stderr().contains(said), "{output}");
+    }
+    // What is still to be merged keeps its name, and what git says counts.
+    sandbox.git(["reset", "-q", "--hard", "HEAD~1"]);
+    let refused = sandbox.cx(["spawn", "-b", "sh", "-w", "-n", "auth", "true"]);
+    refused.refused(2, "the name 'auth' is in use by [2] auth");
+    assert_eq!(sandbox.git(["branch", "--list", "cx/auth"]).trim(), "+ cx/auth");
+}
+
+#[test]
+fn a_spec_of_another_repository_is_nobodys() {
+    let sandbox = Sandbox::new();
+    let gate = sandbox.gate("gate");
+    sandbox.reader("mine", &gate.pass());
+    let refused = sandbox.cx(["kill", "[1] other"]).code(127).stderr();
+    assert!(refused.contains("no such job: [1] other; job %1 here is called mine"), "{refused}");
+    gate.open();
+    sandbox.cx(["wait", "[1] mine"]).ok();
+}
+
+#[test]
+fn a_branch_that_leaves_no_room_for_others_is_named_before_anything_starts() {
+    let sandbox = Sandbox::new();
+    sandbox.git(["branch", "cx/foo/bar"]);
+    let spawn = |args: &[&str]| sandbox.cx(["spawn", "-b", "sh", "-w"].iter().chain(args));
+    let below =
+        spawn(&["-n", "foo", "true"]).refused(2, "branch cx/foo/bar is in the way of cx/foo");
+    sandbox.assert_nothing_started(&below);
+    sandbox.git(["branch", "-D", "cx/foo/bar"]);
+    sandbox.git(["branch", "cx"]);
+    for args in [&["true"][..], &["-n", "foo", "true"]] {
+        let refused = spawn(args).refused(2, "there is a branch called 'cx'");
+        sandbox.assert_nothing_started(&refused);
+    }
+}
+
 /// No ledger knows these names, and yet they are in use.
 #[test]
 fn a_branch_or_folder_of_somebody_else_is_not_taken_over() {

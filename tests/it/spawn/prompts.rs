@@ -54,7 +54,7 @@ fn words_stdin_and_files_arrive_byte_for_byte() {
 fn several_words_are_joined_by_spaces() {
     let sandbox = Sandbox::new();
     fake_codex(&sandbox);
-    sandbox.cx(["spawn", "--no-preamble", "fix", "the  two", "-x", "--json"]).ok();
+    sandbox.cx(["spawn", "--no-preamble", "--", "fix", "the  two", "-x", "--json"]).ok();
     sandbox.cx(["wait"]);
     assert_eq!(seen(&sandbox), b"fix the  two -x --json");
 }

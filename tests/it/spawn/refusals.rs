@@ -29,6 +29,8 @@ const REFUSALS: &[(&[&str], i32, &str)] = &[
     (&["-b", "sh", "-n", "a.lock", "x"], 2, "'a.lock' cannot be a job's name"),
     (&["-b", "sh", "-n=-n", "x"], 2, "'-n' cannot be a job's name"),
     (&["-b", "sh", "--goal", "all", "x"], 2, "a shell command cannot be given context"),
+    (&["do it", "-t", "coder"], 2, "'-t' stands after the prompt"),
+    (&["do", "it", "--timeout=3s"], 2, "'--timeout=3s' stands after the prompt"),
     (&["-m=-x", "x"], 2, "a model's name"),
     (&["-b", "sh", "--", "no-such-program", "x"], 127, "no-such-program"),
     (&["-b", "sh", "--", "./README.md", "x"], 126, "README.md"),

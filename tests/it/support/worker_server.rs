@@ -53,7 +53,8 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    parts: Vec<Part>,
+    /// For one request after the other; the last for all that come then.
+    turns: Vec<Vec<Part>>,
     asked: Vec<Asked>,
     abandoned: usize,
     may_go_on: bool,
@@ -64,10 +65,15 @@ struct State {
 impl WorkerServer {
     /// Starts one that answers each request with these parts and closes the connection.
     pub(crate) fn start(parts: impl Into<Vec<Part>>) -> Self {
+        Self::in_turn([parts.into()])
+    }
+
+    /// The same, for one request after the other; the last are for all that come then.
+    pub(crate) fn in_turn(turns: impl Into<Vec<Vec<Part>>>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a port");
         let address = listener.local_addr().expect("a listener has an address");
         let shared = Arc::new(Shared::default());
-        shared.state().parts = parts.into();
+        shared.state().turns = turns.into();
         let listening = {
             let shared = Arc::clone(&shared);
             thread::spawn(move || shared.listen(&listener))
@@ -167,7 +173,8 @@ impl Shared {
         let parts = {
             let mut state = self.state();
             state.asked.push(asked);
-            state.parts.clone()
+            let turn = state.asked.len().min(state.turns.len()) - 1;
+            state.turns[turn].clone()
         };
         self.changed.notify_all();
         for part in parts {

@@ -20,9 +20,9 @@ use crate::{
         route::Directory,
         run::{
             answer::{answer, text},
-            begin::look,
             load::resolve,
             prompt::{FULL_ANSWERS, Filling},
+            rehearse::look,
             stored::{Role, Stored},
         },
         session::store,

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    num::NonZeroU64,
     time::Instant,
 };
 
@@ -13,16 +12,15 @@ use crate::{
         run::{
             answer::{Answer, answer},
             prompt::Filling,
-            stored::Stored,
+            rehearse::work,
         },
         session::store,
-        spawn::{Begun, Work},
+        spawn::Begun,
         view,
     },
     failure::Failure,
-    job::{Budget, BudgetOf},
-    ledger::{Event, Job, NO_JOB, Note, Phase, TaskOf, TaskSkipped},
-    plan::{Task, TaskIx},
+    ledger::{Event, Job, NO_JOB, Note, Phase, TaskSkipped},
+    plan::TaskIx,
     process::crash,
 };
 
@@ -182,38 +180,5 @@ impl Runner<'_> {
             }
         }
         found.into_values().cloned().collect()
-    }
-}
-
-/// What a task wants of its job, but for what is known only when its turn comes.
-pub(in crate::commands::run) fn work<'t>(
-    run: &'t str,
-    stored: &'t Stored,
-    task: &'t Task,
-    attempt: u32,
-) -> Work<'t> {
-    let alias = task.alias.clone();
-    Work {
-        run,
-        task: TaskOf { id: task.id.clone(), alias, attempt, item: None },
-        agent: task.alias.as_deref(),
-        backend: task.backend,
-        model: task.model.as_deref(),
-        mode: task.mode,
-        scope: Vec::new(),
-        tools: task.tools.clone(),
-        base: task.base.as_deref(),
-        timeout: task.timeout,
-        silence: task.silence,
-        max_turns: task.max_turns,
-        budget: Budget::new(
-            BudgetOf::Job,
-            task.max_tokens.map(NonZeroU64::get),
-            task.max_budget_usd,
-        ),
-        prompt: String::from("-"),
-        argv: Vec::new(),
-        after: Vec::new(),
-        max_jobs: stored.max_jobs(),
     }
 }
