@@ -22,7 +22,7 @@ pub(super) fn branch_now(repo: &Repo, job: &Job) -> Result<Result<Oid, String>, 
     Ok(match (now, last) {
         (Some(now), Some(last)) if now != last => {
             ui::note(format_args!(
-                "{label}: {branch} was moved by hand from {} to {}, which is what counts",
+                "{label}: {branch} was moved after its end from {} to {}, which is what counts",
                 last.short(),
                 now.short()
             ));

@@ -248,6 +248,12 @@ impl Repo {
         Ok(names)
     }
 
+    /// Whether the index has paths in conflict; none where only git can tell.
+    pub(super) fn has_conflicts(&self) -> Option<bool> {
+        let index = self.lib.as_ref()?.index().ok()?;
+        Some(index.has_conflicts())
+    }
+
     /// The branches, local and remote, by their full names, and where they are.
     pub(super) fn all_branches(&self) -> Result<Vec<(String, Oid)>, GitError> {
         if let Some(lib) = &self.lib {

@@ -30,6 +30,8 @@ pub struct LeftOut {
 /// the index that is meant.
 pub(super) fn all(place: &Place, git: &dyn Fn() -> Git) -> Result<LeftOut, GitError> {
     let (mut left, mut untracked) = (LeftOut::default(), Vec::new());
+    let noted = Given::read(&place.git_dir)?;
+    let mut edited = Vec::new();
     for change in changed(git())? {
         let bytes = change.path.as_os_str().as_bytes();
         match bytes.strip_suffix(b"/") {
@@ -38,12 +40,15 @@ pub(super) fn all(place: &Place, git: &dyn Fn() -> Git) -> Result<LeftOut, GitEr
             }
             _ if change.is_submodule => left.submodules.push(change.path),
             _ if change.is_untracked => untracked.push(change.path),
+            _ if change.is_only_edited && noted.holds(place.folder(), &change.path) => {
+                edited.push(change.path);
+            }
             _ => {}
         }
     }
     let mut pathspecs = b":/\0".to_vec();
-    let given = Given::read(&place.git_dir)?.cover(git(), place.folder(), &untracked)?;
-    for nested in left.nested.iter().chain(&given) {
+    let given = noted.cover(git(), place.folder(), &untracked)?;
+    for nested in left.nested.iter().chain(&given).chain(&edited) {
         pathspecs.extend_from_slice(b":(top,exclude,literal)");
         pathspecs.extend_from_slice(nested.as_os_str().as_bytes());
         pathspecs.push(0);

@@ -74,6 +74,37 @@ pub(super) fn differences(repo: &Repo, old: &Oid, new: &Oid) -> Result<Vec<Diffe
     Ok(pairs.iter().map(difference).collect())
 }
 
+/// The submodules whose commit is another one in `new`, each with that commit.
+pub(super) fn links(repo: &Repo, old: &Oid, new: &Oid) -> Result<Vec<(Vec<u8>, Oid)>, GitError> {
+    if let Some(lib) = repo.lib()
+        && let Ok(changes) = changes(lib, old, new)
+    {
+        let links = changes.into_iter().filter_map(|change| match change.new {
+            Some((mode, oid)) if mode == i32::from(git2::FileMode::Commit) => {
+                Some(oid_of(oid).map(|oid| (change.path, oid)))
+            }
+            _ => None,
+        });
+        return links.collect();
+    }
+    let args = ["diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames"];
+    let git = repo.place().git().args(args).arg("--ignore-submodules=none");
+    let output = git.arg(old).arg(new).read()?;
+    let fields: Vec<&[u8]> = records(&output.stdout).collect();
+    let (pairs, _) = fields.as_chunks::<2>();
+    let mut found = Vec::new();
+    for [what, path] in pairs {
+        // :100644 160000 OLD NEW M
+        let what = String::from_utf8_lossy(what);
+        let words: Vec<&str> = what.split(' ').collect();
+        if let [_, "160000", _, oid, _] = words[..] {
+            let oid = Oid::new(oid).map_err(|e| GitError::Answer(e.to_string()))?;
+            found.push((path.to_vec(), oid));
+        }
+    }
+    Ok(found)
+}
+
 /// The tree that a merge of `theirs` into `ours` over `base` gives where no path
 /// has changed on both sides, written to the repository. None where some have, or
 /// where it is not sure: this foresees what git will say, and decides nothing. None

@@ -79,10 +79,10 @@ fn fail(exited: &mut Exited, outcome: Outcome, reason: String) {
 }
 
 impl Finisher<'_> {
-    /// A success that left markers behind, or decided nothing about a path that
-    /// has none, is none. `undecided` is how such paths stood at first.
+    /// A success that left markers behind, or decided nothing about a path of the
+    /// conflict it was given that has none, is none. `undecided` is how such paths stood at first.
     pub(super) fn refuse_unresolved(&self, verdict: &mut Verdict, undecided: &[Undecided]) {
-        let (Some(resolves), Some(tree)) = (&self.spec.resolves, &self.spec.tree) else { return };
+        let Some((tree, _)) = self.spec.branch() else { return };
         if !verdict.outcome.is_success() {
             return;
         }
@@ -92,6 +92,14 @@ impl Finisher<'_> {
                 self.spec.checkout.as_deref().unwrap_or(&self.spec.cwd),
             ))?
             .ok_or_else(|| git::GitError::NotAWorktree(path.to_owned()))?;
+            let Some(resolves) = &self.spec.resolves else {
+                // Its worker may have begun a merge by itself. Where git cannot tell, a
+                // broken index is mended and said later.
+                let left = merge::markers_standing(&place, path).unwrap_or_default();
+                return Ok((!left.is_empty()).then(|| {
+                    format!("it left conflict markers in {}, of a merge of its own", names(&left))
+                }));
+            };
             let (base, tip) = (oid(&tree.base)?, oid(&resolves.tip)?);
             let left = merge::markers_left(&place, path, &base, &tip)?;
             if !left.is_empty() {

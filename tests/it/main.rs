@@ -54,6 +54,7 @@ mod serve;
 mod shells;
 mod spawn;
 mod support;
+mod targets;
 mod verify;
 mod wait;
 mod writers;

@@ -54,6 +54,11 @@ pub(super) struct Base {
     pub(super) foreign: Foreign,
     /// What becomes of them.
     pub(super) others: Others,
+    /// The job whose own work they are, where the first branch that has them is a job's.
+    pub(super) of: Option<String>,
+    /// No branch has them, and the target had them before: somebody has amended or
+    /// rebased it since.
+    pub(super) is_rewritten: bool,
 }
 
 /// What becomes of commits of others that a job was started from.

@@ -16,6 +16,8 @@ mod refused;
 mod report;
 mod scope;
 mod select;
+mod submodule;
+mod target;
 mod undo;
 mod verify;
 
@@ -44,7 +46,7 @@ use crate::{
         merge::{self, Candidate, MergeError, MergePlan, Order, Recovered, Style, Target, Wishes},
     },
     job::{JobId, parse_duration},
-    ledger::{Event, State},
+    ledger::Event,
     ui,
 };
 
@@ -225,34 +227,29 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
     let jobs = select::wanted(&session, args)?;
     let repo = Repo::open(place);
     if jobs.is_empty() {
-        if !settled {
-            ui::note("nothing to merge: no finished writer has unmerged commits");
-        }
-        if args.json {
-            let target = Target::find(&repo, args.into.as_deref()).map_err(failure)?;
-            report::report(args, &[], &[], &target, &target.tip, &[])?;
-        }
-        // What was asked for has happened, if only just now.
-        return Ok(if settled { Exit::Success } else { Exit::Failed });
+        return target::nothing(&session, &repo, args, settled);
     }
-    let target = Target::find(&repo, args.into.as_deref()).map_err(failure)?;
+    let target = target::find(&session, &repo, args)?;
+    let jobs = target::others(args, &target, jobs)?;
+    if jobs.is_empty() {
+        return target::nothing(&session, &repo, args, settled);
+    }
     let mut wishes = Wishes::read(&repo, &target.branch).map_err(failure)?;
     let style = args.style(&wishes);
     wishes.style = Some(style);
     let chosen = select::chosen(&session, &repo, &target, args, style, jobs)?;
+    if chosen.is_empty() {
+        return target::nothing(&session, &repo, args, settled);
+    }
     let check = verify::wanted(&session, args)?;
     let (chosen, mut refused) = match &check {
         None if args.jobs.is_empty() => refused::gate(chosen),
         _ => (chosen, Vec::new()),
     };
-    let history = if chosen.iter().any(|one| !one.job.spec.after.is_empty()) {
-        session.history()?
-    } else {
-        State::new()
-    };
     let how = (style, args.with_base);
-    let (chosen, mut based) = base::gate(&repo, &target, &history, how, chosen)?;
+    let (chosen, mut based) = base::gate(&session, &repo, &target, how, chosen)?;
     let (chosen, mut held) = scope::gate(&repo, &target, args.outside, chosen)?;
+    let (chosen, unshared) = submodule::gate(&repo, &target, chosen)?;
     let (mut chosen, mut unsigned) = signed(place, &wishes, chosen)?;
     let candidates: Vec<Candidate> = chosen.iter().map(|one| one.candidate.clone()).collect();
     if args.resolve {
@@ -325,6 +322,10 @@ pub(super) fn merge(args: &MergeArgs, given_up: &[JobId]) -> Result<Exit, Failur
     chosen.append(&mut held);
     rows.extend(unsigned.iter().map(|one| report::held(one, "unsigned")));
     chosen.append(&mut unsigned);
+    for submodule::Unshared { one, conflicts } in unshared {
+        rows.push(Row { conflicts, ..report::held(&one, "submodule-commit") });
+        chosen.push(one);
+    }
     report::report(args, &chosen, &rows, &target, &plan.result, tries)?;
     let held = rows.iter().any(|row| {
         !matches!(row.result, "merged" | "merged-along" | "already-merged" | "no-changes")

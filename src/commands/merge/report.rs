@@ -26,6 +26,9 @@ struct Report<'a> {
     before: String,
     after: String,
     dry_run: bool,
+    /// The merge makes the branch.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    makes: bool,
     jobs: &'a [Row],
     /// What `--verify` ran.
     #[serde(skip_serializing_if = "<[Try]>::is_empty")]
@@ -38,7 +41,8 @@ pub(super) struct Row {
     pub(super) name: String,
     /// `merged`, `merged-along`, `already-merged`, `no-changes`, `conflict`, `unrelated`,
     /// `rebase-loses`, `not-forward`, `refused`, `git-died`, `in-the-way`, `red`,
-    /// `red-together`, `red-on-top`, `red-before`, `outside-scope`, `foreign-base`, `unsigned`.
+    /// `red-together`, `red-on-top`, `red-before`, `outside-scope`, `foreign-base`, `unsigned`,
+    /// `submodule-commit`.
     pub(super) result: &'static str,
     pub(super) commit: Option<String>,
     pub(super) conflicts: Vec<ConflictRow>,
@@ -91,6 +95,12 @@ pub(super) struct BaseRow {
     branches: Vec<String>,
     /// `brought`, `left-out`, `held-back`.
     fate: &'static str,
+    /// The job whose work they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    of: Option<String>,
+    /// The target had them before it was amended, rebased or reset.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    rewritten: bool,
 }
 
 impl From<&Base> for BaseRow {
@@ -100,6 +110,8 @@ impl From<&Base> for BaseRow {
             commits: subjects.len(),
             subjects: subjects.iter().take(5).cloned().collect(),
             branches: branches.clone(),
+            of: base.of.clone(),
+            rewritten: base.is_rewritten,
             fate: match base.others {
                 Others::Brought => "brought",
                 Others::LeftOut => "left-out",
@@ -110,9 +122,12 @@ impl From<&Base> for BaseRow {
 }
 
 impl BaseRow {
-    /// `2 commits of others (feature)`.
-    fn shown(&self) -> String {
+    /// `2 commits of others, which feature has`.
+    fn shown(&self, into: &str) -> String {
         let count = ui::plural(self.commits as u64, "commit");
+        if self.rewritten {
+            return format!("{count} that {into} had before");
+        }
         let of = self.branches.first().map(|branch| format!(", which {branch} has"));
         format!("{count} of others{}", of.unwrap_or_default())
     }
@@ -249,10 +264,15 @@ pub(super) fn report(
             before: target.tip.as_str().to_owned(),
             after: result.as_str().to_owned(),
             dry_run: args.dry_run,
+            makes: target.is_new && result != &target.tip,
             jobs: rows,
             verify,
         })?;
         return out.finish();
+    }
+    if target.is_new && result != &target.tip {
+        let verb = if args.dry_run { "would be made" } else { "was made" };
+        ui::note(format_args!("{} {verb}, from {}", target.branch, target.tip.short()));
     }
     for (one, row) in chosen.iter().zip(rows) {
         let sentence = sentence(&one.job, row, target, args.dry_run);
@@ -306,9 +326,9 @@ fn sentence(job: &Job, row: &Row, target: &Target, dry_run: bool) -> String {
             };
             let base = match &row.base {
                 Some(base) if base.fate == "left-out" => {
-                    format!(", its own changes alone, without {}", base.shown())
+                    format!(", its own changes alone, without {}", base.shown(into))
                 }
-                Some(base) => format!(", and brings {} along", base.shown()),
+                Some(base) => format!(", and brings {} along", base.shown(into)),
                 None => String::new(),
             };
             format!("{verb} {into} ({commits}, {files}){along}{base}{outside}")
@@ -344,8 +364,13 @@ fn sentence(job: &Job, row: &Row, target: &Target, dry_run: bool) -> String {
             format!("held back: it changes what is outside of its scope ({scope}):")
         }
         "foreign-base" => {
-            let base = row.base.as_ref().map(BaseRow::shown).unwrap_or_default();
-            format!("held back: it was started from, and would bring along, {base}:")
+            let base = row.base.as_ref();
+            let verb = if base.is_some_and(|base| base.rewritten) { "back" } else { "along" };
+            let base = base.map(|base| base.shown(into)).unwrap_or_default();
+            format!("held back: it was started from, and would bring {verb}, {base}:")
+        }
+        "submodule-commit" => {
+            "held back: it names commits of submodules that are only in its worktree:".to_owned()
         }
         "unsigned" => {
             "held back: its last commit has no good signature, which merge.verifySignatures wants"
@@ -420,6 +445,14 @@ fn next(one: &Chosen, row: &Row) -> Option<String> {
         "not-forward" => {
             format!("to bring {name} in: cx merge --ff {name}, or --rebase for no merge commit")
         }
+        "foreign-base" if row.base.as_ref().is_some_and(|base| base.rewritten) => {
+            format!("to bring {name} in: cx merge --rebase {name} lands its own changes alone")
+        }
+        "foreign-base" if let Some(of) = row.base.as_ref().and_then(|base| base.of.as_ref()) => {
+            format!(
+                "to bring {name} in: cx merge {of} {name}; or cx merge --rebase {name} without them"
+            )
+        }
         "foreign-base" => {
             let first = row.base.as_ref().and_then(|base| base.branches.first());
             let first = first.map_or_else(String::new, |branch| {
@@ -427,6 +460,12 @@ fn next(one: &Chosen, row: &Row) -> Option<String> {
             });
             format!(
                 "to bring {name} in: {first}cx merge --rebase {name} without them, --with-base {name} with them"
+            )
+        }
+        "submodule-commit" => {
+            let path = row.conflicts.first().map_or("", |one| one.path.as_str());
+            format!(
+                "to bring {name} in: push them (git -C \"$(cx path {name})/{path}\" push origin HEAD:BRANCH), or take them (git -C {path} fetch \"$(cx path {name})/{path}\" HEAD:refs/cx/{name}), then merge again"
             )
         }
         "unsigned" => format!(

@@ -97,6 +97,14 @@ pub(super) fn chosen(
     for job in jobs {
         let ended_at = job.exited.as_ref().and_then(|exited| exited.tip.as_ref());
         let ended_at = ended_at.and_then(|tip| Oid::new(tip).ok());
+        if args.jobs.is_empty() && is_given_up(repo, target, &job, ended_at.as_ref())? {
+            ui::note(format_args!(
+                "left out {}, whose branch was deleted by hand; `cx merge {}` takes its last commit all the same",
+                label(&job),
+                job.spec.name
+            ));
+            continue;
+        }
         match branch_now(repo, &job)? {
             Ok(tip) => {
                 let branch_tip = tip.clone();
@@ -125,6 +133,24 @@ pub(super) fn chosen(
         }
     }
     Ok(chosen)
+}
+
+/// Whether a person has deleted its branch, with commits that the target has not:
+/// that says that they are not wanted.
+fn is_given_up(
+    repo: &Repo,
+    target: &Target,
+    job: &Job,
+    ended_at: Option<&Oid>,
+) -> Result<bool, Failure> {
+    let Some((_, branch)) = job.spec.branch() else { return Ok(false) };
+    if repo.branch_exists(branch).map_err(git)? {
+        return Ok(false);
+    }
+    match ended_at.filter(|tip| repo.resolve_commit(tip.as_str()).is_ok()) {
+        Some(tip) => Ok(!repo.is_ancestor(tip, &target.tip).map_err(git)?),
+        None => Ok(false),
+    }
 }
 
 /// Where a job's own work begins, if that is not where the branch left the target,

@@ -56,3 +56,20 @@ pub fn foreign(
     let branches = refs.text().lines().map(str::to_owned).collect();
     Ok(Some(Foreign { base, subjects, branches }))
 }
+
+/// Whether the branch (short name) once held `oid`, by its reflog.
+pub fn had(repo: &Repo, branch: &str, oid: &Oid) -> Result<bool, GitError> {
+    let full = format!("refs/heads/{branch}");
+    let log = ["reflog", "show", "--format=%H", &full, "--"];
+    // One without a reflog has none to tell.
+    let logged = repo.place().git().args(log).output()?.text();
+    let mut seen = HashSet::new();
+    for line in logged.lines().filter(|line| seen.insert(*line)) {
+        // What was pruned cannot be asked.
+        let Ok(then) = repo.resolve_commit(line) else { continue };
+        if repo.is_ancestor(oid, &then)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

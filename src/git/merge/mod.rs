@@ -26,7 +26,7 @@ mod wish;
 
 use std::path::PathBuf;
 
-pub use foreign::{Foreign, foreign};
+pub use foreign::{Foreign, foreign, had};
 pub use gather::{Refusal, gather};
 pub use hook::post_merge;
 pub use land::{Landing, Step, Target, check, land};
@@ -35,7 +35,9 @@ pub use meet::{Collision, Effort, collisions};
 pub use obstacle::unobstructed;
 pub use plan::plan;
 pub use recover::{Recovered, is_pending, recover};
-pub use resolve::{Undecided, conflicts_of, markers_left, stand, undecided_still};
+pub use resolve::{
+    Undecided, conflicts_of, markers_left, markers_standing, stand, undecided_still,
+};
 pub use seal::{Seal, clear, is_sealed, seal};
 pub use wish::{Cleanup, Wishes, is_signed};
 

@@ -148,6 +148,22 @@ pub fn markers_left(
     Ok(left)
 }
 
+/// The files of the worktree at `path` that its index has in conflict (by a merge, a
+/// rebase, a stash that somebody began there) and that still have markers.
+pub fn markers_standing(place: &Place, path: &Path) -> Result<Vec<PathBuf>, GitError> {
+    let there = worktree::place_of(place, path)?;
+    if Repo::open(&there).has_conflicts() == Some(false) {
+        return Ok(Vec::new());
+    }
+    let has_markers = |file: &PathBuf| {
+        // What is not to be read as a file has none.
+        let bytes = fs::read(path.join(file)).unwrap_or_default();
+        let has = |sign| lines(&bytes).any(|line| line.first() == Some(&sign) && is_marker(line));
+        has(b'<') && has(b'>')
+    };
+    Ok(unmerged(&there)?.into_iter().filter(has_markers).collect())
+}
+
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split(|b| *b == b'\n')
 }

@@ -1,8 +1,9 @@
 //! What a worktree was given before its worker came: files that git neither tracks
-//! nor ignores, from a setup command or by `.worktreeinclude`.
+//! nor ignores, from a setup command or by `.worktreeinclude`, and what a setup changed
+//! in files that git tracks (a lock file), or removed of them.
 //!
 //! They are nobody's work, so they are not committed, not compared and not missed,
-//! as long as the worker leaves them as they were. A note beside the worktree's
+//! as long as the worker leaves them as they were. What a setup stages is meant. A note beside the worktree's
 //! index (`cx-given`) tells them: eight bytes for each file, made of its path, size,
 //! inode and time, so that a folder of a hundred thousand costs a look at each and no
 //! reading. It goes with the worktree. Without it, as after a crash before the
@@ -50,11 +51,10 @@ impl Given {
         self.marks.is_empty()
     }
 
-    /// Whether an untracked `path` of `checkout` is as it was given.
+    /// Whether `path` of `checkout` is as it was given.
     pub(in crate::git) fn holds(&self, checkout: &Path, path: &Path) -> bool {
         !self.is_empty()
-            && fs::symlink_metadata(checkout.join(path))
-                .is_ok_and(|meta| self.marks.binary_search(&mark(path, &meta)).is_ok())
+            && mark_now(checkout, path).is_some_and(|mark| self.marks.binary_search(&mark).is_ok())
     }
 
     /// The fewest paths that cover those of `untracked` that are as they were given,
@@ -87,21 +87,24 @@ impl Given {
     }
 }
 
-/// Notes what lies untracked in the worktree at `path` now, just before its worker
-/// comes. Returns how many files that are. Nothing is noted where nothing does.
+/// Notes what lies untracked or edited in the worktree at `path` now, just before its
+/// worker comes. Returns how many files that are. Nothing is noted where nothing does.
 pub fn note_given(place: &Place, path: &Path) -> Result<usize, GitError> {
     let there = super::place_of(place, path)?;
     let mut marks = Vec::new();
     let mut latest = SystemTime::UNIX_EPOCH;
-    for Changed { path: name, is_untracked, .. } in changed(there.git())? {
-        // A repository of its own (`folder/`) is never committed.
-        if let Ok(meta) = fs::symlink_metadata(path.join(&name))
-            && is_untracked
-            && !meta.is_dir()
-        {
-            latest = meta.modified().map_or(latest, |time| latest.max(time));
-            marks.push(mark(&name, &meta));
+    for Changed { path: name, is_untracked, is_only_edited, .. } in changed(there.git())? {
+        if !is_untracked && !is_only_edited {
+            continue;
         }
+        let meta = fs::symlink_metadata(path.join(&name));
+        // A repository of its own (`folder/`) is never committed.
+        if meta.as_ref().is_ok_and(fs::Metadata::is_dir) {
+            continue;
+        }
+        let modified = meta.and_then(|meta| meta.modified());
+        latest = modified.map_or(latest, |time| latest.max(time));
+        marks.extend(mark_now(path, &name));
     }
     if marks.is_empty() {
         return Ok(0);
@@ -120,11 +123,23 @@ pub fn note_given(place: &Place, path: &Path) -> Result<usize, GitError> {
     Ok(marks.len())
 }
 
+/// The mark of `path` as it is, or as nothing; none where it cannot be looked at.
+fn mark_now(checkout: &Path, path: &Path) -> Option<u64> {
+    match fs::symlink_metadata(checkout.join(path)) {
+        Ok(meta) => Some(mark(path, &meta)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Some(mark_of(path, [0; 4])),
+        Err(_) => None,
+    }
+}
+
 /// FNV-1a over path, size, inode and time: stable, so that another cx may read it.
 fn mark(path: &Path, meta: &Metadata) -> u64 {
     // The inode tells one that was moved over another of the same size and moment.
     let (size, inode) = (meta.size().cast_signed(), meta.ino().cast_signed());
-    let numbers = [size, inode, meta.mtime(), meta.mtime_nsec()];
+    mark_of(path, [size, inode, meta.mtime(), meta.mtime_nsec()])
+}
+
+fn mark_of(path: &Path, numbers: [i64; 4]) -> u64 {
     let numbers = numbers.into_iter().flat_map(i64::to_le_bytes);
     let path = path.as_os_str().as_bytes().iter().copied();
     path.chain([0]).chain(numbers).fold(0xcbf2_9ce4_8422_2325, |mark, byte| {

@@ -16,7 +16,7 @@ pub use given::note_given;
 pub use scratch::{check_out, is_scratch};
 pub(super) use state::changed;
 pub use state::{WorktreeState, fingerprint, state};
-pub use submodules::only_here;
+pub use submodules::{links_only_here, only_here};
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};

@@ -37,6 +37,9 @@ pub(in crate::git) struct Changed {
     pub(in crate::git) is_untracked: bool,
     /// A submodule with other commits, changes or files in it.
     pub(in crate::git) is_submodule: bool,
+    /// A tracked file that differs from the index and nowhere else: nobody has staged
+    /// anything of it, and it is not in conflict.
+    pub(in crate::git) is_only_edited: bool,
 }
 
 /// Looks at the worktree of `place`'s repository at `path`; counts the commits since `base`.
@@ -53,13 +56,15 @@ pub fn state(place: &Place, path: &Path, base: Option<&Oid>) -> Result<WorktreeS
     };
     let (untracked, tracked): (Vec<_>, Vec<_>) =
         changed(place.git())?.into_iter().partition(|change| change.is_untracked);
+    let given = Given::read(&place.git_dir)?;
+    let is_given = |change: &Changed| change.is_only_edited && given.holds(path, &change.path);
     let mut uncommitted: Vec<PathBuf> = tracked
         .into_iter()
+        .filter(|change| !is_given(change))
         .flat_map(|change| change.from.into_iter().chain([change.path]))
         .collect();
     uncommitted.sort_unstable();
     uncommitted.dedup();
-    let given = Given::read(&place.git_dir)?;
     let mut untracked: Vec<PathBuf> = untracked.into_iter().map(|change| change.path).collect();
     untracked.retain(|untracked| !given.holds(path, untracked));
     if place.is_linked() && path.join(".git").is_dir() {
@@ -96,6 +101,7 @@ pub(in crate::git) fn changed(git: Git) -> Result<Vec<Changed>, GitError> {
             from,
             is_untracked,
             is_submodule: submodule && !is_untracked,
+            is_only_edited: line.starts_with(b"1 .") && !submodule,
         });
     }
     Ok(all)

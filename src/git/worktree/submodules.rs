@@ -8,8 +8,9 @@
 use std::path::{Path, PathBuf};
 
 use super::modules;
-use crate::git::command::telling_line;
-use crate::git::{Git, GitError, Place};
+use crate::git::command::{path as path_of, telling_line};
+use crate::git::trees::links;
+use crate::git::{Git, GitError, Oid, Place, Repo};
 
 /// Checks out the submodules of `worktree` that `source` has, and theirs.
 /// Returns the paths of those that were left empty.
@@ -107,6 +108,51 @@ pub fn only_here(source: Option<&Path>, worktree: &Path) -> Result<Vec<PathBuf>,
         }
     }
     Ok(found)
+}
+
+/// The submodules whose commit is another one in `tip` than in `base`, and for all that
+/// can be known is only in their clones in `worktree`: not in the clones of the
+/// repository's own checkouts, nor on a remote. Where the worktree's clone is gone, or
+/// has not the commit either, nothing is known.
+pub fn links_only_here(
+    repo: &Repo,
+    worktree: &Path,
+    base: &Oid,
+    tip: &Oid,
+) -> Result<Vec<(PathBuf, Oid)>, GitError> {
+    let links = links(repo, base, tip)?;
+    if links.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names = modules(worktree)?;
+    let place = repo.place();
+    let mut found = Vec::new();
+    for (path, oid) in links {
+        let path = path_of(&path);
+        let clone = worktree.join(&path);
+        if git_dir_of(&clone).is_none() || !is_held(&clone, &oid, "--all")? {
+            continue;
+        }
+        let name = names.iter().find(|(_, at)| *at == path).map(|(name, _)| name);
+        let own = name.map(|name| place.common_dir.join("modules").join(name));
+        let there = place.checkout.as_ref().map(|checkout| checkout.join(&path));
+        let there = there.filter(|there| git_dir_of(there).is_some());
+        let mut is_known = is_held(&clone, &oid, "--remotes")?;
+        for clone in own.filter(|own| own.is_dir()).into_iter().chain(there) {
+            is_known = is_known || is_held(&clone, &oid, "--all")?;
+        }
+        if !is_known {
+            found.push((path, oid));
+        }
+    }
+    Ok(found)
+}
+
+/// Whether refs of the repository at `folder` (`--all`, `--remotes`) have a commit in
+/// their history, which is what `git submodule update` asks.
+fn is_held(folder: &Path, oid: &Oid, refs: &str) -> Result<bool, GitError> {
+    let beyond = Git::at(folder).args(["rev-list", "-1", oid.as_str(), "--not", refs]).output()?;
+    Ok(beyond.code() == 0 && beyond.stdout.is_empty())
 }
 
 /// Whether the repository at `folder` has every object named on a line of `oids`.

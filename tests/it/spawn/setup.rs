@@ -95,11 +95,11 @@ fn what_setup_makes_is_no_work_until_the_worker_changes_it() {
         let names = sandbox.git(["diff", "--name-only", range]);
         names.lines().map(str::to_owned).collect::<Vec<_>>()
     };
-    let work = ["README.md", "mod/b/1", "mod/b/new", "touched.conf", "w"];
+    let work = ["mod/b/1", "mod/b/new", "touched.conf", "w"];
     assert_eq!(changed("main...cx/w"), work);
     let tree = sandbox.cx(["path", "w"]).ok().stdout();
     let status = sandbox.git(["-C", tree.trim(), "status", "--porcelain"]);
-    let left = ["?? .env", "?? local.conf", "?? mixed/made", "?? mod/a/"];
+    let left = [" M README.md", "?? .env", "?? local.conf", "?? mixed/made", "?? mod/a/"];
     assert_eq!(status.lines().collect::<Vec<_>>(), left);
 
     // A live one is compared without them, too.
@@ -110,7 +110,7 @@ fn what_setup_makes_is_no_work_until_the_worker_changes_it() {
     assert!(!said.stdout().contains(".env") && !said.stdout().contains("mod/a"), "{said}");
     gate.open();
     sandbox.cx(["wait", "v"]).ok();
-    assert_eq!(changed("main...cx/v"), ["README.md", "w"]);
+    assert_eq!(changed("main...cx/v"), ["w"]);
 
     // They keep nobody from cleaning.
     sandbox.sh("rm *.conf").ok();
@@ -178,4 +178,35 @@ fn a_submodule_is_there_as_it_is_in_the_checkout() {
     assert_eq!(job["files"], 1, "{job}");
     sandbox.cx(["merge"]).ok();
     assert_eq!(sandbox.git(["status", "--porcelain"]), "");
+}
+
+#[test]
+fn what_setup_changes_in_tracked_files_is_no_work_until_the_worker_changes_it_further() {
+    let sandbox = Sandbox::new();
+    sandbox.write("lock", "1\n");
+    sandbox.write("gone", "gone\n");
+    sandbox.write(
+        ".cx/config.toml",
+        "[worktree]\nsetup = \"echo $CX_NAME >> lock; rm gone; echo s > staged; git add staged\"\n",
+    );
+    sandbox.git(["add", "."]);
+    sandbox.git(["commit", "-qm", "lock"]);
+    sandbox.cx(["trust"]).ok();
+    sandbox.written("a", "echo a > a");
+    sandbox.written("idle", "test ! -e gone && cat lock");
+    sandbox.written("further", "echo more >> lock");
+    assert_eq!(sandbox.cx(["logs", "idle"]).ok().stdout(), "1\nidle\n");
+    let changed = |name: &str| sandbox.git(["diff", "--name-only", "main", &format!("cx/{name}")]);
+    assert_eq!(changed("a"), "a\nstaged");
+    assert_eq!(changed("idle"), "staged");
+    assert_eq!(changed("further"), "lock\nstaged");
+    assert_eq!(sandbox.git(["show", "cx/further:lock"]), "1\nfurther\nmore");
+    let diff = sandbox.cx(["diff", "--stat", "a"]).ok().stdout();
+    assert!(!diff.contains("lock") && !diff.contains("gone"), "{diff}");
+    // Nothing of it is missed.
+    sandbox.cx(["merge"]).ok();
+    sandbox.cx(["collect"]).ok();
+    let cleaned = sandbox.cx(["clean"]).ok().stdout();
+    assert_eq!(cleaned.matches("removed worktree, branch and files").count(), 3, "{cleaned}");
+    assert!(sandbox.repo().join("gone").exists());
 }
