@@ -32,7 +32,9 @@ pub(super) fn look(session: &Session, settings: Option<&Settings>, findings: &mu
         places.push(settings.worktree_folder(place));
     }
     room(&places, findings);
-    places.iter().for_each(|place| unwritable(place, findings));
+    for place in &places {
+        unwritable(place, findings);
+    }
     match fs::metadata(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if there(dir).is_none_or(stdio::is_writable) {
