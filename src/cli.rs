@@ -185,6 +185,7 @@ verbs! {
     "serve" => Serve(commands::serve::ServeArgs),
     "events" => Events(commands::events::EventsArgs),
     "trust" => Trust(commands::trust::TrustArgs),
+    "backends" => Backends(commands::backends::BackendsArgs),
     "doctor" => Doctor(commands::doctor::DoctorArgs),
     "init" => Init(commands::init::InitArgs),
     "completions" => Completions(commands::completions::CompletionsArgs),

@@ -16,6 +16,7 @@ pub mod job;
 pub mod ledger;
 pub mod plan;
 pub mod process;
+pub mod schema;
 pub mod supervisor;
 pub mod ui;
 mod view;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::{
     backend::{self, Backend},
     job::{JobId, Mode, Outcome, ProcessRef, Usage, WorkerExit, secret},
-    ledger::{Job, JobFiles, OnHold, Phase, Store, Wait},
+    ledger::{FellOver, Job, JobFiles, OnHold, Phase, Store, Wait},
     process::tree,
     ui,
 };
@@ -38,6 +38,8 @@ pub(crate) struct JobView<'a> {
     pub alias: Option<&'a str>,
     /// `codex`, `sh`, ...
     pub backend: &'a str,
+    /// Those that could not do it, in their order.
+    pub fell_over: &'a [FellOver],
     /// Where its server is, for the backend http.
     pub url: Option<&'a str>,
     /// The model that was asked for.
@@ -161,6 +163,7 @@ impl<'a> JobView<'a> {
             agent: spec.agent.as_deref(),
             alias: spec.alias.as_deref(),
             backend: spec.backend.as_str(),
+            fell_over: &job.fell_over,
             url: spec.endpoint.as_ref().map(|endpoint| endpoint.url.as_str()),
             model: spec.model.as_deref(),
             run: spec.run.as_deref(),

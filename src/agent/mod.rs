@@ -50,7 +50,7 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::job::{BackendName, Mode};
+use crate::job::{BackendChoice, Mode};
 
 /// A role that a job can be given.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,7 +69,7 @@ pub struct Agent {
     /// because nothing says that it may write.
     pub mode_reason: Option<String>,
     /// The backend its jobs run on, where the file names one.
-    pub backend: Option<BackendName>,
+    pub backend: Option<BackendChoice>,
     /// The model, in the backend's own words.
     pub model: Option<String>,
     /// Wall-clock limit of its jobs.
@@ -145,7 +145,7 @@ impl Agent {
     /// tasks themselves where it makes `sh` the backend. Where a repository's own
     /// file says it, that is for `cx trust` to decide.
     pub fn wants(&self) -> Vec<(String, String)> {
-        let sh = self.backend == Some(BackendName::SH);
+        let sh = self.backend.is_some_and(|backend| backend.is_shell());
         let backend = sh.then(|| ("backend".to_owned(), "\"sh\"".to_owned()));
         let hooks = self.hooks.named().into_iter().filter(|(_, commands)| !commands.is_empty());
         let hooks = hooks

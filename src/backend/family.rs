@@ -4,12 +4,14 @@
 //! configuration says by then: what its name alone does not tell lies among its
 //! files, as [`Backend::to_keep`] writes it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::command::Command;
 use crate::job::BackendName;
 
 /// What does a job's work.
@@ -33,6 +35,8 @@ pub enum Family {
     Http,
     /// A shell command or an argv that runs as it is.
     Sh,
+    /// A program that a definition describes.
+    Command(Box<Command>),
 }
 
 /// Why it is not known what did a job's work. Reads as a sentence.
@@ -92,7 +96,7 @@ impl Backend {
         let path = || kept.to_owned();
         let text =
             fs::read(kept).map_err(|error| KeptError::Unreadable { name, path: path(), error })?;
-        let family = serde_json::from_slice(&text).map_err(|error| KeptError::Unknown {
+        let family = family_of(name, &text).map_err(|error| KeptError::Unknown {
             name,
             path: path(),
             error,
@@ -100,12 +104,14 @@ impl Backend {
         Ok(Self { name, family })
     }
 
-    /// What has to lie among a job's files; nothing where the name tells everything.
-    pub fn to_keep(&self) -> Result<Option<Vec<u8>>, serde_json::Error> {
-        if Self::built_in(self.name).is_some() {
-            return Ok(None);
-        }
-        serde_json::to_vec(&self.family).map(Some)
+    /// What has to lie among the files of a job that these can do; nothing where their
+    /// names tell everything.
+    pub fn to_keep<'b>(
+        all: impl IntoIterator<Item = &'b Self>,
+    ) -> Result<Option<Vec<u8>>, serde_json::Error> {
+        let defined = all.into_iter().filter(|one| Self::built_in(one.name).is_none());
+        let defined: BTreeMap<_, _> = defined.map(|one| (one.name, &one.family)).collect();
+        (!defined.is_empty()).then(|| serde_json::to_vec(&defined)).transpose()
     }
 
     /// Whether what its jobs are told is run rather than read.
@@ -124,6 +130,13 @@ impl Backend {
     }
 }
 
+/// The definition of this name, among those that were kept.
+fn family_of(name: BackendName, text: &[u8]) -> Result<Family, serde_json::Error> {
+    let mut all: BTreeMap<BackendName, serde_json::Value> = serde_json::from_slice(text)?;
+    let missing = || serde::de::Error::custom("it is not there");
+    serde_json::from_value(all.remove(&name).ok_or_else(missing)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,7 +147,7 @@ mod tests {
         let path = dir.path().join("backend.json");
         for name in BackendName::BUILT_IN {
             let backend = Backend::built_in(name).expect("built in");
-            assert_eq!(backend.to_keep().expect("writes"), None);
+            assert_eq!(Backend::to_keep([&backend]).expect("writes"), None);
             assert_eq!(Backend::of_job(name, &path).expect("needs no file"), backend);
         }
         let name = BackendName::new("mine").expect("a name");
@@ -142,9 +155,13 @@ mod tests {
         let err = Backend::of_job(name, &path).expect_err("no file");
         assert!(err.to_string().starts_with("cannot read the backend mine in "), "{err}");
         let mine = Backend { name, family: Family::Claude };
-        fs::write(&path, mine.to_keep().expect("writes").expect("kept")).expect("writes");
+        let kept = Backend::to_keep([&Backend::CODEX, &mine]).expect("writes").expect("kept");
+        fs::write(&path, kept).expect("writes");
         assert_eq!(Backend::of_job(name, &path).expect("reads"), mine);
-        fs::write(&path, "{\"from-2030\":{}}").expect("writes");
+        let other = BackendName::new("other").expect("a name");
+        let err = Backend::of_job(other, &path).expect_err("another");
+        assert!(err.to_string().ends_with(": it is not there"), "{err}");
+        fs::write(&path, "{\"mine\":{\"from-2030\":{}}}").expect("writes");
         let err = Backend::of_job(name, &path).expect_err("unknown");
         assert!(err.to_string().contains("is none that this cx knows"), "{err}");
     }

@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use super::{Backend, Family, claude, codex, http};
+use super::{Backend, Family, claude, codex, command, http};
 use crate::job::Usage;
 
 /// Counts as its worker runs.
@@ -22,6 +22,7 @@ enum Counter {
     Codex(codex::Counter),
     Claude(claude::Counter),
     Http(http::Counter),
+    Command(Box<command::Counter>),
     None,
 }
 
@@ -32,6 +33,7 @@ impl Meter {
             Family::Codex => Counter::Codex(codex::Counter::default()),
             Family::Claude => Counter::Claude(claude::Counter::default()),
             Family::Http => Counter::Http(http::Counter::default()),
+            Family::Command(command) => Counter::Command(Box::new(command::Counter::new(command))),
             Family::Sh => Counter::None,
         };
         Self { counter, offset: 0 }
@@ -57,6 +59,7 @@ impl Meter {
                 Counter::Codex(counter) => counter.line(&line),
                 Counter::Claude(counter) => counter.line(&line),
                 Counter::Http(counter) => counter.line(&line),
+                Counter::Command(counter) => counter.line(&line),
                 Counter::None => {}
             }
         }
@@ -67,6 +70,7 @@ impl Meter {
         match &self.counter {
             Counter::Codex(counter) => counter.usage,
             Counter::Claude(counter) => counter.usage(),
+            Counter::Command(counter) => counter.usage(),
             Counter::Http(_) | Counter::None => None,
         }
     }
@@ -77,6 +81,7 @@ impl Meter {
             Counter::Codex(counter) => counter.answered,
             Counter::Claude(counter) => counter.answered,
             Counter::Http(counter) => counter.answered,
+            Counter::Command(counter) => counter.answered,
             Counter::None => false,
         }
     }
@@ -86,6 +91,7 @@ impl Meter {
         match &self.counter {
             Counter::Codex(counter) => counter.over,
             Counter::Claude(counter) => counter.over,
+            Counter::Command(counter) => counter.over,
             Counter::Http(_) | Counter::None => false,
         }
     }
@@ -96,6 +102,7 @@ impl Meter {
             Counter::Codex(counter) => counter.answered = false,
             Counter::Claude(counter) => counter.answered = false,
             Counter::Http(counter) => counter.answered = false,
+            Counter::Command(counter) => counter.answered = false,
             Counter::None => {}
         }
     }

@@ -14,17 +14,23 @@
 
 mod claude;
 mod codex;
+pub mod command;
+mod error;
 mod family;
 pub mod http;
 mod meter;
 pub mod program;
+mod ready;
 mod refusal;
 mod sh;
 #[cfg(test)]
 mod testing;
 mod text;
 
+pub use error::{ArgError, PromptError};
 pub use family::{Backend, Family, KeptError};
+pub(crate) use ready::define;
+pub use ready::{ready, ready_names};
 
 use std::ffi::OsString;
 use std::io;
@@ -33,7 +39,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::job::{BackendName, Endpoint, Mode, Outcome, Usage, Usd, WorkerExit};
+use crate::job::{Endpoint, Mode, Outcome, Usage, Usd, WorkerExit};
 pub use meter::Meter;
 pub use refusal::Refusal;
 
@@ -68,6 +74,9 @@ pub struct LaunchInput<'a> {
     /// Where a backend that can write its final message into a file does so.
     /// Must not exist yet: the folder is this job's own.
     pub answer_file: &'a Path,
+    /// The job's folder for temporary files (`TMPDIR`), in which every worker can
+    /// write; emptied once the job is over.
+    pub tmp: &'a Path,
     /// Patterns of environment variables that the worker's commands must not
     /// see, such as `*TOKEN*`.
     pub exclude_env: &'a [String],
@@ -75,6 +84,11 @@ pub struct LaunchInput<'a> {
     pub extra_args: &'a [String],
     /// The thread that is to be taken up again, where there is one.
     pub resume: Option<&'a str>,
+    /// Folders that a writer may write to besides its own.
+    pub folders: &'a [PathBuf],
+    /// The shape that the answer has to have: a file with a JSON schema, and what is in
+    /// it. A backend that cannot take one is told in words, or not at all.
+    pub schema: Option<(&'a Path, &'a str)>,
     /// Whether the commands that the program runs are confined by us, so that they
     /// need no other bounds; see [`command_prefix`].
     pub commands_confined: bool,
@@ -94,6 +108,7 @@ pub struct LaunchInput<'a> {
 pub fn max_turns(backend: &Backend, turns: NonZeroU32) -> Option<String> {
     match &backend.family {
         Family::Claude => Some(format!("--max-turns={turns}")),
+        Family::Command(command) => command::max_turns(command, turns),
         Family::Codex | Family::Http | Family::Sh => None,
     }
 }
@@ -126,76 +141,6 @@ pub enum Stdin {
     Bytes(Vec<u8>),
     /// `/dev/null`.
     Null,
-}
-
-/// Why a backend cannot take a prompt. Reads as a sentence.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PromptError {
-    /// Nothing but white space.
-    #[error("the prompt is empty")]
-    Empty,
-    /// The backend reads UTF-8 only.
-    #[error("the prompt is not valid UTF-8 (byte {at}), and {name} takes nothing else")]
-    NotUtf8 {
-        /// Offset of the first bad byte, from 0.
-        at: usize,
-        /// The backend.
-        name: BackendName,
-    },
-    /// The backend refuses more on its stdin.
-    #[error("the prompt has {bytes} bytes, and {name} takes at most {max}")]
-    TooManyBytes {
-        /// Of the prompt as it is sent.
-        bytes: usize,
-        /// The most that is taken.
-        max: usize,
-        /// The backend.
-        name: BackendName,
-    },
-    /// codex refuses more on its stdin.
-    #[error("the prompt has {chars} characters, and codex takes at most {max}")]
-    TooLong {
-        /// Characters of the prompt as it is sent.
-        chars: usize,
-        /// The most that is taken.
-        max: usize,
-    },
-    /// A shell drops or misreads NUL bytes.
-    #[error("the script has a NUL byte (byte {at}), which no shell can run")]
-    Nul {
-        /// Offset of the first one, from 0.
-        at: usize,
-    },
-}
-
-impl PromptError {
-    /// What helps.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Empty => None,
-            Self::NotUtf8 { .. } => {
-                Some("convert it first, for example with `iconv -t UTF-8`".to_owned())
-            }
-            Self::TooLong { .. } | Self::TooManyBytes { .. } => {
-                Some("put the long part into a file and name the file in the prompt".to_owned())
-            }
-            Self::Nul { .. } => {
-                Some("to run a program file, give it as words: `-- ./program ARG`".to_owned())
-            }
-        }
-    }
-}
-
-/// An argument in the configuration that cx cannot allow. Reads as a sentence.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{arg}' may not be among the arguments for {name}: {why}")]
-pub struct ArgError {
-    /// As it stands in the configuration.
-    pub arg: String,
-    /// The backend.
-    pub name: BackendName,
-    /// The end of the sentence.
-    pub why: &'static str,
 }
 
 /// A worker that has ended, and where its output lies.
@@ -257,6 +202,7 @@ pub enum Answer {
 /// Checks a prompt as it would be sent, before anything starts.
 pub fn check_prompt(backend: &Backend, prompt: &[u8]) -> Result<(), PromptError> {
     match &backend.family {
+        Family::Command(command) => command::check_prompt(backend.name, command, prompt),
         Family::Codex => codex::check_prompt(prompt),
         Family::Claude => claude::check_prompt(prompt),
         Family::Http => http::check_prompt(prompt),
@@ -272,6 +218,8 @@ pub fn check_args(backend: &Backend, args: &[String]) -> Result<(), ArgError> {
         Family::Claude => claude::check_args(args),
         Family::Http => http::check_args(args),
         Family::Sh => sh::check_args(args),
+        // Its definition is the person's, or trusted, as a whole.
+        Family::Command(_) => Ok(()),
     }
 }
 
@@ -282,6 +230,7 @@ pub fn launch(input: &LaunchInput<'_>) -> Launch {
         Family::Claude => claude::launch(input),
         Family::Http => http::launch(input),
         Family::Sh => sh::launch(input),
+        Family::Command(command) => command::launch(command, input),
     }
 }
 
@@ -290,7 +239,7 @@ pub fn launch(input: &LaunchInput<'_>) -> Launch {
 pub fn sandbox_probe(backend: &Backend, program: &Path) -> Option<Launch> {
     match &backend.family {
         Family::Codex => Some(codex::sandbox_probe(program)),
-        Family::Claude | Family::Http | Family::Sh => None,
+        Family::Claude | Family::Http | Family::Sh | Family::Command(_) => None,
     }
 }
 
@@ -300,7 +249,7 @@ pub fn sandbox_probe(backend: &Backend, program: &Path) -> Option<Launch> {
 pub fn command_prefix(backend: &Backend) -> Option<&'static str> {
     match &backend.family {
         Family::Claude => Some(claude::PREFIX_VARIABLE),
-        Family::Codex | Family::Http | Family::Sh => None,
+        Family::Codex | Family::Http | Family::Sh | Family::Command(_) => None,
     }
 }
 
@@ -308,8 +257,12 @@ pub fn command_prefix(backend: &Backend) -> Option<&'static str> {
 /// from writing where a job of this mode must not.
 pub fn is_confined_by_us(backend: &Backend, mode: Mode) -> bool {
     match (&backend.family, mode) {
-        (Family::Claude, _) | (Family::Sh, Mode::Reader) => true,
+        // A reader only reads, whatever a definition says.
+        (Family::Claude, _) | (Family::Sh | Family::Command(_), Mode::Reader) => true,
         (Family::Codex | Family::Http, _) | (Family::Sh, Mode::Writer) => false,
+        (Family::Command(command), Mode::Writer) => {
+            command.writer.as_ref().is_none_or(|writer| !writer.unconfined)
+        }
     }
 }
 
@@ -318,6 +271,7 @@ pub fn is_confined_by_us(backend: &Backend, mode: Mode) -> bool {
 pub fn own_places(backend: &Backend, variable: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
     match &backend.family {
         Family::Claude => claude::own_places(variable),
+        Family::Command(command) => command::own_places(command, variable),
         Family::Codex | Family::Http | Family::Sh => Vec::new(),
     }
 }
@@ -326,7 +280,7 @@ pub fn own_places(backend: &Backend, variable: impl Fn(&str) -> Option<OsString>
 pub fn more_folders(backend: &Backend, args: &[String]) -> Vec<PathBuf> {
     match &backend.family {
         Family::Claude => claude::more_folders(args),
-        Family::Codex | Family::Http | Family::Sh => Vec::new(),
+        Family::Codex | Family::Http | Family::Sh | Family::Command(_) => Vec::new(),
     }
 }
 
@@ -335,6 +289,34 @@ pub fn has_threads(backend: &Backend) -> bool {
     match &backend.family {
         Family::Codex | Family::Claude => true,
         Family::Http | Family::Sh => false,
+        Family::Command(command) => command.has_threads(),
+    }
+}
+
+/// Whether it can do jobs of this mode.
+pub fn can(backend: &Backend, mode: Mode) -> bool {
+    match &backend.family {
+        Family::Codex | Family::Claude | Family::Sh => true,
+        Family::Http => mode == Mode::Reader,
+        Family::Command(command) => command.mode(mode).is_some(),
+    }
+}
+
+/// Whether it can be told which model to use.
+pub fn takes_model(backend: &Backend) -> bool {
+    match &backend.family {
+        Family::Codex | Family::Claude => true,
+        Family::Http | Family::Sh => false,
+        Family::Command(command) => !command.model_args.is_empty(),
+    }
+}
+
+/// Whether it says what it used.
+pub fn tells_usage(backend: &Backend) -> bool {
+    match &backend.family {
+        Family::Codex | Family::Claude | Family::Http => true,
+        Family::Sh => false,
+        Family::Command(command) => command.usage.is_some(),
     }
 }
 
@@ -343,6 +325,7 @@ pub fn counts_whole_thread(backend: &Backend) -> bool {
     match &backend.family {
         Family::Codex => true,
         Family::Claude | Family::Http | Family::Sh => false,
+        Family::Command(command) => command.usage.as_ref().is_some_and(|usage| usage.whole_thread),
     }
 }
 
@@ -351,15 +334,19 @@ pub fn tells_cost(backend: &Backend) -> bool {
     match &backend.family {
         Family::Claude => true,
         Family::Codex | Family::Http | Family::Sh => false,
+        Family::Command(command) => {
+            command.usage.as_ref().is_some_and(|usage| !usage.cost_usd.is_empty())
+        }
     }
 }
 
 /// Variables that its worker must not inherit.
-pub fn env_remove(backend: &Backend) -> &'static [&'static str] {
+pub fn env_remove(backend: &Backend) -> Vec<String> {
     match &backend.family {
-        Family::Claude => &claude::ENV_REMOVE,
-        Family::Http => &http::ENV_REMOVE,
-        Family::Codex | Family::Sh => &[],
+        Family::Claude => claude::ENV_REMOVE.map(str::to_owned).to_vec(),
+        Family::Http => http::ENV_REMOVE.map(str::to_owned).to_vec(),
+        Family::Codex | Family::Sh => Vec::new(),
+        Family::Command(command) => command.env_remove.clone(),
     }
 }
 
@@ -368,7 +355,7 @@ pub fn env_remove(backend: &Backend) -> &'static [&'static str] {
 pub fn litter(backend: &Backend) -> &'static [&'static str] {
     match &backend.family {
         Family::Codex => &[".agents", ".aws", ".codex", ".git"],
-        Family::Claude | Family::Http | Family::Sh => &[],
+        Family::Claude | Family::Http | Family::Sh | Family::Command(_) => &[],
     }
 }
 
@@ -380,6 +367,7 @@ pub fn activity(backend: &Backend, tail: &[u8], root: Option<&Path>) -> Option<S
         Family::Claude => claude::activity(tail, root),
         Family::Http => http::activity(tail),
         Family::Sh => sh::activity(tail),
+        Family::Command(command) => command::activity(command, tail, root),
     }
 }
 
@@ -389,6 +377,17 @@ pub fn has_events(backend: &Backend) -> bool {
     match &backend.family {
         Family::Codex | Family::Claude | Family::Http => true,
         Family::Sh => false,
+        Family::Command(command) => command.output == command::Output::Events,
+    }
+}
+
+/// Whether a job's final message is what it put out on stdout, rather than a part
+/// of it or something else.
+pub fn answers_on_stdout(backend: &Backend) -> bool {
+    match &backend.family {
+        Family::Codex | Family::Claude | Family::Http => false,
+        Family::Sh => true,
+        Family::Command(command) => command.answer.from == command::AnswerFrom::Stdout,
     }
 }
 
@@ -400,6 +399,7 @@ pub fn render(backend: &Backend, line: &[u8], root: Option<&Path>) -> Option<Str
         Family::Claude => claude::render(line, root),
         Family::Http => http::render(line),
         Family::Sh => Some(String::from_utf8_lossy(line).into_owned()),
+        Family::Command(command) => command::render(command, line, root),
     }
 }
 
@@ -412,17 +412,19 @@ pub fn judge(backend: &Backend, input: &JudgeInput<'_>) -> io::Result<Verdict> {
         Family::Claude => claude::judge(input),
         Family::Http => http::judge(input),
         Family::Sh => sh::judge(input),
+        Family::Command(command) => command::judge(backend.name, command, input),
     }
 }
 
 /// What a person does next about a job that ended like this, where the reason
 /// alone does not tell.
-pub fn hint(backend: &Backend, outcome: &Outcome, reason: &str) -> Option<&'static str> {
+pub fn hint(backend: &Backend, outcome: &Outcome, reason: &str) -> Option<String> {
     match &backend.family {
-        Family::Codex => codex::hint(outcome, reason),
-        Family::Claude => claude::hint(outcome, reason),
-        Family::Http => http::hint(reason),
+        Family::Codex => codex::hint(outcome, reason).map(str::to_owned),
+        Family::Claude => claude::hint(outcome, reason).map(str::to_owned),
+        Family::Http => http::hint(reason).map(str::to_owned),
         Family::Sh => None,
+        Family::Command(command) => command::hint(command, outcome, reason),
     }
 }
 

@@ -85,7 +85,7 @@ pub fn locate(
     let path = find(name, install(backend), path_env)?;
     Ok(match &backend.family {
         Family::Codex => native_codex(&path),
-        Family::Claude => {
+        Family::Claude | Family::Command(_) => {
             let native = !head(&path).starts_with(b"#!");
             Program { path, native }
         }
@@ -110,6 +110,7 @@ fn usual_name(backend: &Backend) -> &str {
         Family::Claude => "claude",
         Family::Http => "curl",
         Family::Sh => "sh",
+        Family::Command(command) => command.argv.first().map_or("", String::as_str),
     }
 }
 
@@ -120,6 +121,7 @@ pub fn install(backend: &Backend) -> Option<&str> {
         Family::Claude => Some("npm install -g @anthropic-ai/claude-code"),
         Family::Http => Some("apt install curl, dnf install curl or the like"),
         Family::Sh => None,
+        Family::Command(command) => command.install.as_deref(),
     }
 }
 

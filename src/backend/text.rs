@@ -121,6 +121,22 @@ pub(super) fn one_line(bytes: &[u8], max: usize) -> String {
     line
 }
 
+/// A UUID of a job's own, for programs whose sessions we may name. The job's 16
+/// digits are unique, and the rest of it is fixed (version 8: made by the rule of
+/// an application).
+pub(super) fn uuid(id: &str) -> String {
+    let digits: String =
+        id.chars().filter(char::is_ascii_hexdigit).chain(std::iter::repeat('0')).take(16).collect();
+    let (time, rest) = digits.split_at(8);
+    let (middle, rest) = rest.split_at(4);
+    format!("{time}-{middle}-8c0d-8000-00000000{rest}")
+}
+
+/// The same for programs that know only versions up to 5: it passes for a random one.
+pub(super) fn uuid_as_random(id: &str) -> String {
+    uuid(id).replacen("-8c0d-", "-4c0d-", 1)
+}
+
 /// The last lines of `tail`, newest first. What stands before a carriage return
 /// was overwritten on the terminal and is left out.
 pub(super) fn lines_from_end(tail: &[u8]) -> impl Iterator<Item = &[u8]> {

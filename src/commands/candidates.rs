@@ -5,7 +5,7 @@
 
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
-use super::{session::Session, view};
+use super::{session::Session, settings::Settings, view};
 use crate::{
     agent::names,
     git::Repo,
@@ -113,7 +113,10 @@ pub(crate) fn agent() -> ArgValueCandidates {
 /// Backends.
 pub(crate) fn backend() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
-        BackendName::BUILT_IN.iter().map(|name| CompletionCandidate::new(name.as_str())).collect()
+        let session = Session::open();
+        let settings = session.and_then(|session| Settings::load(&session));
+        let names = settings.map_or_else(|_| BackendName::BUILT_IN.to_vec(), |s| s.catalog.names());
+        names.iter().map(|name| CompletionCandidate::new(name.as_str())).collect()
     })
 }
 

@@ -277,8 +277,8 @@ fn wanted(session: &Session, args: &CollectArgs) -> Result<Vec<Job>, Failure> {
 /// Where a job's final message lies, if it had one.
 pub(super) fn message_file(session: &Session, job: &Job) -> PathBuf {
     let files = session.store.job(job.job);
-    let has_events = backend::has_events(&shown_backend(&files, job));
-    if has_events { files.last_message() } else { files.stdout() }
+    let on_stdout = backend::answers_on_stdout(&shown_backend(&files, job));
+    if on_stdout { files.stdout() } else { files.last_message() }
 }
 
 /// The final message of this very job; `None` when it had none.
@@ -325,6 +325,10 @@ fn write_message(path: &Path, job: &Job, message: Option<&[u8]>) -> Result<(), F
 
 fn headline(job: &Job, view: &JobView<'_>) -> String {
     let mut parts = vec![label(job), view::status_with_code(job), ui::short(view::elapsed(job))];
+    if !view.fell_over.is_empty() {
+        let before: Vec<String> = view.fell_over.iter().map(|fell| fell.from.to_string()).collect();
+        parts.push(format!("{} instead of {}", view.backend, before.join(", ")));
+    }
     if let Some(usage) = view.usage {
         parts.push(format!("{} tokens in, {} out", usage.input, usage.output));
         parts.extend(usage.cost_usd.map(|cost| cost.to_string()));

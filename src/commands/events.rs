@@ -77,6 +77,7 @@ fn sentence(record: &Record) -> String {
         Event::Worktree(w) => format!("worktree made by {} in {} ms", w.engine, w.took_ms),
         Event::Note(n) => n.text.clone(),
         Event::Running(r) => format!("running as pid {}", r.worker.pid),
+        Event::FellOver(f) => format!("{} {}; {} does it", f.from, f.reason, f.to),
         Event::Used(u) => {
             format!("has used {} tokens so far", u.usage.tokens())
         }

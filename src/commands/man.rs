@@ -26,11 +26,12 @@ use crate::{
 /// for `cx man | man -l -`.
 ///
 /// The references are Markdown: `plans` (every form of a plan, with examples),
-/// `agents` (definitions, aliases, routing, the prompt), `config` (every key), `http`
-/// (workers and servers over HTTP) and `ledger` (every event). Of these names `cx agents --help` has the verb.
+/// `agents` (definitions, aliases, routing, the prompt), `backends` (programs that do
+/// the work), `config` (every key), `http` (workers and servers over HTTP) and `ledger`
+/// (every event). Of the verbs `agents` and `backends`, `--help` has the manual.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// The verb; or plans, agents, config, http or ledger
+    /// The verb; or plans, agents, backends, config, http or ledger
     #[arg(value_name = "VERB|REFERENCE", conflicts_with = "into", add = verb_candidates())]
     verb: Option<String>,
 
@@ -40,8 +41,9 @@ pub struct ManArgs {
 }
 
 /// The references, which an installed cx has nowhere else.
-const REFERENCES: [(&str, &str); 5] = [
+const REFERENCES: [(&str, &str); 6] = [
     ("agents", include_str!("../../docs/agents.md")),
+    ("backends", include_str!("../../docs/backends.md")),
     ("config", include_str!("../../docs/config.md")),
     ("http", include_str!("../../docs/http.md")),
     ("ledger", include_str!("../../docs/ledger.md")),

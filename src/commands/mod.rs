@@ -2,6 +2,7 @@
 
 pub mod agents;
 pub mod apply;
+pub mod backends;
 mod branch;
 mod candidates;
 pub mod cd;
@@ -100,6 +101,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Serve(args) => serve::run(args),
         Command::Events(args) => events::run(args),
         Command::Trust(args) => trust::run(args),
+        Command::Backends(args) => backends::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Init(args) => init::run(args),
         Command::Completions(args) => completions::run(args),

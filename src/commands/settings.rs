@@ -6,13 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{claims, session::Session};
+use super::{backends::Catalog, claims, session::Session};
 use crate::{
-    backend::{self, Backend, program},
+    backend::{self, Backend, Family, program},
     config::{self, Command, Commanded, Config, Loaded, Overrides, Places, Trust},
     failure::{Exit, Failure},
     git::Place,
-    job::{BackendName, Mode},
+    job::{BackendChoice, BackendChoiceError, BackendName, Mode},
     ledger::Notice,
     process::{secrets, tty},
 };
@@ -26,6 +26,8 @@ pub(super) struct Settings {
     pub(super) notes: Vec<String>,
     /// The keys whose commands were withheld.
     withheld: Vec<String>,
+    /// What does the work.
+    pub(super) catalog: Catalog,
 }
 
 impl Settings {
@@ -52,28 +54,42 @@ impl Settings {
                 claim.file()
             ));
         }
-        Ok(Self { config: loaded.config, notes, withheld })
+        let catalog = Catalog::read(&loaded.config.backends, &mut notes)?;
+        Ok(Self { config: loaded.config, notes, withheld, catalog })
     }
 
     /// What a name stands for.
     pub(super) fn backend(&self, name: BackendName) -> Result<Backend, Failure> {
-        Backend::built_in(name).ok_or_else(|| {
-            let known: Vec<_> = self.backends().iter().map(ToString::to_string).collect();
-            Failure::usage(format!("there is no backend '{name}'"))
-                .hint(format!("one of: {}", known.join(", ")))
+        self.catalog.find(name).map(|(backend, _)| backend).ok_or_else(|| {
+            let known: Vec<_> = self.catalog.names().iter().map(ToString::to_string).collect();
+            let hint = if self.is_withheld(&format!("backends.{name}")) {
+                "the repository defines it, and is not trusted: `cx trust` shows it".to_owned()
+            } else {
+                format!("one of: {}", known.join(", "))
+            };
+            Failure::usage(format!("there is no backend '{name}'")).hint(hint)
         })
     }
 
-    /// The same for a word that somebody typed.
-    pub(super) fn backend_of(&self, word: &str) -> Result<Backend, Failure> {
-        let name = word.parse().map_err(|e| Failure::usage(format!("'{word}' {e}")))?;
-        self.backend(name)
+    /// Names that somebody typed. Each stands for a backend.
+    pub(super) fn choice(&self, words: &str) -> Result<BackendChoice, Failure> {
+        let wrong = |e: BackendChoiceError| Failure::usage(format!("'{words}' {e}"));
+        let choice: BackendChoice = words.parse().map_err(wrong)?;
+        for name in choice.names() {
+            self.backend(name)?;
+        }
+        Ok(choice)
     }
 
-    /// Every name that stands for a backend, in the order in which they are listed.
-    #[expect(clippy::unused_self, reason = "more of them come from the configuration")]
-    pub(super) fn backends(&self) -> Vec<BackendName> {
-        BackendName::BUILT_IN.to_vec()
+    /// The model for a backend where nobody asks for another.
+    pub(super) fn model_for<'a>(&'a self, backend: &'a Backend) -> Option<&'a str> {
+        match &backend.family {
+            Family::Command(_) if !backend::takes_model(backend) => None,
+            Family::Command(command) => self.config.model_over(command.model.as_deref()),
+            Family::Codex | Family::Claude | Family::Http | Family::Sh => {
+                self.config.model_for(backend.name)
+            }
+        }
     }
 
     /// The program of a backend, or for an argv its first word, as it is found by a
@@ -156,6 +172,12 @@ impl Settings {
             Failure::usage(e.to_string()).hint(format!("change {key} in the configuration"))
         })?;
         Ok(args)
+    }
+
+    /// Patterns of variables that the commands of a backend's worker must not see.
+    pub(super) fn env_exclude(&self, backend: &Backend) -> Vec<String> {
+        let own = self.config.of_backend(backend.name);
+        own.map(|own| own.env_exclude.clone()).unwrap_or_default()
     }
 
     /// The folder that a repository's worktrees lie in.

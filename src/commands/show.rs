@@ -53,6 +53,9 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     row("agent", text(view.agent));
     row("alias", text(view.alias));
     row("backend", format!("{} ({})", view.backend, job.spec.program));
+    for fell in view.fell_over {
+        row("instead of", ui::clean(&format!("{}, which {}", fell.from, fell.reason)));
+    }
     if let Some(url) = view.url {
         row("server", url.to_owned());
     }

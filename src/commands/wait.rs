@@ -108,7 +108,8 @@ fn wait_for_all(session: &Session, args: &WaitArgs) -> Result<Exit, Failure> {
         ui::note("no jobs to wait for");
         return Ok(if args.any { Exit::NotFound } else { Exit::Success });
     }
-    let began_live: BTreeSet<_> = jobs.iter().filter(|j| j.is_live()).map(|j| j.job).collect();
+    // When the first of what is waited for was asked for.
+    let begun = jobs.iter().filter(|job| job.is_live()).map(|job| job.spawned_at).min();
     let deadline = args.timeout.and_then(deadline_in);
     match wait(session, &mut jobs, args.any, deadline)? {
         Ended::Done => {}
@@ -142,11 +143,12 @@ fn wait_for_all(session: &Session, args: &WaitArgs) -> Result<Exit, Failure> {
     if !ui::stderr_is_terminal() {
         tell_failures(session, &jobs);
     }
-    let earlier = |job: &&Job| !is_well(job) && !began_live.contains(&job.job);
+    let before = |job: &Job| job.ended_at.zip(begun).is_some_and(|(end, begun)| end < begun);
+    let earlier = |job: &&Job| !is_well(job) && before(job);
     let earlier: Vec<_> = jobs.iter().filter(earlier).map(label).collect();
-    if args.jobs.is_empty() && !earlier.is_empty() && !began_live.is_empty() {
+    if args.jobs.is_empty() && !earlier.is_empty() {
         ui::hint(format_args!(
-            "failed before this wait and not yet collected: {}; `cx collect` hands them out, \
+            "failed before these began, and not yet collected: {}; `cx collect` hands them out, \
              and then they count no more",
             earlier.join(", ")
         ));

@@ -13,18 +13,19 @@ use serde_ignored::Path as Ignored;
 use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
+use super::backends::{self, BackendTable};
 use super::keys::keys_of;
 use super::planner::PlannerLayers;
 use super::trust::visible;
 use super::value::{Command, Limit, Origin, Span};
 use super::{ConfigError, aliases};
-use crate::job::{BackendName, BaseUrl, Price, Usd};
+use crate::job::{BackendChoice, BaseUrl, Price, Usd};
 
 /// What one file says; nothing where it says nothing. The fields are the keys.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub(super) struct Layer {
-    pub(super) backend: Option<BackendName>,
+    pub(super) backend: Option<BackendChoice>,
     pub(super) model: Option<String>,
     pub(super) max_jobs: Option<NonZeroUsize>,
     pub(super) timeout: Option<Limit>,
@@ -43,6 +44,7 @@ pub(super) struct Layer {
     pub(super) hold: HoldLayer,
     pub(super) alias: Option<serde_json::Map<String, Value>>,
     pub(super) planner: Option<PlannerLayers>,
+    pub(super) backends: Option<serde_json::Map<String, Value>>,
 }
 
 /// The table `[hooks]`.
@@ -118,6 +120,8 @@ pub(super) struct File {
     /// What it wants run, as key and JSON, in the order of the keys' names; empty
     /// for a person's own file, which needs nobody's trust.
     pub(super) commands: Vec<(String, String)>,
+    /// Under `backends`.
+    pub(super) backends: Vec<BackendTable>,
     pub(super) warnings: Vec<Warning>,
 }
 
@@ -255,7 +259,11 @@ pub(super) fn parse(text: &str, origin: Origin, base: Base) -> Result<File, Conf
             return Err(invalid(line_of(&["planner", name]), problem));
         }
     }
-    Ok(File { origin, layer, commands, warnings })
+    let backends = match layer.backends {
+        Some(_) => backends::tables(text, &origin, base),
+        None => Vec::new(),
+    };
+    Ok(File { origin, layer, commands, backends, warnings })
 }
 
 impl Layer {
@@ -271,9 +279,9 @@ impl Layer {
         // Prompts go there, and tokens.
         let text = |path: &PathBuf| path.to_string_lossy().into();
         // On `sh` it is the person's prompt that runs, for which they did not ask.
-        let backend = self.backend.filter(|kind| *kind == BackendName::SH);
+        let backend = self.backend.filter(BackendChoice::is_shell);
         let mut commands = vec![
-            ("backend".to_owned(), backend.map(|kind| kind.as_str().into())),
+            ("backend".to_owned(), backend.map(|choice| choice.to_string().into())),
             ("claude.args".to_owned(), self.claude.args.as_deref().map(argv)),
             ("claude.program".to_owned(), program(&self.claude)),
             ("codex.args".to_owned(), self.codex.args.as_deref().map(argv)),
@@ -299,18 +307,24 @@ impl Layer {
         for (name, value) in self.alias.iter().flatten() {
             aliases::commands(&format!("alias.{name}"), "", value, &mut commands);
         }
+        // All of it: the program, and what it is told that it may do.
+        let backends = self.backends.iter().flatten();
+        commands.extend(
+            backends.map(|(name, value)| (format!("backends.{name}"), visible(&value.to_string()))),
+        );
         commands.sort();
         commands
     }
 
     /// Forgets what [`Layer::commands`] names.
     pub(super) fn withhold(&mut self) {
-        self.backend = self.backend.filter(|kind| *kind != BackendName::SH);
+        self.backend = self.backend.filter(|choice| !choice.is_shell());
         for table in [&mut self.codex, &mut self.claude] {
             table.args = None;
             table.program = None;
         }
         (self.http.url, self.http.token_file) = (None, None);
+        self.backends = None;
         self.hooks = HooksLayer::default();
         self.notify = self.notify.filter(|notify| !notify);
         self.merge.verify = None;
@@ -358,7 +372,7 @@ fn worktree_dir(dir: &str, repository: bool, home: &Path) -> Result<String, &'st
 }
 
 /// A program's path: a bare name stays one, for `PATH`.
-fn located(program: &Path, base: Base) -> PathBuf {
+pub(super) fn located(program: &Path, base: Base) -> PathBuf {
     match program.strip_prefix("~") {
         Ok(rest) if !rest.as_os_str().is_empty() => base.home.join(rest),
         _ if program.components().count() > 1 || program.is_absolute() => base.folder.join(program),

@@ -15,6 +15,8 @@
 //! leaves the old state or the new one.
 
 mod aliases;
+mod backends;
+mod error;
 mod file;
 mod http;
 mod keys;
@@ -24,6 +26,8 @@ mod roots;
 mod trust;
 mod value;
 
+pub use backends::BackendTable;
+pub use error::ConfigError;
 pub use file::Warning;
 pub use http::Http;
 pub use overrides::Overrides;
@@ -38,7 +42,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use crate::job::{BackendName, Price, Usd};
+use crate::job::{BackendChoice, BackendName, Price, Usd};
 use file::{Base, File, Layer, ProgramLayer};
 
 /// Where a repository's own file lies in the checkout.
@@ -75,7 +79,7 @@ const ENV_EXCLUDE: [&str; 3] = ["*KEY*", "*TOKEN*", "*SECRET*"];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// What does the work where neither a job nor its agent says.
-    pub backend: BackendName,
+    pub backend: BackendChoice,
     /// The model for every backend; see [`Config::model_for`].
     pub model: Option<String>,
     /// Live workers of one repository at most; without it there is no limit.
@@ -115,6 +119,10 @@ pub struct Config {
     pub planners: BTreeMap<String, Planner>,
     /// Second names for agents, the nearest file's first.
     pub aliases: Vec<Alias>,
+    /// Definitions of backends, the nearest file's first.
+    pub backends: Vec<BackendTable>,
+    /// `CX_MODEL` says what the model is.
+    is_model_forced: bool,
 }
 
 /// What may be used on one day.
@@ -200,8 +208,12 @@ impl Config {
     /// The model for `backend`: its own, or the one for all. `CX_MODEL` is before
     /// both.
     pub fn model_for(&self, backend: BackendName) -> Option<&str> {
-        let own = self.of_backend(backend).and_then(|own| own.model.as_deref());
-        own.or(self.model.as_deref())
+        self.model_over(self.of_backend(backend).and_then(|own| own.model.as_deref()))
+    }
+
+    /// The same for a backend whose own model is known.
+    pub fn model_over<'a>(&'a self, own: Option<&'a str>) -> Option<&'a str> {
+        own.filter(|_| !self.is_model_forced).or(self.model.as_deref())
     }
 
     /// What is configured for `backend`, if it can be configured.
@@ -234,13 +246,11 @@ impl Config {
             let mut env_exclude = first(own.iter().copied(), excluded)
                 .unwrap_or_else(|| ENV_EXCLUDE.map(str::to_owned).to_vec());
             env_exclude.extend(others.iter().filter_map(|file| excluded(&file.layer)).flatten());
-            // A model from the variable is before one for this backend alone.
-            let own_model = || first(files, |layer| table(layer).model.clone());
             Program {
                 program: commanded(files, |layer| table(layer).program.clone()),
                 args: commanded(files, |layer| table(layer).args.clone()),
                 env_exclude,
-                model: if overrides.model.is_some() { None } else { own_model() },
+                model: first(files, |layer| table(layer).model.clone()),
             }
         };
 
@@ -249,7 +259,7 @@ impl Config {
         let backend = overrides.backend.or_else(|| first(files, |layer| layer.backend));
         let dir = first(files, |layer| layer.worktree.dir.clone());
         Self {
-            backend: backend.unwrap_or(BackendName::CODEX),
+            backend: backend.unwrap_or_else(|| BackendName::CODEX.into()),
             max_jobs: overrides.max_jobs.or_else(|| first(files, |layer| layer.max_jobs)),
             timeout: timeout.and_then(Limit::duration),
             silence: overrides.silence.or_else(|| first(files, |layer| layer.silence)),
@@ -286,6 +296,8 @@ impl Config {
                     })
                 })
                 .collect(),
+            is_model_forced: overrides.model.is_some(),
+            backends: files.iter().flat_map(|file| file.backends.iter().cloned()).collect(),
             model: overrides.model.clone().or_else(|| first(files, |layer| layer.model.clone())),
             prices: others
                 .iter()
@@ -431,53 +443,10 @@ impl Loaded {
         for file in self.files.iter_mut().filter(|file| file.origin.is_repository()) {
             keys.extend(std::mem::take(&mut file.commands).into_iter().map(|(key, _)| key));
             file.layer.withhold();
+            file.backends.clear();
         }
         self.config = Config::of(&self.overrides, &self.files);
         keys
-    }
-}
-
-/// Why there is no configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// A file is there and cannot be read.
-    #[error("cannot read {}: {error}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// A file says something that it cannot say.
-    #[error("{}:{line}: {problem}", path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: u64,
-        /// What is wrong there; names the key.
-        problem: String,
-    },
-    /// A `CX_*` variable says something that it cannot say.
-    #[error("the variable {name} is '{value}', which {problem}")]
-    Variable {
-        /// Its name.
-        name: &'static str,
-        /// What it says.
-        value: String,
-        /// What is wrong with it; reads as the end of a sentence.
-        problem: String,
-    },
-}
-
-impl ConfigError {
-    /// What helps, where this module knows it.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Unreadable { .. } => None,
-            Self::Invalid { .. } => Some("`cx man config` lists every key".to_owned()),
-            Self::Variable { name, .. } => Some(format!("`unset {name}` leaves it to the files")),
-        }
     }
 }
 

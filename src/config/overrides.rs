@@ -5,12 +5,12 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::{ConfigError, Limit};
-use crate::job::{BackendName, BackendNameError, parse_duration};
+use crate::job::{BackendChoice, BackendChoiceError, parse_duration};
 
 /// What the variables say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
-    pub(super) backend: Option<BackendName>,
+    pub(super) backend: Option<BackendChoice>,
     pub(super) model: Option<String>,
     pub(super) max_jobs: Option<NonZeroUsize>,
     pub(super) timeout: Option<Limit>,
@@ -45,7 +45,7 @@ impl Overrides {
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         match name {
             "CX_BACKEND" => {
-                let name: Result<_, BackendNameError> = value.parse();
+                let name: Result<_, BackendChoiceError> = value.parse();
                 self.backend = Some(name.map_err(|error| error.to_string())?);
             }
             "CX_MAX_JOBS" => {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::value::{Command, Commanded, Limit, Origin};
-use crate::job::BackendName;
+use crate::job::BackendChoice;
 
 /// Names that `cx plan` knows by itself.
 const RESERVED: [&str; 2] = ["heuristic", "llm"];
@@ -23,7 +23,7 @@ pub enum Planner {
     /// A reader of a backend.
     Model {
         /// The backend, where it is not the default one.
-        backend: Option<BackendName>,
+        backend: Option<BackendChoice>,
         /// The model, in the backend's own words.
         model: Option<String>,
         /// How long one answer may take, where it is said.
@@ -36,7 +36,7 @@ pub enum Planner {
 #[serde(default, rename_all = "kebab-case")]
 pub(super) struct PlannerLayer {
     pub(super) command: Option<Command>,
-    backend: Option<BackendName>,
+    backend: Option<BackendChoice>,
     model: Option<String>,
     timeout: Option<Limit>,
 }
@@ -55,7 +55,7 @@ impl PlannerLayer {
                 Some("has a command, and so neither a backend nor a model".to_owned())
             }
             (None, None, None) => Some("has neither a command nor a backend or a model".to_owned()),
-            (_, Some(BackendName::SH), _) => {
+            (_, Some(backend), _) if backend.is_shell() => {
                 Some("is on the backend sh, which cannot plan: give it a command".to_owned())
             }
             (_, _, Some(model)) if model.is_empty() || model.starts_with('-') => {

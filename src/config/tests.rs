@@ -64,7 +64,7 @@ fn without_files_there_are_the_defaults() {
     assert_eq!(
         loaded.config,
         Config {
-            backend: BackendName::CODEX,
+            backend: BackendName::CODEX.into(),
             model: None,
             max_jobs: None,
             timeout: None,
@@ -88,6 +88,8 @@ fn without_files_there_are_the_defaults() {
             hold: Hold { enabled: true, longest: Duration::from_hours(6), times: 20 },
             planners: BTreeMap::new(),
             aliases: Vec::new(),
+            backends: Vec::new(),
+            is_model_forced: false,
         }
     );
     assert_eq!(loaded.warnings, []);
@@ -138,7 +140,7 @@ fn variables_stand_above_the_repository_and_it_above_the_person() {
     assert_eq!(config.silence_for(BackendName::SH), Some(Duration::from_mins(1)));
     assert_eq!(config.grace, Duration::from_secs(9));
     assert_eq!(config.model_for(BackendName::CODEX), Some("v"));
-    assert_eq!(config.backend, BackendName::SH);
+    assert_eq!(config.backend, BackendName::SH.into());
 }
 
 #[test]
@@ -273,7 +275,7 @@ fn commands_of_a_repository_are_claimed_and_can_be_withheld() {
     assert_eq!(taken, ["backend", "codex.args", "codex.program", "merge.verify", "worktree.setup"]);
     let user = Origin::User(world.path("config").join(USER_FILE));
     let config = &loaded.config;
-    assert_eq!(config.backend, BackendName::CODEX);
+    assert_eq!(config.backend, BackendName::CODEX.into());
     assert_eq!(config.model.as_deref(), Some("r"));
     let make = Commanded { value: Command::Shell("make".into()), origin: user.clone() };
     assert_eq!(config.worktree.setup, Some(make));
@@ -454,7 +456,7 @@ fn planners_are_commands_or_models() {
         |loaded: &Loaded| ["a", "b", "c", "d"].map(|one| name(loaded.config.planners.get(one)));
     assert_eq!(
         all(&loaded),
-        ["Shell(\"repo\") None true", "None Some(\"m\")", "Some(BackendName(codex)) None", "none"]
+        ["Shell(\"repo\") None true", "None Some(\"m\")", "Some(codex) None", "none"]
     );
     let claim = loaded.claim(world.0.path()).expect("resolves").expect("wants something run");
     let claimed = [("planner.a.command".to_owned(), "\"repo\"".to_owned())];
@@ -466,7 +468,7 @@ fn planners_are_commands_or_models() {
         [
             "Argv([\"own\", \"x\"]) Some(After(3s)) false",
             "None Some(\"m\")",
-            "Some(BackendName(codex)) None",
+            "Some(codex) None",
             "none"
         ]
     );

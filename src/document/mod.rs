@@ -2,7 +2,7 @@
 //! whichever of JSON, YAML and TOML it is written in. In all three a key that
 //! stands twice is an error: taking the last one would lose work without a word.
 //!
-//! Plans and definitions of agents are read through it. It knows nobody, does no
+//! Plans and definitions of agents and backends are read through it. It knows nobody, does no
 //! I/O, and a crash leaves nothing.
 
 mod json;
@@ -19,14 +19,14 @@ pub(crate) type Problem = (u64, String);
 const DEPTH: usize = 100;
 
 /// A value, and the line it begins in.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Node {
     pub(crate) line: u64,
     pub(crate) value: Value,
 }
 
 /// See [`Node`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     Null,
     Bool(bool),
@@ -38,7 +38,7 @@ pub(crate) enum Value {
 }
 
 /// A key, and its line.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(crate) name: String,
     pub(crate) line: u64,

@@ -16,6 +16,7 @@ pub mod command;
 pub mod commit;
 pub mod diff;
 pub mod error;
+pub mod grant;
 pub mod include;
 pub mod merge;
 pub mod oid;

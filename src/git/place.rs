@@ -72,7 +72,10 @@ impl Place {
     pub fn git(&self) -> Git {
         match &self.checkout {
             Some(checkout) if self.is_linked() => {
-                Git::at(checkout).repository(&self.git_dir, checkout)
+                // Not by what `commondir` says, which a worker may be able to write.
+                Git::at(checkout)
+                    .repository(&self.git_dir, checkout)
+                    .env("GIT_COMMON_DIR", &self.common_dir)
             }
             _ => Git::at(self.folder()),
         }

@@ -6,6 +6,7 @@
 
 mod backend;
 mod budget;
+mod choice;
 mod cost;
 mod endpoint;
 mod limit;
@@ -18,6 +19,7 @@ mod template;
 
 pub use backend::{BackendName, BackendNameError};
 pub use budget::{Budget, BudgetOf, Spent};
+pub use choice::{BackendChoice, BackendChoiceError};
 pub use cost::{Usd, UsdError};
 pub use endpoint::{BaseUrl, Endpoint, UrlError};
 pub use limit::{CountError, DurationError, parse_count, parse_duration};

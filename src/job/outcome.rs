@@ -36,6 +36,8 @@ pub enum Outcome {
     TurnLimit,
     /// What the job may cost was spent before its task was done.
     OverBudget,
+    /// The answer has not the shape that was asked for.
+    SchemaMismatch,
     /// A reader changed the checkout.
     WroteInReader,
     /// A job that it had to come `--after` did not succeed.
@@ -63,6 +65,7 @@ impl Outcome {
             Self::Denied => "denied",
             Self::TurnLimit => "turn-limit",
             Self::OverBudget => "over-budget",
+            Self::SchemaMismatch => "schema-mismatch",
             Self::WroteInReader => "wrote-in-reader",
             Self::Skipped => "skipped",
             Self::NotStarted => "not-started",
@@ -189,7 +192,7 @@ mod tests {
     #[test]
     fn every_word_reads_back_and_unknown_ones_survive() {
         let words = ["succeeded", "timed-out", "no-answer", "wrote-in-reader", "denied"];
-        let more = ["turn-limit", "over-budget", "held-for-a-reason"];
+        let more = ["turn-limit", "over-budget", "schema-mismatch", "held-for-a-reason"];
         for word in words.into_iter().chain(more) {
             let json = format!("{word:?}");
             let outcome: Outcome = serde_json::from_str(&json).expect("reads");

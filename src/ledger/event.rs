@@ -8,6 +8,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::fallback::{Fallback, FellOver};
 use super::given::{Pool, Resolves, Resumes, TaskOf, Tree};
 use super::hold::{HoldLimits, OnHold};
 use super::landing::{Cleaned, Held, Merged, NotPicked, Unmerged};
@@ -58,6 +59,8 @@ pub enum Event {
     Note(Note),
     /// The worker's process was started.
     Running(Running),
+    /// Another backend does its work from here on.
+    FellOver(FellOver),
     /// What it has used so far.
     Used(Used),
     /// The model's service has refused; it is asked again later.
@@ -194,12 +197,21 @@ pub struct Spawned {
     /// top of `.worktreeinclude`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub include: Vec<String>,
+    /// What does the work, in this order, where `backend` cannot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<Fallback>,
     /// More arguments for the worker's program.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra_args: Vec<String>,
     /// Variables that the worker's commands must not see.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env_exclude: Vec<String>,
+    /// Whether the worker may commit by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub git: bool,
+    /// Whether the answer has to fit the schema among the job's files.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub schema: bool,
     /// How often what lies in a writer's worktree is kept while it works, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_ms: Option<u64>,
@@ -328,6 +340,7 @@ impl Event {
             Self::Worktree(_) => "worktree",
             Self::Note(_) => "note",
             Self::Running(_) => "running",
+            Self::FellOver(_) => "fell-over",
             Self::Used(_) => "used",
             Self::OnHold(_) => "on-hold",
             Self::HoldOver => "hold-over",

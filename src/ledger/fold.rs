@@ -11,33 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     event::{Based, Event, Exited, Record, Spawned, Worktree},
+    fallback::FellOver,
     hold::{self, Clocks, OnHold},
     landing::{Held, Merged},
+    phase::Phase,
     run::NO_JOB,
     runs::{self, Run},
     usage::{self, Book},
 };
 use crate::job::{Candidate, JobId, Mode, Outcome, ProcessRef, Usage};
-
-/// How far a job has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Phase {
-    /// Spawned; its supervisor prepares it.
-    Starting,
-    /// Waits for the jobs it comes after.
-    Waiting,
-    /// Waits for its turn.
-    Queued,
-    /// The worker runs.
-    Running,
-    /// Waits until the model's service may be asked again.
-    OnHold,
-    /// Its supervisor is dead and its end is not known yet.
-    Lost,
-    /// Over; see [`Job::exited`].
-    Ended,
-}
 
 /// A job as the ledger tells it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -75,6 +57,10 @@ pub struct Job {
     /// The last signal that somebody asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kill: Option<i32>,
+    /// The backends that could not do its work; `spec` is as it is for the one that
+    /// does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fell_over: Vec<FellOver>,
     /// What a person should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -135,6 +121,7 @@ impl Job {
             worktree: None,
             admitted,
             kill: None,
+            fell_over: Vec::new(),
             notes: Vec::new(),
             used: None,
             hold: None,
@@ -260,6 +247,10 @@ impl Job {
                 self.phase = Phase::Running;
                 self.worker = Some(running.worker);
                 self.running_at = Some(at);
+            }
+            Event::FellOver(fell) => {
+                self.spec.fall_over(fell.to);
+                self.fell_over.push(fell);
             }
             Event::KillRequested(request) => self.kill = Some(request.signal),
             Event::Lost => self.phase = Phase::Lost,

@@ -13,7 +13,8 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::fold::{Job, Phase, State};
+use super::fold::{Job, State};
+use super::phase::Phase;
 use crate::job::JobId;
 
 /// How long the others wait for the one that asks, where they do not hear of it.

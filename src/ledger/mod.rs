@@ -14,6 +14,7 @@
 
 mod check;
 mod event;
+mod fallback;
 mod fold;
 mod given;
 mod hold;
@@ -22,6 +23,7 @@ mod landing;
 mod line;
 mod log;
 mod notice;
+mod phase;
 mod promise;
 mod redact;
 mod run;
@@ -36,7 +38,8 @@ pub use event::{
     Based, Event, Exited, KillRequested, Note, Record, Running, Spawned, Started, VERSION, Waiting,
     Worktree,
 };
-pub use fold::{Job, Phase, State};
+pub use fallback::{Fallback, FellOver};
+pub use fold::{Job, State};
 pub use given::{Pool, Resolves, Resumes, TaskOf, Tree};
 pub use hold::{Clock, HoldLimits, OnHold};
 pub use hooks::Hooks;
@@ -44,6 +47,7 @@ pub use landing::{Batch, Cleaned, Held, Merged, NotPicked, Unmerged};
 pub use line::{decode, glance};
 pub use log::{Appender, FollowedState, Follower};
 pub use notice::Notice;
+pub use phase::Phase;
 pub use promise::Promise;
 pub use run::{
     NO_JOB, RevisedTask, RunEnded, RunOutcome, RunRevised, RunRunning, RunStarted, RunStopping,

@@ -27,6 +27,7 @@ fn said(event: &mut Event) -> Vec<&mut String> {
         Event::Note(note) => vec![&mut note.text],
         Event::Exited(exited) => exited.reason.iter_mut().collect(),
         Event::Held(held) => vec![&mut held.command],
+        Event::FellOver(fell) => vec![&mut fell.reason],
         Event::OnHold(hold) => vec![&mut hold.reason],
         Event::RunRevised(revised) => {
             let prompts = revised.changed.iter_mut().map(|task| &mut task.prompt);

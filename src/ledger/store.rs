@@ -244,7 +244,7 @@ impl JobFiles {
         self.dir.join("last-message")
     }
 
-    /// What does the work, where its name alone does not tell.
+    /// What does the work, and in its place, where the names alone do not tell.
     pub fn backend(&self) -> PathBuf {
         self.dir.join("backend.json")
     }
@@ -277,6 +277,21 @@ impl JobFiles {
     /// What the hooks put out.
     pub fn hooks_log(&self) -> PathBuf {
         self.dir.join("hooks.log")
+    }
+
+    /// The shape that the answer has to have, where one was given: a JSON schema.
+    pub fn schema(&self) -> PathBuf {
+        self.dir.join("schema.json")
+    }
+
+    /// How git's folder of the worktree was before a worker that may commit.
+    pub fn seal(&self) -> PathBuf {
+        self.dir.join("seal.json")
+    }
+
+    /// The objects that a worker has made which may commit.
+    pub fn objects(&self) -> PathBuf {
+        self.dir.join("objects")
     }
 
     /// The worker's `TMPDIR`.

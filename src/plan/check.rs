@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Foreach, Kind, Plan, Problem, Task, nearest, when::When};
-use crate::job::{BackendName, JobName, Mode, Template};
+use crate::job::{JobName, Mode, Template};
 
 /// Names that have a value as soon as there is a job: its name and id, words that
 /// say what it is about, its session and its run.
@@ -286,7 +286,7 @@ fn contradictions(task: &Task) -> Vec<String> {
         if !task.prompt.trim().is_empty() {
             found.push("has both a prompt and an argv".to_owned());
         }
-        if task.backend != Some(BackendName::SH) {
+        if !task.backend.is_some_and(|backend| backend.is_shell()) {
             found.push("has an argv, which only the backend sh takes".to_owned());
         }
     }

@@ -30,12 +30,13 @@ pub use when::{Ending, When, WhenError};
 use std::{
     collections::BTreeMap,
     num::{NonZeroU32, NonZeroU64},
+    path::PathBuf,
     time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{BackendName, Mode, Usd};
+use crate::job::{BackendChoice, Mode, Usd};
 
 /// A plan as it was read, with every form brought to one.
 ///
@@ -99,7 +100,7 @@ pub struct Task {
     /// Reader or writer, where the file says so.
     pub mode: Option<Mode>,
     /// What does the work, where the file says so.
-    pub backend: Option<BackendName>,
+    pub backend: Option<BackendChoice>,
     /// The model, in the backend's own words.
     pub model: Option<String>,
     /// Pathspecs that a writer may touch.
@@ -124,6 +125,10 @@ pub struct Task {
     pub max_tokens: Option<NonZeroU64>,
     /// What it may cost.
     pub max_budget_usd: Option<Usd>,
+    /// The file with the schema that its answer has to fit; from a file, it counts from
+    /// that one's folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<PathBuf>,
     /// It runs only where this holds; otherwise it is passed over, and what
     /// needs it is not skipped for that.
     pub when: Option<String>,

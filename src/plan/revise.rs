@@ -26,7 +26,7 @@ use super::{
     Kind, Plan, Problem, Task, check,
     propose::{find_json, needs},
 };
-use crate::job::{BackendName, Mode};
+use crate::job::Mode;
 
 /// A task that is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -137,7 +137,8 @@ fn changed(known: Option<&Task>, id: &str, said: &Value, plan: &mut Plan) -> Res
         }
         task.model = Some(model.to_owned());
     }
-    let runs_command = !task.argv.is_empty() || task.backend == Some(BackendName::SH);
+    let runs_command =
+        !task.argv.is_empty() || task.backend.is_some_and(|backend| backend.is_shell());
     if runs_command && task != before {
         return Err(bad("runs a command, and only its file can change that"));
     }
@@ -190,6 +191,7 @@ impl fmt::Display for Difference {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::BackendName;
 
     fn task(id: &str, needs: &[&str]) -> Task {
         let needs: Vec<String> = needs.iter().map(|id| (*id).to_owned()).collect();
@@ -287,7 +289,7 @@ mod tests {
     #[test]
     fn a_command_is_for_its_file_alone() {
         let mut plan = plan();
-        plan.tasks[2].backend = Some(BackendName::SH);
+        plan.tasks[2].backend = Some(BackendName::SH.into());
         let answer = |c: &str| format!(r#"{{"tasks":[{{"id":"b"}},{{"id":"c"{c}}}]}}"#);
         assert_eq!(ask(&plan, &answer("")), Ok(None));
         let bad = Err(vec!["bad_task:c".to_owned()]);

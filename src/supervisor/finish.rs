@@ -180,6 +180,7 @@ impl Finisher<'_> {
         };
         self.hide_token(&mut verdict);
         verdict = ended.overrule(verdict);
+        self.check_answer(&mut verdict)?;
         if ended.wrote {
             verdict.outcome = Outcome::WroteInReader;
             verdict.reason = Some(
@@ -341,6 +342,8 @@ impl Finisher<'_> {
     /// Subject from the final message, or from the task where there is none.
     fn commit_message(&self, verdict: &Verdict) -> CommitMessage {
         let answer = match &verdict.answer {
+            // JSON is no subject.
+            _ if self.spec.schema => String::new(),
             Answer::Text(text) => text.clone(),
             // What a shell command prints last is seldom a summary.
             Answer::Stdout | Answer::None => String::new(),

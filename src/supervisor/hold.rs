@@ -14,6 +14,7 @@
 
 use std::{
     fs, io,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -53,6 +54,10 @@ pub(super) struct Tries {
     pub(super) ran: Duration,
     /// The conversation to go on in, where a worker has run already and has one.
     pub(super) thread: Option<String>,
+    /// What the next worker is told, where that is not to go on.
+    pub(super) prompt: Option<PathBuf>,
+    /// Its answer did not fit, and it was asked once more.
+    pub(super) asked_again: bool,
     /// How long its stdout was when its last worker began.
     pub(super) began_at: u64,
     /// It was on hold, and others may wait for how it fares.
@@ -64,7 +69,7 @@ pub(super) struct Tries {
 impl Tries {
     /// Whether a worker ran already.
     pub(super) fn has_run(&self) -> bool {
-        self.refused > 0
+        self.refused > 0 || self.asked_again
     }
 }
 
@@ -127,10 +132,13 @@ impl Supervisor {
     /// may be asked again.
     pub(super) fn wait_to_go_on(&mut self, mut ended: Ended) -> Result<Next, SupervisorError> {
         self.tries.ran = ended.ran_so_far();
-        if self.spec.hold.is_none() || ended.was_stopped() {
+        if (self.spec.hold.is_none() && !self.spec.schema) || ended.was_stopped() {
             return Ok(Next::Ended(Box::new(ended)));
         }
         let mut verdict = self.finisher().judge(&ended)?;
+        if self.ask_again(&verdict)? {
+            return Ok(Next::GoOn);
+        }
         if verdict.outcome == Outcome::RateLimited {
             match self.refusal(&mut verdict)? {
                 Some(hold) => {
@@ -191,6 +199,7 @@ impl Supervisor {
             return why_not(verdict, &why);
         }
         self.tries.thread.clone_from(&verdict.thread_id);
+        self.tries.prompt = None;
         if self.tries.thread.is_some() {
             self.files.replace(&self.files.going_on(), GO_ON.as_bytes())?;
         }

@@ -25,10 +25,13 @@
 //! that can be done twice. A supervisor that cannot go on (a full disk) ends what
 //! runs and leaves the rest to the same recovery.
 
+mod answer;
 mod base;
 mod budget;
 mod checkpoint;
+mod fall_over;
 mod finish;
+mod grant;
 mod hold;
 mod hooks;
 mod litter;
@@ -298,6 +301,9 @@ impl Supervisor {
         }
         loop {
             let ended = self.run_worker()?;
+            if self.falls_over(&ended)? {
+                continue;
+            }
             let ended = match self.wait_to_go_on(ended)? {
                 hold::Next::GoOn => continue,
                 hold::Next::Ended(ended) => ended,

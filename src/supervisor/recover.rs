@@ -105,7 +105,12 @@ pub(super) fn run(
         let _ = writeln!(io::stderr(), "recovery: {error}");
         Backend::unknown(job.spec.backend)
     });
+    let place = Place::discover(Path::new(job.spec.checkout.as_deref().unwrap_or(&job.spec.cwd)));
     let finisher = Finisher { store, id, spec: &job.spec, backend: &backend, files: &files };
+    if let (true, Ok(Some(place))) = (job.spec.git, &place) {
+        // Whatever was done to it, no git has run there yet.
+        finisher.close_grant(place)?;
+    }
     let started = job.worker.is_some() || files.stdout().exists();
     let ran = job.running_at.map_or(Duration::ZERO, |at| {
         Duration::try_from(jiff::Timestamp::now().duration_since(at)).unwrap_or_default()

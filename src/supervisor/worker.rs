@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    Stop, Supervisor, SupervisorError, checkpoint::Checkpoints, finish::Ended, litter::Litter,
-    prepare,
+    Stop, Supervisor, SupervisorError, checkpoint::Checkpoints, finish::Ended, grant,
+    litter::Litter, prepare,
 };
 use crate::{
     backend::{self, LaunchInput, Stdin},
@@ -24,21 +24,31 @@ use crate::{
 impl Supervisor {
     /// Starts the worker and watches it until nothing of it runs any more.
     pub(super) fn run_worker(&mut self) -> Result<Ended, SupervisorError> {
-        let (thread, prompt_file) = match self.tries.thread.clone() {
-            Some(thread) => (Some(thread), self.files.going_on()),
-            None => match self.thread()? {
+        let (thread, prompt_file) = match (self.tries.thread.clone(), self.tries.prompt.clone()) {
+            (thread, Some(prompt_file)) => (thread, prompt_file),
+            (Some(thread), None) => (Some(thread), self.files.going_on()),
+            (None, None) => match self.thread()? {
                 Ok(thread) => (thread, self.files.prompt()),
                 Err(stop) => return Ok(Ended::stopped(stop)),
             },
         };
         self.begin_try()?;
         let prompt = fs::read(&prompt_file)?;
+        let (schema_file, schema) = (self.files.schema(), self.schema()?);
         let start = self.start_folder();
         let root =
             self.spec.tree.as_ref().map(|tree| tree.path.clone()).or(self.spec.checkout.clone());
         let argv: Vec<_> = self.spec.argv.iter().map(Into::into).collect();
         let places = self.writable_places();
         let token = self.files.token();
+        let grant =
+            match self.place().and_then(|place| grant::open(&self.spec, &self.files, &place)) {
+                Ok(grant) => grant,
+                // Outside of repositories there is nothing to open.
+                Err(_) if !self.spec.git => None,
+                Err(reason) => return Ok(Ended::stopped(Stop::not_started(reason))),
+            };
+        let folders = grant.as_ref().map_or(&[][..], |grant| &grant.folders);
         let launch = backend::launch(&LaunchInput {
             backend: &self.backend,
             id: &self.spec.id,
@@ -52,9 +62,12 @@ impl Supervisor {
             prompt_is_secret: secret::variable_in(&String::from_utf8_lossy(&prompt)).is_some(),
             argv: &argv,
             answer_file: &self.files.answer(),
+            tmp: &self.files.tmp(),
             exclude_env: &self.spec.env_exclude,
             extra_args: &self.spec.extra_args,
             resume: thread.as_deref(),
+            schema: schema.as_deref().map(|text| (schema_file.as_path(), text)),
+            folders,
             commands_confined: places.is_some(),
             endpoint: self.spec.endpoint.as_ref(),
             token_file: token.exists().then_some(token.as_path()),
@@ -65,19 +78,22 @@ impl Supervisor {
         drop(prompt);
         let mut env = self.worker_env();
         env.extend(launch.env);
+        env.extend(grant.map(|grant| grant.env).unwrap_or_default());
         if let Some(prefix) = backend::command_prefix(&self.backend) {
             let exclude = self.spec.env_exclude.clone();
             env.extend(Bounds { writable: places.clone(), exclude }.environment(prefix)?);
         }
+        // What is set is not taken out.
+        let is_ours = |name: &String| env.iter().any(|(known, _)| known == name.as_str());
+        let mut env_remove = prepare::scrubbed();
+        env_remove.extend(backend::env_remove(&self.backend));
+        env_remove.retain(|name| !is_ours(name));
         let command = WorkerCommand {
             program: launch.program,
             args: launch.args,
             dir: start,
             env,
-            env_remove: prepare::scrubbed()
-                .into_iter()
-                .chain(backend::env_remove(&self.backend).iter().map(|&name| name.to_owned()))
-                .collect(),
+            env_remove,
             stdin: match launch.stdin {
                 Stdin::PromptFile => Input::File(prompt_file),
                 Stdin::Bytes(bytes) => {
@@ -125,8 +141,21 @@ impl Supervisor {
             litter.remove(&root);
         }
         crash::point("worker-ended");
+        if self.spec.git
+            && let Ok(place) = self.place()
+        {
+            self.finisher().close_grant(&place)?;
+        }
         let wrote = unconfined && before != self.checkout_state();
         Ok(Ended::ran(watched, launch.answer_file, launch.thread, wrote))
+    }
+
+    /// The schema of its answer, if there is one.
+    fn schema(&self) -> Result<Option<String>, SupervisorError> {
+        if !self.spec.schema {
+            return Ok(None);
+        }
+        Ok(Some(fs::read_to_string(self.files.schema())?))
     }
 
     /// Where the worker stands.

@@ -36,11 +36,10 @@ const AFTER_WORKER: [(&str, bool); 6] = [
     ("unlocked", true),
 ];
 
-/// Points that are tried elsewhere: in `checkpoints.rs`, `spawn/pools.rs` and `holds.rs`.
-const ELSEWHERE: [&str; 4] = ["checkpoint", "turn-got", "on-hold", "hold-left"];
-
-/// Points while somebody is told of a job's end; tried in `notice.rs`.
-const TELLING: [&str; 1] = ["telling"];
+/// Points that are tried elsewhere: in `backends.rs`, `checkpoints.rs`, `codex/commits.rs`,
+/// `spawn/pools.rs`, `holds.rs` and `notice.rs`.
+const ELSEWHERE: [&str; 7] =
+    ["fell-over", "checkpoint", "grant-closed", "turn-got", "on-hold", "hold-left", "telling"];
 
 /// Points in the supervisor of a resolver.
 const RESOLVER: [&str; 2] = ["conflict-stands", "verified"];
@@ -113,7 +112,6 @@ fn points() -> BTreeSet<&'static str> {
             &BEFORE_WORKER[..],
             &WITH_WORKER,
             &ELSEWHERE,
-            &TELLING,
             &RESOLVER,
             &NEEDS,
             &QUEUE,

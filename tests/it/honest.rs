@@ -10,7 +10,7 @@ fn a_dry_run_looks_at_the_checkout_too_and_names_all_that_is_in_the_way() {
     sandbox.write("brandnew", "untracked\n");
     for args in [&["merge", "--dry-run"][..], &["merge"]] {
         let refused = sandbox.cx(args).code(1);
-        let said = refused.stderr();
+        let said = refused.stdout();
         assert!(said.contains("README.md") && said.contains("brandnew"), "{refused}");
     }
     assert_eq!(sandbox.read("README.md"), "edited\n");

@@ -1,4 +1,4 @@
-//! `docs/ledger.md` against `src/ledger/{event,given,hold,landing,run,usage}.rs`: the same kinds, the same
+//! `docs/ledger.md` against `src/ledger/{event,fallback,given,hold,landing,run,usage}.rs`: the same kinds, the same
 //! fields, the same ones optional, and examples that cx reads.
 
 use std::collections::BTreeMap;
@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 const DOC: &str = include_str!("../../docs/ledger.md");
 const SOURCE: &str = concat!(
     include_str!("../../src/ledger/event.rs"),
+    include_str!("../../src/ledger/fallback.rs"),
     include_str!("../../src/ledger/given.rs"),
     include_str!("../../src/ledger/landing.rs"),
     include_str!("../../src/ledger/run.rs"),

@@ -7,6 +7,7 @@
 mod after;
 mod agents;
 mod apply;
+mod backends;
 mod best_of_n;
 mod budgets;
 mod bundles;
@@ -46,6 +47,7 @@ mod resolve;
 mod resume;
 mod route;
 mod run;
+mod schema;
 mod scope;
 mod secrets;
 mod serve;

@@ -152,7 +152,7 @@ fn what_is_offered_is_all_that_fits() {
         (&["cx", "diff", ""], &["idle", "fin"]),
         (&["cx", "kill", ""], &["busy"]),
         (&["cx", "spawn", "--base", ""], &["cx/fin", "cx/idle", "feature/x", "main"]),
-        (&["cx", "spawn", "-b", ""], &["codex", "claude", "http", "sh"]),
+        (&["cx", "spawn", "-b", "c"], &["codex", "claude", "copilot", "cursor-agent"]),
     ] {
         assert_eq!(bash(words), expected, "bash: {words:?}");
         assert_eq!(fish(words), expected, "fish: {words:?}");

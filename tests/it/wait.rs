@@ -42,7 +42,7 @@ fn a_failure_of_earlier_is_told_as_one() {
     assert_eq!(code, Some(1));
     let screen = screen.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
-        screen.contains("failed before this wait and not yet collected: [1] old; `cx collect`"),
+        screen.contains("failed before these began, and not yet collected: [1] old; `cx collect`"),
         "{screen}"
     );
 }
@@ -219,6 +219,24 @@ fn live_lines_say_what_each_job_does_now() {
     gates[2].open();
     let (code, screen) = terminal.finish();
     assert_eq!(code, Some(0), "{screen}");
+}
+
+#[test]
+fn live_lines_have_colours_only_where_they_are_wanted() {
+    let mut sandbox = Sandbox::new();
+    let gate = sandbox.gate("gate");
+    sandbox.reader("r", &gate.pass());
+    // Cyan is what lives.
+    let live = |sandbox: &Sandbox| {
+        let terminal = Terminal::start(sandbox, "cx", ["wait"]);
+        terminal.wait_for("running");
+        terminal.written().contains("\u{1b}[36m")
+    };
+    assert!(live(&sandbox));
+    sandbox.set("NO_COLOR", "1");
+    assert!(!live(&sandbox));
+    gate.open();
+    sandbox.cx(["wait"]).ok();
 }
 
 /// 24 lines and 40 jobs: what happens must still be seen.

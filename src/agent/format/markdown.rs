@@ -123,7 +123,7 @@ mod tests {
         .expect("reads");
         assert_eq!(agent.description, "Looks: for races");
         assert_eq!(agent.mode, Mode::Writer);
-        assert_eq!(agent.backend, Some(BackendName::CODEX));
+        assert_eq!(agent.backend, Some(BackendName::CODEX.into()));
         assert_eq!(agent.model.as_deref(), Some("gpt-5.1"));
         assert_eq!(agent.timeout, Some(Duration::from_mins(90)));
         assert_eq!(agent.silence, Some(Duration::from_secs(90)));

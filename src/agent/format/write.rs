@@ -18,7 +18,7 @@ pub(in crate::agent) fn markdown(agent: &Agent, name: &str) -> String {
     line("description", agent.description.as_str().into());
     line("mode", agent.mode.to_string().into());
     if let Some(backend) = agent.backend {
-        line("backend", backend.as_str().into());
+        line("backend", backend.to_string().into());
     }
     if let Some(model) = &agent.model {
         line("model", model.as_str().into());
@@ -115,7 +115,7 @@ mod tests {
             description: "Looks: at \"things\", and\nmore # of them".to_owned(),
             mode: Mode::Writer,
             mode_reason: Some("'mode' says so".to_owned()),
-            backend: Some(BackendName::CODEX),
+            backend: Some(BackendName::CODEX.into()),
             model: Some("gpt-5".to_owned()),
             timeout: Some(Duration::from_millis(20_500)),
             silence: Some(Duration::from_secs(90)),

@@ -13,7 +13,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::super::{ArgError, Launch, LaunchInput, PromptError, Stdin};
+use super::super::{ArgError, Launch, LaunchInput, PromptError, Stdin, text};
 use crate::job::{BackendName, Mode};
 
 /// Claude reads at most 10 MB on its stdin.
@@ -174,7 +174,7 @@ pub(in super::super) fn launch(input: &LaunchInput<'_>) -> Launch {
         args.extend(words.iter().map(|word| word.as_ref().to_owned()));
     };
     add(&[&"-p", &"--output-format", &"stream-json", &"--verbose"]);
-    let session = session(input.id);
+    let session = text::uuid(input.id);
     match input.resume {
         Some(thread) => add(&[&"--resume", &thread]),
         None => add(&[&"--session-id", &session]),
@@ -206,6 +206,9 @@ pub(in super::super) fn launch(input: &LaunchInput<'_>) -> Launch {
     for arg in input.extra_args {
         add(&[arg]);
     }
+    if let Some((_, text)) = input.schema {
+        add(&[&format!("--json-schema={text}")]);
+    }
     Launch {
         program: input.program.to_owned(),
         args,
@@ -215,17 +218,6 @@ pub(in super::super) fn launch(input: &LaunchInput<'_>) -> Launch {
         stdout_is_events: true,
         thread: Some(input.resume.map_or(session, str::to_owned)),
     }
-}
-
-/// The session of a job: claude takes a UUID and nothing else. The job's 16 digits
-/// are unique, and the rest of it is fixed (version 8: made by the rule of an
-/// application).
-fn session(id: &str) -> String {
-    let digits: String =
-        id.chars().filter(char::is_ascii_hexdigit).chain(std::iter::repeat('0')).take(16).collect();
-    let (time, rest) = digits.split_at(8);
-    let (middle, rest) = rest.split_at(4);
-    format!("{time}-{middle}-8c0d-8000-00000000{rest}")
 }
 
 #[cfg(test)]
@@ -278,6 +270,9 @@ mod tests {
 
     #[test]
     fn a_session_is_taken_up_by_its_id() {
+        let schema = Some((Path::new("/s"), "{\"type\":\"null\"}"));
+        let shaped = args(&LaunchInput { schema, ..input(Mode::Reader, None) });
+        assert!(shaped.ends_with(" --json-schema={\"type\":\"null\"}"), "{shaped}");
         let resumed = LaunchInput { resume: Some("a-b"), ..input(Mode::Writer, None) };
         assert!(args(&resumed).contains(" --resume a-b --setting-sources=user"));
         assert_eq!(launch(&resumed).thread.as_deref(), Some("a-b"));

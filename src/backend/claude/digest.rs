@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::io::{self, BufRead};
 
+use serde_json::Value;
+
 use super::super::text;
 use jiff::Timestamp;
 
@@ -99,7 +101,7 @@ impl Digest {
             is_error: result.is_error,
             status: result.status,
             error_type: result.error_type.to_owned(),
-            text: result.text.to_owned(),
+            text: result.structured.map_or_else(|| result.text.to_owned(), Value::to_string),
             error: result.errors.last().map(|error| (*error).to_owned()),
             turns: result.turns,
             denied,

@@ -63,6 +63,8 @@ pub(super) struct RunResult<'a> {
     pub(super) error_type: &'a str,
     /// The final message, or of a failure what went wrong.
     pub(super) text: &'a str,
+    /// The same as a value, where one of a shape was asked for.
+    pub(super) structured: Option<&'a Value>,
     pub(super) errors: Vec<&'a str>,
     /// The tools that were denied, as often as they were.
     pub(super) denied: Vec<Call<'a>>,
@@ -173,6 +175,7 @@ impl<'a> RunResult<'a> {
             status: number(line, "api_error_status"),
             error_type: text(line, "api_error_type"),
             text: text(line, "result"),
+            structured: line.get("structured_output").filter(|value| !value.is_null()),
             errors: strings("errors"),
             denied: denied.collect(),
             turns: number(line, "num_turns"),

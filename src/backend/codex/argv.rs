@@ -87,6 +87,9 @@ pub(in super::super) fn launch(input: &LaunchInput<'_>) -> Launch {
         Some(_) => {}
         None => add(&[&"--skip-git-repo-check"]),
     }
+    for folder in input.folders {
+        add(&[&"--add-dir", folder]);
+    }
     // The job has a TMPDIR of its own, which stays writable.
     add(&[&"-c", &"sandbox_workspace_write.exclude_slash_tmp=true"]);
     if !input.exclude_env.is_empty() {
@@ -101,6 +104,9 @@ pub(in super::super) fn launch(input: &LaunchInput<'_>) -> Launch {
     }
     for arg in input.extra_args {
         add(&[arg]);
+    }
+    if let Some((file, _)) = input.schema {
+        add(&[&"--output-schema", &file]);
     }
     add(&[&"-o", &input.answer_file]);
     if let Some(thread) = input.resume {
@@ -167,6 +173,9 @@ mod tests {
                 "exec --json --color never -s workspace-write -C /wt/sub --add-dir /wt {flags} {end}"
             )
         );
+        let schema = Some((Path::new("/jobs/1/schema.json"), "{}"));
+        let shaped = args(&LaunchInput { schema, ..input(Mode::Reader, wt) });
+        assert!(shaped.ends_with(" --output-schema /jobs/1/schema.json -o /jobs/1/last -"));
         let resumed = LaunchInput { resume: Some("u-u"), ..input(Mode::Reader, wt) };
         assert!(args(&resumed).ends_with(" -o /jobs/1/last resume u-u -"));
         assert_eq!(launch(&resumed).thread.as_deref(), Some("u-u"));

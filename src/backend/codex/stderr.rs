@@ -100,7 +100,10 @@ fn meaning(line: &[u8]) -> Option<String> {
         "Wall time:",
         "Output:",
     ];
+    // `8 | bad = [`: a line of a file, quoted below what is wrong with it.
+    let quoted = line.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
     if line.is_empty()
+        || quoted.starts_with('|')
         || noise.iter().any(|start| line.starts_with(start))
         || line.contains("failed to record rollout items")
     {

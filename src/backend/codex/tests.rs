@@ -227,6 +227,16 @@ fn a_sandbox_is_broken_only_where_nothing_could_start() {
 }
 
 #[test]
+fn a_configuration_that_cannot_be_read_is_the_sentence() {
+    let said = "Error loading config.toml:\n/h/config.toml:8:7: unclosed array, expected `]`\n  |\n8 | bad = [\n  |       ^\n";
+    let stderr = super::stderr::Stderr::read(said.as_bytes()).expect("it is in memory");
+    assert_eq!(
+        stderr.sentence.as_deref(),
+        Some("/h/config.toml:8:7: unclosed array, expected `]`")
+    );
+}
+
+#[test]
 fn what_we_ended_is_never_a_success_and_keeps_its_message() {
     for outcome in [Outcome::TimedOut, Outcome::Silent, Outcome::Killed, Outcome::Lost] {
         let verdict = judged("ok", Some(outcome.clone()), None);

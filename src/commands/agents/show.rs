@@ -12,7 +12,7 @@ use crate::{
         settings::Settings,
     },
     failure::{Exit, Failure},
-    job::BackendName,
+    job::{BackendChoice, BackendName},
     ui,
 };
 
@@ -26,7 +26,7 @@ struct Shown<'a> {
     description: &'a str,
     mode: String,
     mode_because: &'a str,
-    backend: Option<BackendName>,
+    backend: Option<BackendChoice>,
     model: Option<&'a str>,
     timeout_ms: Option<u128>,
     silence_ms: Option<u128>,
@@ -181,7 +181,7 @@ fn also(agent: &Agent) -> Vec<String> {
     if let Some(retries) = agent.retries {
         lines.push(format!("retries: {retries}, in plans; `cx spawn` starts a job once"));
     }
-    let backend = agent.backend.unwrap_or(BackendName::CODEX);
-    lines.extend(tools::unenforced(backend, &agent.tools));
+    let backend = agent.backend.unwrap_or_else(|| BackendName::CODEX.into());
+    lines.extend(tools::unenforced(backend.first(), &agent.tools));
     lines
 }

@@ -16,7 +16,7 @@ use crate::{
 /// Claude is spoken of only where it is there, or would be used.
 pub(super) fn look(session: &Session, settings: &Settings, findings: &mut Findings) {
     let configured = settings.config.claude.program.as_ref().map(|found| found.value.as_path());
-    let is_default = settings.config.backend == BackendName::CLAUDE;
+    let is_default = settings.config.backend.names().any(|name| name == BackendName::CLAUDE);
     let path = env::var_os("PATH").unwrap_or_default();
     let found = match program::locate(&Backend::CLAUDE, configured, &path) {
         Ok(found) => found,

@@ -3,12 +3,15 @@
 //! It looks and mends nothing: not even jobs whose supervisor has vanished,
 //! which every other command takes over.
 
+mod backends;
 mod claude;
 mod jobs;
 mod programs;
 mod settings;
 mod state;
 mod trees;
+
+pub(super) use programs::ask;
 
 use clap::Args;
 use serde::Serialize;
@@ -22,7 +25,7 @@ use crate::{
 /// Look for what keeps cx from working, and say how to mend it
 ///
 /// It looks at git, codex with its login and its sandbox, claude where it is
-/// there, the confinement of readers, the configuration, the state folder, the ledger, jobs and
+/// there, other backends that are there or configured, the confinement of readers, the configuration, the state folder, the ledger, jobs and
 /// worktrees. It changes nothing. The exit code is 1 when there is a problem;
 /// notes are worth knowing, and no problem. `codex doctor`, which it asks about
 /// the login, tries to reach the model's service.
@@ -111,6 +114,7 @@ fn look(session: &Session, findings: &mut Findings) {
     if let Some(settings) = &settings {
         programs::codex(session, settings, findings);
         claude::look(session, settings, findings);
+        backends::look(session, settings, findings);
     }
     programs::confinement(findings);
     state::look(session, settings.as_ref(), findings);

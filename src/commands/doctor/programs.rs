@@ -59,7 +59,7 @@ pub(super) fn codex(session: &Session, settings: &Settings, findings: &mut Findi
         Err(error) => {
             let mend =
                 error.hint().unwrap_or_else(|| "see codex.program in `cx man config`".into());
-            return if settings.config.backend == BackendName::CODEX {
+            return if settings.config.backend.names().any(|name| name == BackendName::CODEX) {
                 findings.problem("codex", error.to_string(), mend);
             } else {
                 findings.note("codex", error.to_string(), mend);
@@ -137,11 +137,12 @@ fn sandbox(session: &Session, codex: &Path, findings: &mut Findings) {
     match ask(session, &probe.program, &probe.args) {
         Ok(answer) if answer.code == Some(0) => findings.ok("codex sandbox", "it starts"),
         Ok(answer) => {
-            findings.problem(
-                "codex sandbox",
-                format!("it does not start: {}", said(&answer)),
-                mend,
-            );
+            let said = said(&answer);
+            let mend = match said.split_once("config.toml:") {
+                Some((before, _)) => &format!("mend {before}config.toml"),
+                None => mend,
+            };
+            findings.problem("codex sandbox", format!("it does not start: {said}"), mend);
         }
         Err(why) => findings.problem("codex sandbox", format!("it {why}"), mend),
     }
@@ -161,7 +162,11 @@ pub(super) fn confinement(findings: &mut Findings) {
 }
 
 /// Asks a program; the error reads as the end of a sentence about it.
-pub(super) fn ask(session: &Session, program: &Path, args: &[OsString]) -> Result<Answer, String> {
+pub(in crate::commands) fn ask(
+    session: &Session,
+    program: &Path,
+    args: &[OsString],
+) -> Result<Answer, String> {
     let question = Question {
         program,
         args: args.to_vec(),
@@ -179,7 +184,10 @@ pub(super) fn ask(session: &Session, program: &Path, args: &[OsString]) -> Resul
 /// The last line of what it said, where programs put what went wrong.
 pub(super) fn said(answer: &Answer) -> String {
     let text = String::from_utf8_lossy(&answer.stderr);
-    let line = text.lines().rev().map(ui::clean).find(|line| !line.is_empty());
+    // A program that names its error in a line of that kind may print more below it.
+    let error = text.lines().find_map(|line| line.strip_prefix("Error: ")).map(ui::clean);
+    let last = || text.lines().rev().map(ui::clean).find(|line| !line.is_empty());
+    let line = error.or_else(last);
     let ending = match answer.code {
         Some(code) => format!("exit {code}"),
         None => "ended by a signal".to_owned(),

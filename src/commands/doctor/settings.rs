@@ -2,8 +2,9 @@
 
 use super::Findings;
 use crate::{
-    agent::Catalog,
+    agent,
     commands::{
+        backends::Catalog,
         claims, roles,
         session::Session,
         settings::{Settings, load},
@@ -14,24 +15,32 @@ use crate::{
 
 /// Looks at them, and gives the configuration as it counts, if there is one.
 pub(super) fn look(session: &Session, findings: &mut Findings) -> Option<Settings> {
-    if let Err(failure) = configuration(session, findings) {
-        findings.failure("config", failure);
-    }
+    let loaded = configuration(session, findings).and_then(|()| Settings::load(session));
+    let settings = match loaded {
+        Ok(settings) => Some(settings),
+        Err(mut failure) => {
+            // Said for the verbs that start something.
+            failure.message = failure.message.replace("; nothing was started", "");
+            findings.failure("config", failure);
+            None
+        }
+    };
     findings.ok_unless_said("config", "every key is known");
     agents(session, findings);
     findings.ok_unless_said("agents", "every file can be read");
-    Settings::load(session).ok()
+    settings
 }
 
 fn configuration(session: &Session, findings: &mut Findings) -> Result<(), Failure> {
-    let loaded = load(session).map_err(|mut failure| {
-        // Said for the verbs that start something.
-        failure.message = failure.message.replace("; nothing was started", "");
-        failure
-    })?;
+    let loaded = load(session)?;
     for warning in &loaded.warnings {
         let mend = warning.hint().unwrap_or_else(|| "`cx man config` lists every key".to_owned());
         findings.problem("config", warning.to_string(), mend);
+    }
+    let mut unknown = Vec::new();
+    Catalog::read(&loaded.config.backends, &mut unknown)?;
+    for text in unknown {
+        findings.problem("config", text, "`cx man backends` lists every key");
     }
     let claims = claims::all(session, &loaded, &roles::catalog(session, None)?)?;
     let trust = Trust::open(&session.roots.state_home);
@@ -47,7 +56,7 @@ fn configuration(session: &Session, findings: &mut Findings) -> Result<(), Failu
 }
 
 fn agents(session: &Session, findings: &mut Findings) {
-    match Catalog::load(&session.places(None)) {
+    match agent::Catalog::load(&session.places(None)) {
         Ok(catalog) => {
             for error in catalog.entries().iter().filter_map(|entry| entry.agent.as_ref().err()) {
                 let mend = error.hint().unwrap_or_else(|| "correct the file, or remove it".into());

@@ -12,7 +12,7 @@ use crate::{
     git::merge,
     process::{
         disk::{self, Room},
-        lock,
+        lock, stdio,
     },
     ui,
 };
@@ -32,9 +32,15 @@ pub(super) fn look(session: &Session, settings: Option<&Settings>, findings: &mu
         places.push(settings.worktree_folder(place));
     }
     room(&places, findings);
+    for place in &places {
+        unwritable(place, findings);
+    }
     match fs::metadata(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return findings.ok("state", format!("no job yet; {} will be made", dir.display()));
+            if there(dir).is_none_or(stdio::is_writable) {
+                findings.ok("state", format!("no job yet; {} will be made", dir.display()));
+            }
+            return;
         }
         Err(error) => {
             let text = format!("cannot read {}: {error}", dir.display());
@@ -71,10 +77,29 @@ fn folder(dir: &Path, mode: u32, findings: &mut Findings) {
     }
 }
 
+/// What is there of a path.
+fn there(path: &Path) -> Option<&Path> {
+    path.ancestors().find(|folder| folder.exists())
+}
+
+/// A folder that is to be made, and cannot be.
+fn unwritable(path: &Path, findings: &mut Findings) {
+    let Some(there) = there(path).filter(|there| *there != path && !stdio::is_writable(there))
+    else {
+        return;
+    };
+    let shown = there.display();
+    findings.problem(
+        "state",
+        format!("{} cannot be made: {shown} is not writable", path.display()),
+        format!("make it writable: chmod u+rwx {shown}; or choose another place: `cx man config`"),
+    );
+}
+
 /// Where jobs and worktrees are put, or will be.
 fn room(places: &[PathBuf], findings: &mut Findings) {
     for place in places {
-        let Some(there) = place.ancestors().find(|folder| folder.exists()) else { continue };
+        let Some(there) = there(place) else { continue };
         let Ok(room) = disk::room(there) else { continue };
         let Some(level) = judge(room) else { continue };
         let (bytes, files) = (room.bytes / MIB, room.files.unwrap_or_default());

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    backend::{Backend, Family},
+    backend::Backend,
     commands::{
         collect::message_file,
         kill,
@@ -21,7 +21,7 @@ use crate::{
     },
     config::{Command, Commanded, Limit, Origin, Planner},
     failure::{Exit, Failure},
-    job::{BackendName, Mode, WorkerExit},
+    job::{BackendChoice, Mode, WorkerExit},
     ledger::{Event, Job},
     plan::propose::{Ask, Request},
     process::{
@@ -72,15 +72,15 @@ impl Who {
     }
 
     /// Has `llm` ask this backend in place of the default one.
-    pub(super) fn on(&mut self, name: &str, to: &Backend) -> Result<(), Failure> {
+    pub(super) fn on(&mut self, name: &str, to: BackendChoice) -> Result<(), Failure> {
         if let (Self::Planner(_, Planner::Model { backend, .. }), "llm") = (self, name) {
-            if to.family == Family::Sh {
+            if to.is_shell() {
                 return Err(Failure::usage(
                     "the backend sh runs commands, and cannot plan; nothing was started",
                 )
                 .hint("-b codex or -b claude"));
             }
-            *backend = Some(to.name);
+            *backend = Some(to);
         }
         Ok(())
     }
@@ -107,7 +107,7 @@ impl Who {
             }
             // A shell would run what is written for a model.
             Self::Planner(_, Planner::Model { backend: None, .. })
-                if settings.config.backend == BackendName::SH =>
+                if settings.config.backend.is_shell() =>
             {
                 Err(Failure::usage(
                     "the backend sh runs commands, and cannot revise a plan; nothing was started",
@@ -131,9 +131,17 @@ impl Who {
         match self {
             Self::Heuristic => Ok(()),
             Self::Planner(_, Planner::Model { backend, .. }) => {
-                let backend = backend.unwrap_or(settings.config.backend);
-                let backend = settings.backend(backend)?;
-                settings.program(&backend, None, Mode::Reader, folder(session)).map(drop)
+                // The last one's failure is as good as that of any other.
+                let mut missing = Ok(());
+                for name in backend.unwrap_or(settings.config.backend).names() {
+                    let backend = settings.backend(name)?;
+                    missing =
+                        settings.program(&backend, None, Mode::Reader, folder(session)).map(drop);
+                    if missing.is_ok() {
+                        break;
+                    }
+                }
+                missing
             }
             Self::Planner(name, Planner::Command { command, .. }) => {
                 words(&command.value, session, settings)?;
@@ -349,7 +357,7 @@ const REDIRECT: &str = "exec < \"$1\" > \"$2\"; shift 2; exec \"$@\"";
 fn job(
     session: &Session,
     settings: &Settings,
-    (backend, model, timeout): (Option<BackendName>, Option<&str>, Option<Duration>),
+    (backend, model, timeout): (Option<BackendChoice>, Option<&str>, Option<Duration>),
     request: &Request<'_>,
 ) -> Result<String, Failure> {
     refuse_in_worker("ask another for a plan")?;

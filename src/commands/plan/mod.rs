@@ -24,7 +24,6 @@ use super::{
 use crate::{
     agent::Agent,
     failure::{Exit, Failure},
-    job::BackendName,
     plan::propose::{self, Ask, Member, Proposal, ROLES, Request},
     ui,
 };
@@ -94,9 +93,9 @@ pub fn run(args: &PlanArgs) -> Result<Exit, Failure> {
             )
             .hint("add --decomposer llm, or --selector llm"));
         }
-        let backend = settings.backend_of(word)?;
+        let backend = settings.choice(word)?;
         for (who, name) in [&mut selector, &mut decomposer].into_iter().zip(names) {
-            who.on(name, &backend)?;
+            who.on(name, backend)?;
         }
     }
     for note in &settings.notes {
@@ -146,7 +145,7 @@ struct Planning<'a> {
 /// would run it.
 pub(super) fn member(name: &str, agent: &Agent, settings: &Settings) -> Option<Member> {
     let backend = agent.backend.unwrap_or(settings.config.backend);
-    (backend != BackendName::SH).then(|| Member {
+    (!backend.is_shell()).then(|| Member {
         id: name.to_owned(),
         description: agent.description.clone(),
         mode: agent.mode,

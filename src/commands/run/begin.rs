@@ -56,7 +56,7 @@ pub(super) fn begin(
     let (id, files, lock) = claim(session, &stored)?;
     if let Some(Err(failure)) = records.map(|records| {
         let said = stored.plan.tasks.iter().find_map(|task| task.backend);
-        records.planned(said.unwrap_or(settings.config.backend), &items)
+        records.planned(said.unwrap_or(settings.config.backend).first(), &items)
     }) {
         ui::warn(failure);
     }

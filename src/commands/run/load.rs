@@ -55,8 +55,13 @@ pub(super) fn load(args: &RunArgs, session: &Session) -> Result<Loaded, Failure>
         (Some(file), words) => {
             let (bytes, source) = read(file)?;
             read_from = (source != "-").then(|| digest(&bytes));
-            let plan =
+            let mut plan =
                 Plan::read(&bytes, &source).map_err(|problems| refusal(&source, &problems))?;
+            let folder = if source == "-" { None } else { file.parent() };
+            let folder = session.cwd.join(folder.unwrap_or(Path::new("")));
+            for schema in plan.tasks.iter_mut().filter_map(|task| task.schema.as_mut()) {
+                *schema = folder.join(&*schema);
+            }
             let usage = format!("cx run -f {source} {}", plan.usage());
             (plan, source, words, usage)
         }
@@ -111,7 +116,7 @@ fn without_turns(
     let backend = |task: &Task| {
         let agent = task.alias.as_ref().and_then(|alias| agents.get(alias));
         let name = task.backend.or(agent.and_then(|resolved| resolved.agent.backend));
-        settings.backend(name.unwrap_or(settings.config.backend)).ok()
+        settings.backend(name.unwrap_or(settings.config.backend).first()).ok()
     };
     let mut tasks = plan.tasks.iter().filter_map(|task| {
         let (turns, backend) = (task.max_turns?, backend(task)?);
@@ -219,10 +224,7 @@ fn read(file: &Path) -> Result<(Vec<u8>, String), Failure> {
 
 /// What the command line says about every task that does not say it itself.
 fn apply(plan: &mut Plan, args: &RunArgs, settings: &Settings) -> Result<(), Failure> {
-    let backend = match &args.backend {
-        Some(word) => Some(settings.backend_of(word)?.name),
-        None => None,
-    };
+    let backend = args.backend.as_ref().map(|words| settings.choice(words)).transpose()?;
     for task in &mut plan.tasks {
         task.backend = task.backend.or(backend);
         task.model = task.model.take().or_else(|| args.model.clone());

@@ -188,6 +188,7 @@ pub(super) fn work<'t>(run: &'t str, stored: &'t Stored, task: &'t Task, attempt
             task.max_tokens.map(NonZeroU64::get),
             task.max_budget_usd,
         ),
+        schema: task.schema.as_deref(),
         prompt: String::from("-"),
         argv: Vec::new(),
         after: Vec::new(),

@@ -200,8 +200,8 @@ impl Source<'_> {
         }
         let task = self.book.schedule.task(at);
         let alias = task.alias.clone().unwrap_or_else(|| {
-            let backend = job.map(|job| job.spec.backend).or(task.backend);
-            backend.map_or_else(|| "none".to_owned(), |name| name.to_string())
+            let backend = job.map(|job| job.spec.backend.into()).or(task.backend);
+            backend.map_or_else(|| "none".to_owned(), |choice| choice.to_string())
         });
         let results = summary.results_by_alias.entry(alias).or_default();
         results.agent_id = self.stored.role(task).map(|role| role.agent.clone());

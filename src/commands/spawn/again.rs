@@ -21,7 +21,7 @@ use crate::{
     failure::Failure,
     git::Oid,
     job::{JobId, JobName},
-    ledger::{Job, Resumes, Spawned, Tree},
+    ledger::{Fallback, Job, Resumes, Spawned, Tree},
 };
 
 /// How a job is taken up.
@@ -69,6 +69,7 @@ impl Checked {
     ) -> Result<Self, Failure> {
         let old = &before.spec;
         let backend = kept_backend(session, before)?;
+        let others = in_its_place(session, before, &again.from)?;
         let is_told = again.prompt.is_some();
         let prompt = match again.prompt {
             Some(prompt) => prompt,
@@ -131,6 +132,7 @@ impl Checked {
             timeout_ms: again.timeout.map(millis).or(old.timeout_ms),
             silence_ms: again.silence.map(millis).or(old.silence_ms),
             extra_args: settings.extra_args(&backend)?,
+            fallbacks: if again.from == From::Thread { Vec::new() } else { old.fallbacks.clone() },
             secrets: settings.config.secrets.clone(),
             notice: settings.notice(old.notice.as_ref().is_some_and(|notice| notice.notify)),
             title: if is_told {
@@ -140,8 +142,14 @@ impl Checked {
             },
             ..old.clone()
         };
-        let mut checked = Self::of(spec, backend, prompt, named, base, settings.notes.clone());
+        let all = (backend, others);
+        let mut checked = Self::of(spec, all, prompt, named, base, settings.notes.clone());
         checked.token = Target::token_again(old.endpoint.as_ref(), settings)?;
+        // Another question has another answer.
+        checked.spec.schema &= !is_told;
+        if checked.spec.schema {
+            checked.schema = Some(schema_of(session, before)?);
+        }
         if let From::Commit(commit) = again.from {
             checked.start = Some(commit);
         }
@@ -222,6 +230,15 @@ pub(in crate::commands) fn read_words(
     Ok(Task::read(&args, &Backend::CODEX, &mut None)?.bytes)
 }
 
+/// The shape that a job's answer had to have.
+fn schema_of(session: &Session, job: &Job) -> Result<Vec<u8>, Failure> {
+    fs::read(session.store.job(job.job).schema()).map_err(|e| {
+        let label = label(job);
+        Failure::usage(format!("the schema of {label} cannot be read: {e}; nothing was started"))
+            .hint("`cx clean` has taken it, if the job was cleaned")
+    })
+}
+
 /// What a job was told, byte for byte.
 fn prompt_of(session: &Session, job: &Job) -> Result<Vec<u8>, Failure> {
     fs::read(session.store.job(job.job).prompt()).map_err(|e| {
@@ -239,6 +256,17 @@ fn kept_backend(session: &Session, job: &Job) -> Result<Backend, Failure> {
         Failure::usage(format!("{e}; nothing was started"))
             .hint("`cx clean` has taken it, if the job was cleaned")
     })
+}
+
+/// Who did it where that one could not. A conversation goes on with whom it was begun.
+fn in_its_place(session: &Session, job: &Job, from: &From) -> Result<Vec<Backend>, Failure> {
+    let kept = session.store.job(job.job).backend();
+    let names = job.spec.fallbacks.iter().filter(|_| *from != From::Thread);
+    let backend = |fallback: &Fallback| {
+        Backend::of_job(fallback.backend, &kept)
+            .map_err(|e| Failure::usage(format!("{e}; nothing was started")))
+    };
+    names.map(backend).collect()
 }
 
 /// Whether the conversation of a job of this backend can go on.

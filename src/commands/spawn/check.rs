@@ -9,15 +9,16 @@ use super::{
     endpoint::{Secret, Target},
     group::{self, Variant},
     known::Known,
-    limits::{self, Limits},
+    limits::{self, Limits, checkpoint},
     place::{occupied, refuse_place},
     role::Role,
     task::Task,
     text::{path_text, unique_id},
+    wants::{may_commit, schema},
+    who::{self, Able},
     words,
 };
 use crate::{
-    agent::Agent,
     backend::{self, Backend, Family},
     commands::{
         session::{Session, git, label, store},
@@ -29,13 +30,17 @@ use crate::{
         scope::{self, Scope},
     },
     job::{JobName, Mode},
-    ledger::{Head as LedgerHead, Job, Notice, Resolves, Spawned, TaskOf, Tree},
+    ledger::{FellOver, Head as LedgerHead, Job, Notice, Resolves, Spawned, TaskOf, Tree},
 };
 
 /// A job whose input is good.
 pub(super) struct Checked {
     pub(super) spec: Spawned,
     pub(super) backend: Backend,
+    /// Who does it where that one cannot.
+    pub(super) in_its_place: Vec<Backend>,
+    /// Those that are not there.
+    pub(super) passed_over: Vec<FellOver>,
     pub(super) prompt: Vec<u8>,
     /// What tells a server who asks.
     pub(super) token: Option<Secret>,
@@ -45,6 +50,8 @@ pub(super) struct Checked {
     base: Option<(String, String)>,
     /// Where its branch is made, if that is not the base.
     pub(super) start: Option<Oid>,
+    /// The shape of its answer, as a document of JSON.
+    pub(super) schema: Option<Vec<u8>>,
     pub(super) notes: Vec<String>,
     /// The notes are for the ledger alone.
     pub(super) quiet: bool,
@@ -125,7 +132,8 @@ impl Checked {
         let role = known.role(variant.agent.as_deref(), args, session, settings)?;
         let pools = role.iter().filter_map(Role::pool).collect();
         let agent = role.as_ref().map(Role::agent);
-        let backend = choose_backend(variant.backend.as_deref(), agent, settings)?;
+        let choice = who::choice(variant.backend.as_deref(), agent, settings)?;
+        let backend = settings.backend(choice.first())?;
         let mode = match (args.read, args.write) {
             (true, _) => Mode::Reader,
             (_, true) => Mode::Writer,
@@ -157,12 +165,16 @@ impl Checked {
             None => words::values(args, role.as_ref(), session, &id)?,
         };
         let prompt = compose(args, (agent, &values), &backend, &scope, &task)?;
-        // An argv is no script: its words are kept apart by NUL bytes.
-        if task.argv.is_empty() {
-            backend::check_prompt(&backend, &prompt)
-                .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
-        }
-        let program = known.program(&backend, task.argv.first(), mode, (session, settings))?;
+        let asked = who::Task {
+            mode,
+            // An argv is no script: its words are kept apart by NUL bytes.
+            prompt: task.argv.is_empty().then_some(&prompt),
+            argv: &task.argv,
+            model: variant.model.as_deref().or(agent.and_then(|agent| agent.model.as_deref())),
+        };
+        let chosen = who::choose(choice, asked, known, (session, settings))?;
+        let fallbacks = who::fallbacks(&chosen.rest, settings)?;
+        let Able { backend, program, model } = chosen.first;
         let named = args.name.is_some();
         let name = match &args.name {
             Some(word) => JobName::new(word).map_err(|e| {
@@ -190,14 +202,7 @@ impl Checked {
             .silence
             .or(agent.and_then(|agent| agent.silence))
             .or_else(|| config.silence_for(backend.name));
-        let model = variant
-            .model
-            .clone()
-            .or_else(|| agent.and_then(|agent| agent.model.clone()))
-            .or_else(|| config.model_for(backend.name).map(str::to_owned));
-        if model.as_deref().is_some_and(|model| model.is_empty() || model.starts_with('-')) {
-            return Err(Failure::usage("a model's name cannot be empty or begin with '-'"));
-        }
+        let schema = args.schema.as_deref().map(schema).transpose()?;
         let mut notes = settings.notes.clone();
         notes.extend(target.notes);
         notes.extend(role.iter().flat_map(|role| role.notes(args, &backend)));
@@ -205,6 +210,10 @@ impl Checked {
         let max_jobs = args.max_jobs.map(std::num::NonZeroU64::get);
         let max_jobs = max_jobs.or_else(|| config.max_jobs.map(|n| n.get() as u64));
         let limits = Limits::check(&args.uses, config, known.budget, (&backend, model.as_deref()))?;
+        for able in &chosen.rest {
+            let other = (&able.backend, able.model.as_deref());
+            Limits::check(&args.uses, config, known.budget, other)?;
+        }
         Ok(Self {
             spec: Spawned {
                 id,
@@ -245,38 +254,59 @@ impl Checked {
                 setup,
                 include: config.worktree.include.clone(),
                 extra_args: settings.extra_args(&backend)?,
-                env_exclude: config
-                    .of_backend(backend.name)
-                    .map(|own| own.env_exclude.clone())
-                    .unwrap_or_default(),
+                env_exclude: settings.env_exclude(&backend),
+                fallbacks,
+                git: may_commit(args, mode, &backend, session)?,
+                schema: schema.is_some(),
                 checkpoint_ms: checkpoint(args, mode)?.map(millis),
                 secrets: config.secrets.clone(),
                 notice: settings.notice(args.notify),
                 title: task.title(),
             },
             backend,
+            in_its_place: chosen.rest.into_iter().map(|able| able.backend).collect(),
+            passed_over: chosen.passed_over,
             prompt,
             token: target.token,
             named,
             base,
             start: None,
+            schema,
             notes,
             quiet: false,
             may_overlap: args.allow_overlap,
         })
     }
 
+    /// All that can come to do its work.
+    pub(super) fn backends(&self) -> impl Iterator<Item = &Backend> {
+        std::iter::once(&self.backend).chain(&self.in_its_place)
+    }
+
     /// One whose spec is known.
     pub(super) fn of(
         spec: Spawned,
-        backend: Backend,
+        (backend, in_its_place): (Backend, Vec<Backend>),
         prompt: Vec<u8>,
         named: bool,
         base: Option<(String, String)>,
         notes: Vec<String>,
     ) -> Self {
-        let (token, start, may_overlap, quiet) = (None, None, false, false);
-        Self { spec, backend, prompt, token, named, base, start, notes, quiet, may_overlap }
+        Self {
+            spec,
+            backend,
+            in_its_place,
+            passed_over: Vec::new(),
+            prompt,
+            token: None,
+            named,
+            base,
+            start: None,
+            schema: None,
+            notes,
+            quiet: false,
+            may_overlap: false,
+        }
     }
 
     /// What would do the work.
@@ -287,7 +317,8 @@ impl Checked {
     ) -> Result<Backend, Failure> {
         let role = Known::default().role(args.agent.as_deref(), args, session, settings)?;
         let agent = role.as_ref().map(Role::agent);
-        choose_backend(args.backend.as_deref(), agent, settings)
+        let choice = who::choice(args.backend.as_deref(), agent, settings)?;
+        settings.backend(choice.first())
     }
 
     /// Makes it a job whose answer has the shape that the file `schema` describes.
@@ -300,8 +331,14 @@ impl Checked {
         self.spec.name = name;
         self.spec.title = title;
         // The prompt says the same, for backends that cannot be told otherwise.
+        let words = ["--output-schema".to_owned(), path_text(schema)?];
         if self.backend.family == Family::Codex {
-            self.spec.extra_args.extend(["--output-schema".to_owned(), path_text(schema)?]);
+            self.spec.extra_args.extend(words.clone());
+        }
+        for (other, fallback) in self.in_its_place.iter().zip(&mut self.spec.fallbacks) {
+            if other.family == Family::Codex {
+                fallback.extra_args.extend(words.clone());
+            }
         }
         Ok(())
     }
@@ -318,12 +355,16 @@ impl Checked {
 
     /// Limits its turns, where the backend can.
     pub(super) fn limit_turns(&mut self, turns: NonZeroU32) {
-        match backend::max_turns(&self.backend, turns) {
-            Some(arg) => self.spec.extra_args.push(arg),
-            None => self.notes.push(format!(
-                "'max-turns' is not honoured: {} cannot limit turns",
-                self.backend.name
-            )),
+        let own = (&self.backend, &mut self.spec.extra_args);
+        let others = self.spec.fallbacks.iter_mut().map(|fallback| &mut fallback.extra_args);
+        for (backend, args) in std::iter::once(own).chain(self.in_its_place.iter().zip(others)) {
+            match backend::max_turns(backend, turns) {
+                Some(arg) => args.push(arg),
+                None => self.notes.push(format!(
+                    "'max-turns' is not honoured: {} cannot limit turns",
+                    backend.name
+                )),
+            }
         }
     }
 
@@ -455,29 +496,5 @@ impl Checked {
             Some(why) => Err(Failure::usage(format!("'{name}' cannot be the job's name: {why}"))
                 .hint("choose another with -n, or leave -n out")),
         }
-    }
-}
-
-fn choose_backend(
-    word: Option<&str>,
-    agent: Option<&Agent>,
-    settings: &Settings,
-) -> Result<Backend, Failure> {
-    if let Some(word) = word {
-        return settings.backend_of(word);
-    }
-    let own = agent.and_then(|agent| agent.backend);
-    settings.backend(own.unwrap_or(settings.config.backend))
-}
-
-/// How often its work is kept while it works.
-fn checkpoint(args: &SpawnArgs, mode: Mode) -> Result<Option<Duration>, Failure> {
-    match args.checkpoint {
-        Some(_) if mode == Mode::Reader => {
-            Err(Failure::usage("--checkpoint keeps the work of a writer, and this is a reader")
-                .hint("give --write, or an agent that writes"))
-        }
-        Some(every) if every.is_zero() => Err(Failure::usage("--checkpoint cannot be 0")),
-        every => Ok(every),
     }
 }

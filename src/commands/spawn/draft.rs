@@ -9,6 +9,7 @@ use std::{
 
 use super::check::Checked;
 use crate::{
+    backend::Backend,
     commands::session::{Session, store},
     failure::Failure,
     job::JobId,
@@ -36,9 +37,13 @@ impl Draft {
         io::Write::write_all(&mut file, &one.prompt).map_err(|e| {
             Failure::internal(format!("cannot write {}: {e}; nothing was started", path.display()))
         })?;
-        let kept = one.backend.to_keep().map_err(|e| Failure::internal(e.to_string()))?;
+        let kept =
+            Backend::to_keep(one.backends()).map_err(|e| Failure::internal(e.to_string()))?;
         if let Some(kept) = kept {
             files.replace(&files.backend(), &kept).map_err(store)?;
+        }
+        if let Some(schema) = &one.schema {
+            files.replace(&files.schema(), schema).map_err(store)?;
         }
         Ok(Self { folder, lock })
     }

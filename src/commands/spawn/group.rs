@@ -42,7 +42,7 @@ fn variant(word: &str, given: Variant, settings: &Settings) -> Result<Variant, F
         return Err(Failure::usage("--with has an empty word")
             .hint("for example: --with codex:gpt-5,coder"));
     }
-    let is_backend = settings.backends().iter().any(|name| name.as_str() == who);
+    let is_backend = settings.catalog.names().iter().any(|name| name.as_str() == who);
     let (taken, option) =
         if is_backend { (&given.backend, "--backend") } else { (&given.agent, "--agent") };
     if taken.is_some() {

@@ -1,16 +1,17 @@
 //! What a job may use, what that costs, and whether it waits where a model's service
 //! refuses: from arguments and configuration to what the ledger says of it.
 
-use std::num::NonZeroU64;
+use std::{num::NonZeroU64, time::Duration};
 
 use clap::Args;
 
+use super::SpawnArgs;
 use crate::{
     backend::{self, Backend},
     commands::session::{Session, store},
     config::Config,
     failure::Failure,
-    job::{Budget, BudgetOf, Price, Usage, Usd},
+    job::{Budget, BudgetOf, Mode, Price, Usage, Usd},
     ledger::{HoldLimits, Spawned},
 };
 
@@ -51,6 +52,18 @@ impl UseArgs {
     }
 }
 
+/// How often its work is kept while it works.
+pub(super) fn checkpoint(args: &SpawnArgs, mode: Mode) -> Result<Option<Duration>, Failure> {
+    match args.checkpoint {
+        Some(_) if mode == Mode::Reader => {
+            Err(Failure::usage("--checkpoint keeps the work of a writer, and this is a reader")
+                .hint("give --write, or an agent that writes"))
+        }
+        Some(every) if every.is_zero() => Err(Failure::usage("--checkpoint cannot be 0")),
+        every => Ok(every),
+    }
+}
+
 /// What stands in the ledger of it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Limits {
@@ -82,6 +95,13 @@ impl Limits {
                 .hint("leave out --max-tokens and --max-budget-usd")),
                 None => Ok(Self { budgets: Vec::new(), price, hold }),
             };
+        }
+        if own.is_some() && !backend::tells_usage(backend) {
+            return Err(Failure::usage(format!(
+                "{} does not say what it uses, so nothing could be counted; nothing was started",
+                backend.name
+            ))
+            .hint("leave out --max-tokens and --max-budget-usd, or say in its definition where its `usage` is"));
         }
         let budgets: Vec<Budget> = own.into_iter().chain(run).chain(day).collect();
         Self { budgets, price, hold }.priced(backend, model)

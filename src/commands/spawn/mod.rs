@@ -14,6 +14,7 @@ mod again;
 mod base;
 mod check;
 mod compose;
+mod context;
 mod draft;
 mod endpoint;
 mod group;
@@ -27,6 +28,8 @@ mod role;
 mod secrets;
 mod task;
 mod text;
+mod wants;
+mod who;
 mod words;
 
 pub(super) use again::{Again, From, again, read_words, require_thread};
@@ -62,6 +65,7 @@ use crate::{
     ui,
 };
 use check::Checked;
+use context::ContextArgs;
 use draft::{Draft, settle};
 
 /// Start a job in the background and print `[N] NAME`
@@ -174,6 +178,14 @@ pub struct SpawnArgs {
     #[arg(long)]
     require_setup: bool,
 
+    /// Let a codex writer commit by itself: only in its worktree, and on its own branch
+    #[arg(long, conflicts_with_all = ["read", "checkpoint"])]
+    git: bool,
+
+    /// The answer has to be JSON that fits this JSON schema; one that does not is asked for once more
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    schema: Option<PathBuf>,
+
     /// Keep what lies in a writer's worktree this often, while it works, under refs/cx/checkpoints/
     #[arg(long, value_name = "D", value_parser = parse_duration, conflicts_with = "read")]
     checkpoint: Option<Duration>,
@@ -201,31 +213,6 @@ pub struct SpawnArgs {
     // Last, since its heading holds for whatever comes after it.
     #[command(flatten, next_help_heading = "Context for the worker (each may be repeated)")]
     context: ContextArgs,
-}
-
-#[derive(Debug, Default, Args)]
-struct ContextArgs {
-    /// What the whole work is for
-    #[arg(long, value_name = "TEXT")]
-    goal: Vec<String>,
-    /// What is not to be done
-    #[arg(long, value_name = "TEXT")]
-    non_goal: Vec<String>,
-    /// What has to be kept to
-    #[arg(long, value_name = "TEXT")]
-    constraint: Vec<String>,
-    /// Where to look
-    #[arg(long, value_name = "TEXT")]
-    pointer: Vec<String>,
-    /// What is decided already
-    #[arg(long, value_name = "TEXT")]
-    decision: Vec<String>,
-    /// How one sees that it is done
-    #[arg(long, value_name = "TEXT")]
-    success: Vec<String>,
-    /// A file with any of these, or with any other text
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    context: Vec<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
@@ -338,6 +325,12 @@ fn launch(
         }
         job.start(session)?;
         crash::point("supervisor-started");
+        for fell in &one.passed_over {
+            if !one.quiet {
+                ui::warn(format_args!("{} {}; {} does it", fell.from, fell.reason, fell.to));
+            }
+            session.store.append(job.id, &Event::FellOver(fell.clone())).map_err(store)?;
+        }
         for note in &one.notes {
             if !one.quiet {
                 ui::warn(note);

@@ -6,7 +6,7 @@
 
 use std::{
     num::{NonZeroU32, NonZeroU64},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -24,7 +24,7 @@ use crate::{
     agent::Alias,
     commands::{roles::AgentsDir, session::Session, settings::Settings},
     failure::Failure,
-    job::{BackendName, Budget, JobId, JobName, Mode, slug},
+    job::{BackendChoice, Budget, JobId, JobName, Mode, slug},
     ledger::{Job, Spawned, TaskOf},
 };
 
@@ -38,7 +38,7 @@ pub(in crate::commands) struct Work<'a> {
     /// The role to give it.
     pub(in crate::commands) agent: Option<&'a str>,
     /// What does the work, where the plan says so.
-    pub(in crate::commands) backend: Option<BackendName>,
+    pub(in crate::commands) backend: Option<BackendChoice>,
     /// The model, where the plan says so.
     pub(in crate::commands) model: Option<&'a str>,
     /// Reader or writer, where the plan says so.
@@ -57,6 +57,8 @@ pub(in crate::commands) struct Work<'a> {
     pub(in crate::commands) max_turns: Option<NonZeroU32>,
     /// What it may use, where the plan says so.
     pub(in crate::commands) budget: Option<Budget>,
+    /// The file with the schema of its answer, where the plan says so.
+    pub(in crate::commands) schema: Option<&'a Path>,
     /// What it is told: everything is filled in.
     pub(in crate::commands) prompt: String,
     /// For `sh`: what runs in place of the prompt.
@@ -180,6 +182,7 @@ impl<'a> Spawner<'a> {
         args.base = work.base.map(str::to_owned);
         args.scope.clone_from(&work.scope);
         args.tool.clone_from(&work.tools);
+        args.schema = work.schema.map(Path::to_owned);
         (args.timeout, args.silence, args.max_jobs) = (work.timeout, work.silence, work.max_jobs);
         args.uses = UseArgs::of_task(work.budget, args.uses.is_not_held());
         let variant = Variant {

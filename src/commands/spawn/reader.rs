@@ -7,7 +7,7 @@ use super::{Launched, SpawnArgs, check::Checked, launch_one};
 use crate::{
     commands::{session::Session, settings::Settings},
     failure::Failure,
-    job::{BackendName, slug},
+    job::{BackendChoice, slug},
 };
 
 /// What is asked, and whom.
@@ -20,7 +20,7 @@ pub(in crate::commands) struct Asked<'a> {
     /// What it is told, byte for byte.
     pub(in crate::commands) prompt: String,
     /// What does the work, where it is not the default.
-    pub(in crate::commands) backend: Option<BackendName>,
+    pub(in crate::commands) backend: Option<BackendChoice>,
     /// The model, where it is not the default.
     pub(in crate::commands) model: Option<&'a str>,
     /// How long it may take.

@@ -4,13 +4,13 @@
 use serde_json::Value;
 
 use super::check::Checked;
-use crate::{failure::Failure, job::secret, ledger::Spawned};
+use crate::{backend::Backend, failure::Failure, job::secret, ledger::Spawned};
 
 impl Checked {
     /// Refuses a job in whose command there is a secret. A prompt may have one: it goes
     /// to its worker by a file that nobody else can read.
     pub(super) fn refuse_secrets(&self) -> Result<(), Failure> {
-        let kept = self.backend.to_keep().ok().flatten().unwrap_or_default();
+        let kept = Backend::to_keep(self.backends()).ok().flatten().unwrap_or_default();
         let backend = || Some(("backend", secret::variable_in(&String::from_utf8_lossy(&kept))?));
         let Some((field, variable)) = found(&self.spec).or_else(backend) else { return Ok(()) };
         let what = match field {
@@ -48,6 +48,7 @@ fn found(spec: &Spawned) -> Option<(&'static str, String)> {
         ("notice", serde_json::to_value(&spec.notice)),
         ("model", serde_json::to_value(&spec.model)),
         ("endpoint", serde_json::to_value(&spec.endpoint)),
+        ("fallbacks", serde_json::to_value(&spec.fallbacks)),
         ("scope", serde_json::to_value(&spec.scope)),
         ("include", serde_json::to_value(&spec.include)),
         ("env_exclude", serde_json::to_value(&spec.env_exclude)),

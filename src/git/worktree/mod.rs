@@ -195,7 +195,13 @@ fn is_ours(place: &Place, path: &Path) -> bool {
 pub fn admin_dir(place: &Place, path: &Path) -> Option<PathBuf> {
     let entries = fs::read_dir(place.common_dir.join("worktrees")).ok()?;
     let mut folders = entries.filter_map(Result::ok).map(|entry| entry.path());
-    folders.find(|admin| same_path(&checkout_of(admin), path))
+    let first = folders.find(|admin| same_path(&checkout_of(admin), path))?;
+    // A worker that may write in its own may have named this worktree there.
+    let Some(second) = folders.find(|admin| same_path(&checkout_of(admin), path)) else {
+        return Some(first);
+    };
+    let named = read_pointer(&path.join(".git"), path).ok()?;
+    [first, second].into_iter().chain(folders).find(|admin| same_path(admin, &named))
 }
 
 /// The worktree at `path` as a [`Place`], found from git's side where it is a linked one.

@@ -1,6 +1,7 @@
 use std::num::NonZeroU32;
 
 use super::*;
+use crate::job::BackendName;
 
 fn task(line: u64, id: &str, needs: &[&str]) -> Task {
     Task {
@@ -97,7 +98,7 @@ fn names_without_a_value_are_found_before_anything_runs() {
     };
     let argv = Task {
         argv: vec!["echo".into(), "{{results.a}} {{bar}}".into()],
-        backend: Some(BackendName::SH),
+        backend: Some(BackendName::SH.into()),
         ..told(6, "argv", &["a"], "")
     };
     let mut each = told(5, "each", &["a"], "{{item}} {{worker_name}} {{goal}}");
@@ -130,8 +131,11 @@ fn names_without_a_value_are_found_before_anything_runs() {
 fn what_cannot_be_together_is_said() {
     let max = NonZeroU32::new(3).expect("some");
     let argv = Task { argv: vec!["make".into()], prompt: String::new(), ..task(1, "a", &[]) };
-    let both =
-        Task { argv: vec!["make".into()], backend: Some(BackendName::SH), ..task(2, "b", &[]) };
+    let both = Task {
+        argv: vec!["make".into()],
+        backend: Some(BackendName::SH.into()),
+        ..task(2, "b", &[])
+    };
     let reader = Task {
         mode: Some(Mode::Reader),
         scope: vec!["src".into()],
@@ -151,7 +155,7 @@ fn what_cannot_be_together_is_said() {
         Task { foreach: Some(Foreach::Answer { of: "e".into(), max }), ..task(8, "h", &["e"]) };
     let ok = Task {
         argv: vec!["make".into()],
-        backend: Some(BackendName::SH),
+        backend: Some(BackendName::SH.into()),
         prompt: String::new(),
         ..task(9, "h-3", &[])
     };

@@ -45,7 +45,7 @@ pub(super) const KEYS: [&str; 17] = [
 ];
 
 /// What a task can say.
-pub(super) const TASK: [&str; 23] = [
+pub(super) const TASK: [&str; 24] = [
     "id",
     "agent",
     "prompt",
@@ -69,6 +69,7 @@ pub(super) const TASK: [&str; 23] = [
     "max-turns",
     "max-tokens",
     "max-budget-usd",
+    "schema",
 ];
 
 /// What an argument can say.
@@ -237,12 +238,15 @@ fn task(id: Option<&Key>, said: &Node, wrong: &mut Wrong) -> Task {
             "max-budget-usd" => {
                 task.max_budget_usd = wrong.take(value::dollars(key, node).map(Some));
             }
+            "schema" => {
+                task.schema = wrong.take(value::word(key, node).map(|word| Some(word.into())));
+            }
             _ => wrong.take(Err(value::unknown(key, "a task", &TASK))),
         }
     }
     task.answers = answers.unwrap_or_else(|| task.needs.clone());
     if !task.argv.is_empty() && task.backend.is_none() {
-        task.backend = Some(BackendName::SH);
+        task.backend = Some(BackendName::SH.into());
     }
     task
 }

@@ -226,7 +226,7 @@ fn a_list_of_workers() {
         ]
     );
     let [architect, coder, tester] = plan.tasks.as_slice() else { panic!("three") };
-    assert_eq!(architect.backend, Some(BackendName::CODEX));
+    assert_eq!(architect.backend, Some(BackendName::CODEX.into()));
     assert_eq!(architect.max_turns.map(u32::from), Some(10));
     assert_eq!(architect.timeout, Some(Duration::from_mins(5)));
     assert_eq!((coder.backend, coder.mode), (None, Some(Mode::Writer)));
@@ -337,9 +337,9 @@ fn all_that_is_wrong_with_a_form_is_told_at_once() {
 fn every_backend_can_be_named() {
     for backend in BackendName::BUILT_IN {
         let plan = read(&format!("[tasks.a]\nbackend = '{backend}'"));
-        assert_eq!(plan.tasks[0].backend, Some(backend));
+        assert_eq!(plan.tasks[0].backend, Some(backend.into()));
         let plan = read(&format!("workers:\n- {{id: a, platform: {backend}}}"));
-        assert_eq!((plan.tasks[0].backend, plan.notes.len()), (Some(backend), 0));
+        assert_eq!((plan.tasks[0].backend, plan.notes.len()), (Some(backend.into()), 0));
     }
     let plan = read("[tasks.a]\nbackend = 'gpt'");
     assert_eq!(plan.tasks[0].backend, "gpt".parse().ok());

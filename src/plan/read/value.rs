@@ -4,7 +4,7 @@ use std::{collections::HashSet, num::NonZeroU32, num::NonZeroU64, time::Duration
 
 use crate::{
     document::{Key, Node, Problem, Value},
-    job::{BackendName, JobName, Usd, parse_count, parse_duration},
+    job::{BackendChoice, JobName, Usd, parse_count, parse_duration},
     plan::nearest,
 };
 
@@ -124,7 +124,7 @@ pub(super) fn milliseconds(key: &Key, node: &Node) -> Result<Duration, Problem> 
     }
 }
 
-pub(super) fn backend(key: &Key, node: &Node) -> Result<BackendName, Problem> {
+pub(super) fn backend(key: &Key, node: &Node) -> Result<BackendChoice, Problem> {
     let word = text(key, node)?;
     word.parse().map_err(|e| (node.line, format!("'{}' is '{word}', which {e}", key.name)))
 }

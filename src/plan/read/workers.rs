@@ -78,7 +78,7 @@ fn platform(task: &mut Task, key: &Key, node: &Node, notes: &mut Vec<String>, wr
         Err((line, what)) => return wrong.say(line, what),
     };
     match BackendName::BUILT_IN.into_iter().find(|name| name.as_str() == word) {
-        Some(backend) => task.backend = Some(backend),
+        Some(backend) => task.backend = Some(backend.into()),
         None => notes.push(format!(
             "line {}: '{}: {word}' is not honoured: this cx has no such backend, and takes its default",
             key.line, key.name

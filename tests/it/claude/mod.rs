@@ -3,6 +3,7 @@
 
 mod endings;
 mod readers;
+mod schema;
 mod setup;
 mod writers;
 

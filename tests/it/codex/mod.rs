@@ -2,6 +2,7 @@
 //! the model server.
 
 mod answers;
+mod commits;
 mod endings;
 mod failures;
 mod patterns;
@@ -9,6 +10,7 @@ mod plans;
 mod prompts;
 mod resolving;
 mod sandbox;
+mod schema;
 mod views;
 mod writers;
 

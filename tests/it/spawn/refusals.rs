@@ -14,7 +14,7 @@ const REFUSALS: &[(&[&str], i32, &str)] = &[
     (&["-F", "absent"], 2, "absent"),
     (&["-F", "."], 2, "cannot read the prompt from ."),
     (&["-t", "nobody", "x"], 2, "nobody"),
-    (&["-b", "gemini", "x"], 2, "there is no backend 'gemini'"),
+    (&["-b", "gemina", "x"], 2, "there is no backend 'gemina'"),
     (&["-b", "sh", "-w", "--base", "nowhere", "x"], 2, "nowhere"),
     (&["-b", "sh", "-w", "--base", "HEAD~7", "x"], 2, "HEAD~7"),
     (&["-b", "sh", "--base", "main", "x"], 2, "--base is for writers"),

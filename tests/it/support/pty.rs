@@ -98,6 +98,11 @@ impl Terminal {
         assert!(has(&screen), "{text:?} was never written, but:\n{written:?}");
     }
 
+    /// All that was written to the terminal so far.
+    pub(crate) fn written(&self) -> String {
+        String::from_utf8_lossy(&self.screen.0.lock().unwrap().written).into_owned()
+    }
+
     /// Types `keys` as they are: `\r` is Enter, `\t` Tab, `\x03` Ctrl-C.
     pub(crate) fn send(&self, keys: &str) {
         (&*self.keyboard).write_all(keys.as_bytes()).expect("a terminal can be typed at");

@@ -85,7 +85,7 @@ fn everything_that_the_own_form_can_say() {
     let [scout, work, scan, look] = plan.tasks.as_slice() else { panic!("four") };
     assert_eq!(
         (scout.retries, scout.model.as_deref(), scout.backend),
-        (Some(2), Some("m"), Some(BackendName::CODEX))
+        (Some(2), Some("m"), Some(BackendName::CODEX.into()))
     );
     assert_eq!(
         (scout.kind.as_deref(), scout.files.len(), scout.silence),
@@ -93,7 +93,7 @@ fn everything_that_the_own_form_can_say() {
     );
     assert_eq!(
         (work.retries, work.model.as_deref(), work.backend),
-        (Some(0), Some("other"), Some(BackendName::SH))
+        (Some(0), Some("other"), Some(BackendName::SH.into()))
     );
     assert_eq!(
         (work.mode, work.base.as_deref(), work.timeout),
@@ -110,7 +110,7 @@ fn everything_that_the_own_form_can_say() {
     assert!(
         matches!(&work.foreach, Some(Foreach::Answer { of, max }) if of == "scout" && max.get() == 3)
     );
-    assert_eq!((scan.backend, scan.mode), (Some(BackendName::SH), Some(Mode::Reader)));
+    assert_eq!((scan.backend, scan.mode), (Some(BackendName::SH.into()), Some(Mode::Reader)));
     assert_eq!(scan.foreach, Some(Foreach::Values(vec!["1".into(), "2".into()])));
     assert_eq!(look.foreach, Some(Foreach::List("{{lenses}}".into())));
     assert_eq!(
@@ -144,7 +144,7 @@ fn a_slip_in_the_own_form_is_an_error_with_its_line() {
         ("[tasks.a]\n\nneed = ['b']", "plan:3: a task has no key 'need': did you mean 'needs'?"),
         (
             "[tasks.a]\nzzz = 1",
-            "plan:2: a task has no key 'zzz': there are id, agent, prompt, argv, needs, answers, mode, write, backend, model, scope, base, files, tools, type, when, foreach, retries, timeout, silence, max-turns, max-tokens, max-budget-usd",
+            "plan:2: a task has no key 'zzz': there are id, agent, prompt, argv, needs, answers, mode, write, backend, model, scope, base, files, tools, type, when, foreach, retries, timeout, silence, max-turns, max-tokens, max-budget-usd, schema",
         ),
         ("[tasks.a]\nid = 'b'", "plan:2: the task is called 'a' already"),
         ("[tasks]\na = 1", "plan:2: a task has to be a table, and is a number"),

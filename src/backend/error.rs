@@ -1,0 +1,88 @@
+//! What a backend cannot take.
+
+use crate::job::BackendName;
+
+/// Why a backend cannot take a prompt. Reads as a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PromptError {
+    /// Nothing but white space.
+    #[error("the prompt is empty")]
+    Empty,
+    /// The backend reads UTF-8 only.
+    #[error("the prompt is not valid UTF-8 (byte {at}), and {name} takes nothing else")]
+    NotUtf8 {
+        /// Offset of the first bad byte, from 0.
+        at: usize,
+        /// The backend.
+        name: BackendName,
+    },
+    /// The backend refuses more on its stdin.
+    #[error("the prompt has {bytes} bytes, and {name} takes at most {max}")]
+    TooManyBytes {
+        /// Of the prompt as it is sent.
+        bytes: usize,
+        /// The most that is taken.
+        max: usize,
+        /// The backend.
+        name: BackendName,
+    },
+    /// codex refuses more on its stdin.
+    #[error("the prompt has {chars} characters, and codex takes at most {max}")]
+    TooLong {
+        /// Characters of the prompt as it is sent.
+        chars: usize,
+        /// The most that is taken.
+        max: usize,
+    },
+    /// No argument can have one.
+    #[error("the prompt has a NUL byte (byte {at}), and {name} takes it as an argument")]
+    NulInArgument {
+        /// Offset of the first one, from 0.
+        at: usize,
+        /// The backend.
+        name: BackendName,
+    },
+    /// It would pass for an option.
+    #[error("the prompt begins with '-', and {name} would take it for an option")]
+    Option {
+        /// The backend.
+        name: BackendName,
+    },
+    /// A shell drops or misreads NUL bytes.
+    #[error("the script has a NUL byte (byte {at}), which no shell can run")]
+    Nul {
+        /// Offset of the first one, from 0.
+        at: usize,
+    },
+}
+
+impl PromptError {
+    /// What helps.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Empty | Self::NulInArgument { .. } => None,
+            Self::Option { .. } => Some("begin it with a word".to_owned()),
+            Self::NotUtf8 { .. } => {
+                Some("convert it first, for example with `iconv -t UTF-8`".to_owned())
+            }
+            Self::TooLong { .. } | Self::TooManyBytes { .. } => {
+                Some("put the long part into a file and name the file in the prompt".to_owned())
+            }
+            Self::Nul { .. } => {
+                Some("to run a program file, give it as words: `-- ./program ARG`".to_owned())
+            }
+        }
+    }
+}
+
+/// An argument in the configuration that cx cannot allow. Reads as a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{arg}' may not be among the arguments for {name}: {why}")]
+pub struct ArgError {
+    /// As it stands in the configuration.
+    pub arg: String,
+    /// The backend.
+    pub name: BackendName,
+    /// The end of the sentence.
+    pub why: &'static str,
+}
