@@ -44,7 +44,7 @@ fn merged_and_empty_jobs_go_and_the_rest_stays_and_is_named() {
              [3] unmerged kept: 1 commit on cx/unmerged not merged\n\
              [4] dirty kept: 1 change not committed in {root}/repo.cx/dirty\n\
              [5] untracked kept: 1 file not tracked in {root}/repo.cx/untracked\n\
-             [6] uncollected kept: not collected\n"
+             [6] uncollected its answer is kept: not collected\n"
         )
     );
     assert!(!tree(&sandbox, "merged").exists() && !tree(&sandbox, "empty").exists());

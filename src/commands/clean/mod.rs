@@ -72,6 +72,9 @@ pub struct CleanArgs {
     records: RecordArgs,
 }
 
+/// Why a job's files stay, whatever becomes of its worktree.
+const NOT_COLLECTED: &str = "not collected";
+
 /// Why something stays.
 struct Stays(String);
 
@@ -170,7 +173,7 @@ fn clean_job(
     if collected && stays.is_empty() && !job.files_gone {
         cleaned.files = true;
     } else if !collected {
-        stays.push("not collected".to_owned());
+        stays.push(NOT_COLLECTED.to_owned());
     }
     if !args.dry_run && (cleaned.tree || cleaned.files) {
         crash::point("clean-tree");
@@ -305,7 +308,8 @@ fn sentence(job: &Job, cleaned: &Cleaned, stays: &[String], dry_run: bool) -> St
     }
     if !stays.is_empty() {
         // What is removed and what stays are two things.
-        let kept = if cleaned.tree { "its answer is kept" } else { "kept" };
+        let only_files = cleaned.tree || stays == [NOT_COLLECTED];
+        let kept = if only_files { "its answer is kept" } else { "kept" };
         parts.push(format!("{kept}: {}", stays.join(", ")));
     }
     format!("{} {}", label(job), parts.join("; "))
