@@ -211,6 +211,11 @@ pub(super) fn default_folder(place: &Place) -> PathBuf {
     config::Worktree::default().folder(&main_folder(place))
 }
 
+/// The same for a repository whose main checkout is, or was, at `main`.
+pub(super) fn folder_beside(main: &Path) -> PathBuf {
+    config::Worktree::default().folder(main)
+}
+
 /// Where the repository's main checkout is, for naming its worktrees' folder.
 fn main_folder(place: &Place) -> PathBuf {
     // The common folder is `.git` in the main checkout, or the bare repository.
