@@ -103,7 +103,7 @@ pub fn run(args: &CompareArgs) -> Result<Exit, Failure> {
             name: job.spec.name.to_string(),
             status: view::status_with_code(job),
             seconds: view::elapsed(job).as_secs_f64(),
-            usage: job.exited.as_ref().and_then(|exited| exited.usage),
+            usage: job.usage(),
             files: changes.len() as u64,
             added: changes.iter().filter_map(|change| change.added).sum(),
             removed: changes.iter().filter_map(|change| change.removed).sum(),

@@ -163,7 +163,9 @@ pub(super) fn refuse_spent(session: &Session, spec: &Spawned) -> Result<(), Fail
     }
     let state = session.store.state().map_err(store)?;
     let now = jiff::Timestamp::now();
-    let Some(spent) = state.spent(spec, None, Usage::default(), now) else { return Ok(()) };
+    let Some(spent) = state.spent(spec, Usage::default(), Usage::default(), now) else {
+        return Ok(());
+    };
     Err(Failure::usage(format!("{spent}; nothing was started")).hint(match spent.of() {
         BudgetOf::Day => "`cx usage` shows what of; budget.tokens-per-day and budget.usd-per-day in the configuration allow more",
         _ => "`cx usage --by run` shows it; `cx run --resume RUN --max-tokens N` or --max-budget-usd X allows more",
