@@ -194,7 +194,7 @@ impl<'a> JobView<'a> {
             files: exited.map_or(0, |e| e.files),
             scope: &spec.scope,
             after: &spec.after,
-            usage: exited.and_then(|e| e.usage).or(job.used),
+            usage: job.usage(),
             thread: exited.and_then(|e| e.thread.as_deref()),
             stragglers: exited.map_or(0, |e| e.stragglers),
             notes: &job.notes,

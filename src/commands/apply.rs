@@ -6,7 +6,7 @@ use clap::{Args, ValueHint};
 
 use super::{
     branch::branch_now,
-    session::{Session, git, label, refuse_in_worker},
+    session::{Session, git, label, refuse_in_worker, seen},
 };
 use crate::{
     failure::{Exit, Failure},
@@ -60,7 +60,8 @@ pub fn run(args: &ApplyArgs) -> Result<Exit, Failure> {
                 format!("{} has no worktree yet; nothing was changed", label(&job)),
             ));
         }
-        diff::snapshot(place, Path::new(&tree.path)).map_err(git)?
+        let there = seen(&session.store, place, &job, &tree.path).map_err(git)?;
+        diff::snapshot(&there).map_err(git)?
     } else {
         branch_now(&Repo::open(place), &job)?
             .map_err(|why| Failure::new(Exit::Failed, format!("{why}; nothing was changed")))?

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::session::{Session, git, label};
+use super::session::{Session, git, label, seen};
 use crate::{
     failure::{Exit, Failure},
     git::{Oid, Place, checkpoint, diff},
@@ -55,7 +55,8 @@ pub fn run(args: &DiffArgs) -> Result<Exit, Failure> {
     let tip = match tip {
         Some(tip) => oid(tip, &job)?,
         None if Path::new(&tree.path).is_dir() => {
-            diff::snapshot(place, Path::new(&tree.path)).map_err(git)?
+            let there = seen(&session.store, place, &job, &tree.path).map_err(git)?;
+            diff::snapshot(&there).map_err(git)?
         }
         None => {
             ui::note(format_args!("{} has no worktree", label(&job)));

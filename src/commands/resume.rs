@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     session::{Session, label, refuse_in_worker},
-    spawn::{Again, From, Launched, again, read_words, require_thread},
+    spawn::{Again, From, Launched, UseArgs, again, read_words, require_thread},
 };
 use crate::{
     failure::{Exit, Failure},
@@ -72,6 +72,9 @@ pub(super) struct How {
     /// End the worker when it has put out nothing for this long
     #[arg(long, value_name = "D", value_parser = parse_duration)]
     silence: Option<Duration>,
+
+    #[command(flatten)]
+    uses: UseArgs,
 
     /// One JSON object in place of `[N] NAME`
     #[arg(long)]
@@ -139,6 +142,7 @@ impl How {
             model: self.model.as_deref(),
             timeout: self.timeout,
             silence: self.silence,
+            uses: &self.uses,
         };
         let Launched { id, spec } = again(session, before, what)?;
         let mut out = ui::out();

@@ -13,7 +13,7 @@ use crate::{
     backend::{Backend, KeptError},
     config::Roots,
     failure::{Exit, Failure},
-    git::{GitError, Place},
+    git::{GitError, Place, grant},
     job::{Candidate, JobId, SpecError, resolve},
     ledger::{FollowedState, Job, JobFiles, Run, State, Store, StoreError},
     process::lock,
@@ -318,6 +318,12 @@ pub(super) fn label(job: &Job) -> String {
 /// What does a job's work, as it was when the job was spawned.
 pub(super) fn backend_of(files: &JobFiles, job: &Job) -> Result<Backend, KeptError> {
     Backend::of_job(job.spec.backend, &files.backend())
+}
+
+/// A worktree of `job`, to be looked at, also while its worker has git's folder of it.
+pub(super) fn seen(store: &Store, place: &Place, job: &Job, path: &str) -> Result<Place, GitError> {
+    let stand_in = store.job(job.job).stand_in();
+    grant::seen(place, Path::new(path), job.is_live().then_some(stand_in.as_path()))
 }
 
 /// A failure of the state.

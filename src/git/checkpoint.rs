@@ -5,7 +5,7 @@
 //! HEAD, and where nothing has changed since the last one none is made. A crash
 //! leaves the ref where it was, or moved; what it was before is in its reflog.
 
-use super::{CommitMessage, Git, GitError, Head, Oid, Place, Repo, commit, diff, refs, worktree};
+use super::{CommitMessage, Git, GitError, Head, Oid, Place, Repo, commit, diff, refs};
 
 /// Where they are kept: `refs/cx/checkpoints/NAME`.
 pub const SPACE: &str = "refs/cx/checkpoints";
@@ -22,16 +22,16 @@ pub struct Checkpoint {
 }
 
 /// Makes one of the worktree of the job `name`; none where nothing is new since the
-/// last, or since HEAD.
+/// last, or since HEAD. `there` is its worktree, as [`grant::seen`](super::grant::seen)
+/// has it.
 pub fn take(
     place: &Place,
-    worktree: &std::path::Path,
+    there: &Place,
     name: &str,
     message: &CommitMessage,
 ) -> Result<Option<Oid>, GitError> {
-    let tree = diff::snapshot(place, worktree)?;
-    let there = worktree::place_of(place, worktree)?;
-    let repo = Repo::open(&there);
+    let tree = diff::snapshot(there)?;
+    let repo = Repo::open(there);
     let head = match repo.head()? {
         Head::Branch { oid, .. } | Head::Detached(oid) => oid,
         Head::Unborn(name) => return Err(GitError::Unborn(name)),

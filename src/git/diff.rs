@@ -1,11 +1,11 @@
 //! What changed: listed for cx, or shown to a person by git itself.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::command::{on_terminal, path as path_of};
 use super::commit::commit_tree;
-use super::{Git, GitError, Head, Oid, Place, Repo, stage, worktree};
+use super::{Git, GitError, Head, Oid, Place, Repo, stage};
 
 /// One changed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,9 +85,9 @@ fn parse(bytes: &[u8]) -> Option<Vec<FileChange>> {
 
 /// Everything that lies in a live worktree now, new files included, as a tree:
 /// something to compare with. Its index and files are not touched, so its worker
-/// may go on; files that vanish meanwhile are left out.
-pub fn snapshot(place: &Place, worktree: &Path) -> Result<Oid, GitError> {
-    let there = worktree::place_of(place, worktree)?;
+/// may go on; files that vanish meanwhile are left out. `there` is the worktree, as
+/// [`grant::seen`](super::grant::seen) has it.
+pub fn snapshot(there: &Place) -> Result<Oid, GitError> {
     let scratch = tempfile::tempdir_in(&there.git_dir)
         .map_err(GitError::io("make a folder in", &there.git_dir))?;
     let index = scratch.path().join("index");
@@ -97,12 +97,12 @@ pub fn snapshot(place: &Place, worktree: &Path) -> Result<Oid, GitError> {
     }
     // A file that vanishes under git's hands ends the whole `git add`; its worker
     // is alive, so the next attempt sees what is there then.
-    let mut staged = stage::all(&there, &git);
+    let mut staged = stage::all(there, &git);
     for _ in 0..2 {
         if staged.is_ok() {
             break;
         }
-        staged = stage::all(&there, &git);
+        staged = stage::all(there, &git);
     }
     staged?;
     git().arg("write-tree").run()?.oid()
@@ -111,9 +111,9 @@ pub fn snapshot(place: &Place, worktree: &Path) -> Result<Oid, GitError> {
 /// The same as a commit on top of the worktree's HEAD, which no ref names; HEAD
 /// itself where the tree is the same. Equal contents give the same commit, so
 /// that looking often leaves few objects.
-pub fn snapshot_commit(place: &Place, worktree: &Path) -> Result<Oid, GitError> {
-    let there = Repo::open(&worktree::place_of(place, worktree)?);
-    let tree = snapshot(place, worktree)?;
+pub fn snapshot_commit(there: &Place) -> Result<Oid, GitError> {
+    let tree = snapshot(there)?;
+    let there = Repo::open(there);
     let head = match there.head()? {
         Head::Branch { oid, .. } | Head::Detached(oid) => oid,
         Head::Unborn(name) => return Err(GitError::Unborn(name)),
@@ -160,10 +160,12 @@ pub fn show(place: &Place, base: &Oid, tip: &Oid, options: &[&str]) -> Result<u8
 mod tests {
     use super::*;
     use crate::git::testing::{Fixture, commit, git, write};
+    use crate::git::worktree;
     use std::ffi::OsStr;
     use std::fs;
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
 
     #[test]
     fn every_kind_of_change_is_listed() {
@@ -211,7 +213,7 @@ mod tests {
         git(&tree, &["add", "staged"]);
         write(&tree, "README", "edited\n");
         let before = git(&tree, &["status", "--porcelain"]);
-        let seen = snapshot(&fixture.place(), &tree).unwrap();
+        let seen = snapshot(&worktree::place_of(&fixture.place(), &tree).unwrap()).unwrap();
         assert_eq!(git(&tree, &["status", "--porcelain"]), before);
         let changes = stat(&fixture.place(), &base, &seen).unwrap();
         let paths: Vec<_> = changes.iter().map(|change| change.path.to_str().unwrap()).collect();
@@ -243,7 +245,7 @@ mod tests {
         fs::write(tree.join("f"), "A\n").unwrap();
         touch(&tree.join("f"));
         touch(&worktree::admin_dir(&fixture.place(), &tree).unwrap().join("index"));
-        let seen = snapshot(&fixture.place(), &tree).unwrap();
+        let seen = snapshot(&worktree::place_of(&fixture.place(), &tree).unwrap()).unwrap();
         let changes = stat(&fixture.place(), &base, &seen).unwrap();
         assert_eq!(changes.len(), 1, "{changes:?}");
         assert_eq!(changes[0].path, Path::new("f"));

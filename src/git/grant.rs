@@ -7,19 +7,27 @@
 //! reads and writes, **before any git runs there again** ([`Seal::restore`]). Its
 //! objects are looked at one by one, by git, on their way into the repository.
 //!
+//! Meanwhile nobody but the worker goes by that folder: another one stands in for it,
+//! which has HEAD and the index as they were ([`seen`]). Whoever looks at the worktree
+//! then sees its files, and compares them with what the worker began with.
+//!
 //! Both can be done twice. A crash in between leaves the seal with whoever keeps it.
 
 use std::{
     collections::BTreeMap,
     fs::{self, DirBuilder},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{DirBuilderExt, MetadataExt},
+    },
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{Git, GitError, Head, Oid, Place, Repo, refs, worktree};
+use super::worktree::GIVEN;
+use super::{Git, GitError, Head, Oid, Place, Repo, refs, stage, worktree};
 
 /// What says which repository the folder belongs to, and how it is set.
 const SEALED: [&str; 3] = ["commondir", "config.worktree", "gitdir"];
@@ -42,6 +50,9 @@ const ORDINARY: [&str; 9] = [
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seal {
     git_dir: PathBuf,
+    /// What stands in for it meanwhile.
+    #[serde(default)]
+    stand_in: PathBuf,
     /// The content of each, or that there is none.
     files: BTreeMap<String, Option<String>>,
     head: String,
@@ -65,18 +76,26 @@ pub fn has_worktree_config(place: &Place) -> Result<bool, GitError> {
 }
 
 /// Makes the worktree ready for a worker that commits: a detached HEAD, and the
-/// folder `objects`, empty.
-pub fn open(place: &Place, path: &Path, branch: &str, objects: &Path) -> Result<Seal, GitError> {
+/// folder `objects`, empty. `stand_in` is where others look at it from.
+pub fn open(
+    place: &Place,
+    path: &Path,
+    branch: &str,
+    (objects, stand_in): (&Path, &Path),
+) -> Result<Seal, GitError> {
     let there = worktree::place_of(place, path)?;
     let head = match Repo::open(&there).head()? {
         Head::Branch { oid, .. } | Head::Detached(oid) => oid,
         Head::Unborn(name) => return Err(GitError::Unborn(name)),
     };
     there.git().args(["checkout", "--quiet", "--detach"]).run()?;
-    if objects.exists() {
-        fs::remove_dir_all(objects).map_err(GitError::io("remove", objects))?;
+    for folder in [objects, stand_in] {
+        if folder.exists() {
+            fs::remove_dir_all(folder).map_err(GitError::io("remove", folder))?;
+        }
+        DirBuilder::new().mode(0o700).create(folder).map_err(GitError::io("make", folder))?;
     }
-    DirBuilder::new().mode(0o700).create(objects).map_err(GitError::io("make", objects))?;
+    make_stand_in(&there, &head, stand_in).map_err(GitError::io("write in", stand_in))?;
     let mut files = BTreeMap::new();
     for name in SEALED {
         let file = there.git_dir.join(name);
@@ -87,7 +106,37 @@ pub fn open(place: &Place, path: &Path, branch: &str, objects: &Path) -> Result<
         files.insert(name.to_owned(), content);
     }
     let (head, branch) = (head.to_string(), branch.to_owned());
-    Ok(Seal { git_dir: there.git_dir, files, head, branch })
+    let stand_in = stand_in.to_owned();
+    Ok(Seal { git_dir: there.git_dir, stand_in, files, head, branch })
+}
+
+/// A folder of git's for the same worktree, as it is now.
+fn make_stand_in(there: &Place, head: &Oid, stand_in: &Path) -> io::Result<()> {
+    let line = |path: &Path| [path.as_os_str().as_bytes(), b"\n"].concat();
+    fs::write(stand_in.join("commondir"), line(&there.common_dir))?;
+    fs::write(stand_in.join("gitdir"), line(&there.folder().join(".git")))?;
+    stage::copy_index(&there.git_dir.join("index"), &stand_in.join("index"))?;
+    match fs::copy(there.git_dir.join(GIVEN), stand_in.join(GIVEN)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // Last: with it the folder counts.
+    fs::write(stand_in.join("HEAD"), format!("{head}\n"))
+}
+
+/// The worktree at `path`, to be looked at: by what stands in for git's folder of it,
+/// where its worker has that one.
+pub fn seen(place: &Place, path: &Path, stand_in: Option<&Path>) -> Result<Place, GitError> {
+    match stand_in.filter(|folder| folder.join("HEAD").is_file()) {
+        Some(folder) => Ok(Place {
+            common_dir: place.common_dir.clone(),
+            git_dir: folder.to_owned(),
+            checkout: Some(fs::canonicalize(path).map_err(GitError::io("read", path))?),
+            prefix: PathBuf::new(),
+            is_bare: false,
+        }),
+        None => worktree::place_of(place, path),
+    }
 }
 
 impl Seal {
@@ -102,7 +151,7 @@ impl Seal {
         for entry in fs::read_dir(&self.git_dir)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if self.files.contains_key(&name) {
+            if self.files.contains_key(&name) || name == GIVEN {
                 continue;
             }
             let is_ordinary = ORDINARY.contains(&name.as_str()) && is_plain(&entry.path())?;
@@ -129,6 +178,9 @@ impl Seal {
                 self.write(&file, content)?;
             }
         }
+        if self.restore_given()? {
+            rewritten.push(GIVEN.to_owned());
+        }
         let file = self.git_dir.join("HEAD");
         let now = if is_file(&file) { fs::read_to_string(&file) } else { Ok(String::new()) };
         let now = now.unwrap_or_default().trim_end().to_owned();
@@ -141,11 +193,29 @@ impl Seal {
                 rewritten.push("HEAD".to_owned());
             }
             remove(&file)?;
-            self.write(&file, &format!("{}\n", self.head))?;
+            self.write(&file, format!("{}\n", self.head))?;
             self.head.clone()
         };
         rewritten.sort();
         Ok(Restored { rewritten, head })
+    }
+
+    /// Whether what it was given was told otherwise by now.
+    fn restore_given(&self) -> io::Result<bool> {
+        let file = self.git_dir.join(GIVEN);
+        let content = match fs::read(self.stand_in.join(GIVEN)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            read => Some(read?),
+        };
+        let now = if is_file(&file) { fs::read(&file).ok() } else { None };
+        if now == content && fs::symlink_metadata(&file).is_ok() == content.is_some() {
+            return Ok(false);
+        }
+        remove(&file)?;
+        if let Some(content) = content {
+            self.write(&file, content)?;
+        }
+        Ok(true)
     }
 
     /// Brings the worker's commits into the repository and its branch, on which HEAD is
@@ -189,9 +259,9 @@ impl Seal {
         Ok(left_out)
     }
 
-    fn write(&self, file: &Path, content: &str) -> io::Result<()> {
+    fn write(&self, file: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
         let mut new = tempfile::NamedTempFile::new_in(&self.git_dir)?;
-        new.write_all(content.as_bytes())?;
+        new.write_all(content.as_ref())?;
         new.persist(file)?;
         Ok(())
     }

@@ -35,7 +35,7 @@ pub struct FellOver {
     pub to: BackendName,
     /// Why, as the end of a sentence about `from`.
     pub reason: String,
-    /// What was used up to then, where the program told.
+    /// What `from` has used, where its program told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
     /// How long its worker ran, milliseconds; 0 where it was not there.

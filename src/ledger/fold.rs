@@ -64,7 +64,8 @@ pub struct Job {
     /// What a person should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// What it has used so far, as it is counted in [`State::book`].
+    /// What its backend has used so far, as it is counted in [`State::book`]; those
+    /// before it stand in `fell_over`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used: Option<Usage>,
     /// Why and until when it was put on hold last, and since when it is.
@@ -195,6 +196,16 @@ impl Job {
     /// Whether it did not succeed and its branch holds nothing of what it did.
     pub fn is_empty_handed(&self) -> bool {
         self.exited.as_ref().is_some_and(|e| !e.outcome.is_success() && e.commits == 0)
+    }
+
+    /// What it has used so far, of all backends that did its work.
+    pub fn usage(&self) -> Option<Usage> {
+        let last = match &self.exited {
+            Some(exited) => exited.usage.or(self.used),
+            None => self.used,
+        };
+        let tries = self.fell_over.iter().filter_map(|fell| fell.usage);
+        tries.chain(last).map(Some).reduce(|sum, one| Some(sum.into_iter().chain(one).sum()))?
     }
 
     /// Whether its name, branch and worktree are still in use, so that a new
@@ -409,6 +420,10 @@ impl State {
                 let is_end = matches!(event, Event::Exited(_));
                 if let Some(job) = self.jobs.get_mut(&record.job) {
                     let what = Counted::of(job, &event);
+                    if let (Event::FellOver(fell), None) = (&event, &job.exited) {
+                        let run = job.spec.run.as_deref().and_then(|run| self.runs.get_mut(run));
+                        usage::count_try(&mut self.book, run, job, (record.at, fell.usage));
+                    }
                     job.fold(record.at, event);
                     let run = job.spec.run.as_ref().filter(|_| is_end);
                     if let Some(run) = run.and_then(|run| self.runs.get_mut(run)) {

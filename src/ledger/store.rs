@@ -289,6 +289,11 @@ impl JobFiles {
         self.dir.join("seal.json")
     }
 
+    /// What stands in for git's folder of the worktree while that is the worker's.
+    pub fn stand_in(&self) -> PathBuf {
+        self.dir.join("git")
+    }
+
     /// The objects that a worker has made which may commit.
     pub fn objects(&self) -> PathBuf {
         self.dir.join("objects")

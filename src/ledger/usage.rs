@@ -1,8 +1,10 @@
 //! What was used: tokens and dollars, folded by day, backend and agent.
 //!
 //! A job says how much it has used so far, and counts from its own beginning; the
-//! fold takes differences, so nothing counts twice however often it is said. The
-//! sums of all days stay in the snapshot, so they cost nothing to ask for.
+//! fold takes differences, so nothing counts twice however often it is said. Where
+//! another backend does its work, that one counts from its own beginning, and what
+//! the one before has used is its own. The sums of all days stay in the snapshot, so
+//! they cost nothing to ask for.
 
 use std::{
     collections::BTreeMap,
@@ -25,7 +27,7 @@ use crate::job::{BudgetOf, JobId, Spent, Usage, Usd};
 /// [`Event::Used`](super::Event::Used).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Used {
-    /// From the job's beginning up to here.
+    /// From the beginning of the backend that does the job up to here.
     pub usage: Usage,
 }
 
@@ -73,6 +75,22 @@ impl Tally {
             cost_usd: used.cost_usd.unwrap_or_default(),
             cost_unknown: count(usage.is_some() && used.tokens() > 0 && used.cost_usd.is_none()),
             tokens_unknown: count(usage.is_none() && tells),
+        }
+    }
+}
+
+impl Tally {
+    /// What the try of a backend has come to that could not do the job, of which
+    /// `counted` counts already. No job is over by it.
+    fn of_try(usage: Usage, counted: Usage) -> Self {
+        let more = usage.since(counted);
+        Self {
+            input: more.input,
+            cached: more.cached,
+            output: more.output,
+            cost_usd: more.cost_usd.unwrap_or_default(),
+            cost_unknown: u64::from(usage.tokens() > 0 && usage.cost_usd.is_none()),
+            ..Self::default()
         }
     }
 }
@@ -180,6 +198,22 @@ fn tells(backend: &str) -> bool {
     backend != "sh"
 }
 
+/// Counts what the try of a backend came to that could not do `job`. Called while
+/// that one is still its backend.
+pub(super) fn count_try(
+    book: &mut Book,
+    run: Option<&mut Run>,
+    job: &mut Job,
+    (at, usage): (Timestamp, Option<Usage>),
+) {
+    let Some(now) = usage.or(job.used) else { return };
+    let tally = Tally::of_try(now, job.used.take().unwrap_or_default());
+    book.add(at, job, tally);
+    if let Some(run) = run {
+        run.used += tally;
+    }
+}
+
 /// Counts what `job` says that it has used so far, and what is new of that.
 pub(super) fn count(
     book: &mut Book,
@@ -207,16 +241,16 @@ pub(super) fn count(
 
 impl State {
     /// The budget that is used up, if one is: by what the ledger knows of, and by what
-    /// `job` has used since it said so last. `own` is all that it has used.
+    /// the job has used since it said so last, which is `untold`. `own` is all that it
+    /// has used.
     pub fn spent(
         &self,
         spec: &Spawned,
-        job: Option<JobId>,
         own: Usage,
+        untold: Usage,
         now: Timestamp,
     ) -> Option<Spent> {
-        let said = job.and_then(|job| self.jobs.get(&job)?.used).unwrap_or_default();
-        let more = Tally::of(Some(own.since(said)), false, true);
+        let more = Tally::of(Some(untold), false, true);
         spec.budgets.iter().find_map(|budget| {
             let used = match budget.of {
                 BudgetOf::Job => return budget.spent(&own),
@@ -253,7 +287,7 @@ pub struct JobUse {
     pub run: Option<String>,
     /// Its role.
     pub agent: Option<String>,
-    /// Its backend.
+    /// Its backend; where several did its work, the last.
     pub backend: String,
     /// The model that was asked for.
     pub model: Option<String>,
@@ -281,6 +315,24 @@ struct UsageLine {
     usage: Option<Usage>,
 }
 
+#[derive(Deserialize)]
+struct FellLine {
+    t: Timestamp,
+    to: String,
+    usage: Option<Usage>,
+}
+
+/// A job, as far as the lines up to here tell of it.
+struct Entry {
+    job: JobUse,
+    /// What its backend said last.
+    used: Option<Usage>,
+    /// What the backends before came to.
+    before: Tally,
+    /// It had a worker.
+    ran: bool,
+}
+
 impl Store {
     /// What each job that had a worker has used, from the whole ledger, of whose
     /// lines only those are parsed that tell of it.
@@ -291,19 +343,18 @@ impl Store {
             other => other.map_err(at("open", &path))?,
         };
         let mut reader = BufReader::with_capacity(256 * 1024, file);
-        let mut jobs: BTreeMap<JobId, (JobUse, Option<Usage>, bool)> = BTreeMap::new();
+        let mut jobs: BTreeMap<JobId, Entry> = BTreeMap::new();
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line).map_err(at("read", &path))? > 0 {
             fold_line(&mut jobs, &line);
             line.clear();
         }
         let all = jobs.into_values();
-        Ok(all.filter(|(_, _, ran)| *ran).map(|(job, _, _)| job).collect())
+        Ok(all.filter(|entry| entry.ran).map(|entry| entry.job).collect())
     }
 }
 
-/// The job, what it said last, and whether it had a worker.
-fn fold_line(jobs: &mut BTreeMap<JobId, (JobUse, Option<Usage>, bool)>, line: &[u8]) {
+fn fold_line(jobs: &mut BTreeMap<JobId, Entry>, line: &[u8]) {
     let Some((kind, id)) = glance(line) else { return };
     match kind {
         "spawned" => {
@@ -312,22 +363,34 @@ fn fold_line(jobs: &mut BTreeMap<JobId, (JobUse, Option<Usage>, bool)>, line: &[
             let tally = Tally::default();
             let job =
                 JobUse { job: id, name, run, agent, backend, model, at: t, live: true, tally };
-            jobs.entry(id).or_insert((job, None, false));
+            jobs.entry(id).or_insert(Entry { job, used: None, before: tally, ran: false });
         }
         "running" => {
-            if let Some((_, _, ran)) = jobs.get_mut(&id) {
-                *ran = true;
+            if let Some(entry) = jobs.get_mut(&id) {
+                entry.ran = true;
             }
         }
         "used" | "exited" => {
-            let Some((job, used, _)) = jobs.get_mut(&id).filter(|(job, _, _)| job.live) else {
-                return;
-            };
+            let entry = jobs.get_mut(&id).filter(|entry| entry.job.live);
+            let Some(Entry { job, used, before, .. }) = entry else { return };
             let Ok(UsageLine { t, usage }) = serde_json::from_slice(line) else { return };
             *used = usage.or(*used);
             job.live = kind == "used";
             job.at = t;
-            job.tally = Tally::of(*used, !job.live, tells(&job.backend));
+            job.tally = *before;
+            job.tally += Tally::of(*used, !job.live, tells(&job.backend));
+            job.tally.cost_unknown = job.tally.cost_unknown.min(1);
+        }
+        "fell-over" => {
+            let Some(Entry { job, used, before, .. }) = jobs.get_mut(&id) else { return };
+            let Ok(FellLine { t, to, usage }) = serde_json::from_slice(line) else { return };
+            if let Some(usage) = usage.or(used.take()) {
+                *before += Tally::of_try(usage, Usage::default());
+                job.tally = *before;
+                job.at = t;
+            }
+            *used = None;
+            job.backend = to;
         }
         _ => {}
     }

@@ -6,14 +6,18 @@
 //! budget that they share is at most what each of them has under way, and the 64th of
 //! the budget that each may not have told of yet.
 
-use std::time::{Duration, Instant};
+use std::{
+    io,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 
 use super::{Stop, Supervisor, SupervisorError};
 use crate::{
     backend::{Backend, Meter},
-    job::{BudgetOf, Outcome, Spent, Usage, Usd},
+    job::{BudgetOf, Outcome, Price, Spent, Usage, Usd},
     ledger::{Event, State, Used},
     process::{lock::deadline_in, watch::Watch},
 };
@@ -27,18 +31,47 @@ pub(super) struct Running {
     meter: Meter,
     /// What the ledger knows of.
     told: Usage,
+    /// What its backend has used in streams that were put away.
+    kept: Usage,
+    /// What backends before have used that could not do the work.
+    before: Usage,
     /// What runs is the worker, and not a step around it.
     pub(super) is_worker: bool,
 }
 
 impl Running {
     pub(super) fn new(backend: &Backend) -> Self {
-        Self { meter: Meter::new(backend), told: Usage::default(), is_worker: false }
+        let none = Usage::default();
+        Self { meter: Meter::new(backend), told: none, kept: none, before: none, is_worker: false }
+    }
+
+    /// `own`, with what was used before in streams that were put away.
+    pub(super) fn whole(&self, own: Option<Usage>) -> Option<Usage> {
+        let kept = (self.kept != Usage::default()).then_some(self.kept);
+        own.map_or(kept, |own| Some([self.kept, own].into_iter().sum()))
+    }
+
+    /// Another backend does the work, and counts anew; the one before has `used` this,
+    /// and the ledger knows.
+    pub(super) fn fall_over(&mut self, to: &Backend, used: Option<Usage>) {
+        let before = [self.before, used.unwrap_or_default()].into_iter().sum();
+        *self = Self { before, ..Self::new(to) };
     }
 
     /// Its worker's stream begins anew.
-    pub(super) fn begin_anew(&mut self, backend: &Backend) {
+    pub(super) fn begin_anew(&mut self, backend: &Backend, used: Option<Usage>) {
+        self.kept = [self.kept].into_iter().chain(used).sum();
         self.meter = Meter::new(backend);
+    }
+
+    /// Reads what its worker has said that was not read yet.
+    pub(super) fn read_to_end(&mut self, stdout: &Path) -> io::Result<()> {
+        self.meter.read(stdout)
+    }
+
+    /// What its worker has said that it has used, in the stream of now.
+    pub(super) fn said(&self, price: Option<&Price>) -> Option<Usage> {
+        self.meter.usage().map(|usage| usage.priced(price))
     }
 
     /// A worker goes on whose model has been refused.
@@ -77,8 +110,8 @@ impl Supervisor {
         if self.spec.budgets.iter().all(|budget| budget.of == BudgetOf::Job) {
             return Ok(None);
         }
-        let spent =
-            self.store.state()?.spent(&self.spec, Some(self.id), self.usage.told, Timestamp::now());
+        let state = self.store.state()?;
+        let spent = state.spent(&self.spec, self.usage.told, Usage::default(), Timestamp::now());
         Ok(spent.map(stop))
     }
 
@@ -88,6 +121,7 @@ impl Supervisor {
             return Ok(None);
         }
         let own = self.finisher().own_usage(self.usage.meter.usage())?.unwrap_or_default();
+        let own = [self.usage.before, self.usage.kept, own].into_iter().sum();
         Ok(self.store.state()?.usd_left(&self.spec, own, Timestamp::now()))
     }
 
@@ -121,6 +155,7 @@ impl Supervisor {
             return Ok(None);
         };
         let own = own.priced(self.spec.price.as_ref());
+        let own = self.usage.whole(Some(own)).unwrap_or(own);
         let more = own.since(self.usage.told);
         if self.spec.budgets.iter().any(|budget| budget.is_a_step(&more)) {
             // On a full disk others are told later; that ends no worker.
@@ -134,7 +169,9 @@ impl Supervisor {
         }
         let is_own = self.spec.budgets.iter().all(|budget| budget.of == BudgetOf::Job);
         let state = if is_own { State::new() } else { self.store.state()? };
-        Ok(state.spent(&self.spec, Some(self.id), own, Timestamp::now()).map(stop))
+        let (all, untold) =
+            ([self.usage.before, own].into_iter().sum(), own.since(self.usage.told));
+        Ok(state.spent(&self.spec, all, untold, Timestamp::now()).map(stop))
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 
 use super::{Supervisor, SupervisorError};
 use crate::{
-    git::{CommitMessage, checkpoint},
+    git::{CommitMessage, checkpoint, grant},
     process::crash,
 };
 
@@ -61,7 +61,9 @@ impl Supervisor {
             trailers: vec![("Cx-Job".to_owned(), format!("{} {}", self.id.0, self.spec.name))],
         };
         let place = self.place()?;
-        checkpoint::take(&place, Path::new(&tree.path), self.spec.name.as_str(), &message)
+        let stand_in = self.files.stand_in();
+        grant::seen(&place, Path::new(&tree.path), Some(&stand_in))
+            .and_then(|there| checkpoint::take(&place, &there, self.spec.name.as_str(), &message))
             .map(|taken| taken.is_some())
             .map_err(|error| error.to_string())
     }

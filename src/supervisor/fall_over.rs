@@ -8,7 +8,7 @@
 
 use std::{fs, io, path::Path};
 
-use super::{Supervisor, SupervisorError, budget, finish::Ended};
+use super::{Supervisor, SupervisorError, finish::Ended};
 use crate::{
     backend::Backend,
     job::Outcome,
@@ -35,11 +35,15 @@ impl Supervisor {
             Some(reason) => format!("was refused for a limit: {reason}"),
             None => "was refused for a limit".to_owned(),
         };
+        self.usage.read_to_end(&self.files.stdout())?;
+        let price = self.spec.price.as_ref();
+        let said = verdict.usage.map(|usage| usage.priced(price));
+        let usage = self.usage.whole(said.or_else(|| self.usage.said(price)));
         let fell = FellOver {
             from: self.backend.name,
             to: next,
             reason,
-            usage: verdict.usage,
+            usage,
             ran_ms: millis(ended.ran_so_far().saturating_sub(self.tries.ran)),
         };
         self.append(&Event::FellOver(fell))?;
@@ -55,7 +59,7 @@ impl Supervisor {
         // The limit of time is one for all of them, and a conversation is nobody else's.
         self.tries.ran = ended.ran_so_far();
         self.tries.thread = None;
-        self.usage = budget::Running::new(&self.backend);
+        self.usage.fall_over(&self.backend, usage);
         Ok(true)
     }
 }

@@ -128,7 +128,9 @@ impl Supervisor {
         if ended.started {
             self.hooks_after(&verdict.outcome)?;
         }
-        self.finisher().finish(&ended, verdict)
+        let mut exited = self.finisher().finish(&ended, verdict)?;
+        exited.usage = self.usage.whole(exited.usage);
+        Ok(exited)
     }
 
     pub(super) fn finisher(&self) -> Finisher<'_> {

@@ -31,7 +31,8 @@ pub(super) fn open(
     let (true, Some((tree, branch))) = (spec.git, spec.branch()) else { return Ok(None) };
     let told = |error: &dyn std::fmt::Display| format!("it cannot be let commit: {error}");
     let objects = files.objects();
-    let seal = grant::open(place, Path::new(&tree.path), branch, &objects).map_err(|e| told(&e))?;
+    let seal = grant::open(place, Path::new(&tree.path), branch, (&objects, &files.stand_in()))
+        .map_err(|e| told(&e))?;
     let bytes = serde_json::to_vec(&seal).map_err(|e| told(&e))?;
     files.replace(&files.seal(), &bytes).map_err(|e| told(&e))?;
     let folders = vec![seal.git_dir().to_owned(), objects.clone()];
@@ -49,7 +50,11 @@ impl Finisher<'_> {
     pub(super) fn close_grant(&self, place: &Place) -> Result<(), StoreError> {
         let file = self.files.seal();
         let bytes = match fs::read(&file) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // One that stands in counts no more.
+                let _ = fs::remove_dir_all(self.files.stand_in());
+                return Ok(());
+            }
             read => read,
         };
         let failed = |source: io::Error| StoreError::Io {
@@ -80,7 +85,9 @@ impl Finisher<'_> {
             )?;
         }
         crash::point("grant-closed");
-        fs::remove_file(&file).map_err(failed)
+        fs::remove_file(&file).map_err(failed)?;
+        let _ = fs::remove_dir_all(self.files.stand_in());
+        Ok(())
     }
 }
 

@@ -115,7 +115,10 @@ impl Supervisor {
         let old = if self.tries.thread.is_some() {
             vec![answer]
         } else {
-            self.usage.begin_anew(&self.backend);
+            // What it used was used all the same.
+            self.usage.read_to_end(&stdout)?;
+            let used = self.usage.said(self.spec.price.as_ref());
+            self.usage.begin_anew(&self.backend, used);
             vec![stdout, stderr, answer]
         };
         for path in old {

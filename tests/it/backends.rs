@@ -293,6 +293,62 @@ fn one_that_is_refused_is_followed_by_the_next_in_the_same_tree() {
 }
 
 #[test]
+fn what_one_used_that_was_refused_counts_as_well() {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("CX_HOLD_MS", "0");
+    let metered = |name: &str| {
+        format!(
+            "[backends.{name}]\nargv = ['{name}']\noutput = 'events'\nrate-limit = {{ exit = 75 }}\n\
+             answer = {{ where = {{ type = 'end' }}, path = 'say' }}\n\
+             usage = {{ where = {{ type = 'end' }}, input = 'in', output = 'out' }}\n"
+        )
+    };
+    sandbox.configure(&(metered("first") + &metered("second")));
+    let end = r#"printf '{"type":"end","say":"so far","in":60,"out":10}\n'"#;
+    let gate = sandbox.gate("second");
+    sandbox.script_tool("first", &format!("{end}; exit 75"));
+    sandbox.script_tool("second", &format!("{end}; {}", gate.pass()));
+    // It is the second of them that has used it up, with the first.
+    sandbox.on("first,second", &["--max-tokens", "100", "x"]).ok();
+    sandbox.cx(["wait", "j"]).code(143);
+    let job = sandbox.job("j");
+    assert_eq!(job["reason"], "its budget of 100 tokens is used up: 140");
+    assert_eq!(job["usage"], json!({"input": 120, "cached": 0, "output": 20}));
+    let rows = |by: &str| {
+        let usage = sandbox.cx(["usage", "--json", "--by", by]).ok().json();
+        let row =
+            |row: &serde_json::Value| (row[by].clone(), row["jobs"].clone(), row["input"].clone());
+        usage["rows"].as_array().unwrap().iter().map(row).collect::<Vec<_>>()
+    };
+    let (none, one) = (json!(0), json!(1));
+    let first = (json!("first"), none, json!(60));
+    assert_eq!(rows("backend"), [first, (json!("second"), one.clone(), json!(60))]);
+    assert_eq!(rows("job"), [(json!(1), one.clone(), json!(120))]);
+    assert_eq!(rows("run"), [(json!(null), one, json!(120))]);
+    // On hold it is the same: this one begins with an empty stream.
+    sandbox.script_tool("first", &format!("{end}; test -e tried || {{ touch tried; exit 75; }}"));
+    sandbox.cx(["spawn", "-w", "--no-preamble", "-n", "k", "-b", "first", "x"]).ok();
+    sandbox.cx(["wait", "k"]).ok();
+    assert_eq!(sandbox.job("k")["usage"]["input"], 120);
+    assert_eq!(rows("job")[1], (json!(2), json!(1), json!(120)));
+}
+
+#[test]
+fn an_answer_has_no_words_of_a_try_that_was_refused() {
+    let mut sandbox = Sandbox::new();
+    sandbox.configure(TWO);
+    sandbox.set("CX_HOLD_MS", "0");
+    let once = "test -e tried || { touch tried; echo words of the first try; exit 75; }";
+    sandbox.script_tool("first", &format!("{once}\necho the answer"));
+    sandbox.cx(["spawn", "-w", "--no-preamble", "-n", "j", "-b", "first", "x"]).ok();
+    sandbox.cx(["wait", "j"]).ok();
+    assert_eq!(sandbox.cx(["logs", "j"]).ok().stdout(), "the answer\n");
+    let collected = sandbox.cx(["collect", "j"]).ok().stdout();
+    assert!(collected.contains("the answer\n") && !collected.contains("words of"), "{collected}");
+    assert_eq!(sandbox.ledger().events().iter().filter(|line| line["ev"] == "on-hold").count(), 1);
+}
+
+#[test]
 fn the_last_one_that_is_refused_is_how_it_ended() {
     let sandbox = Sandbox::new();
     sandbox.configure(TWO);

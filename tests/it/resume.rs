@@ -217,6 +217,27 @@ fn a_task_is_tried_again_in_its_files_or_afresh() {
 }
 
 #[test]
+fn what_it_may_use_is_its_own_where_that_is_said() {
+    let lab = Lab::new();
+    lab.run(&["spawn", "-n", "look", "--max-tokens", "1000", "one"], 0);
+    let spec = || {
+        let events = lab.sandbox.ledger().events();
+        events.into_iter().rev().find(|event| event["ev"] == "spawned").expect("a job")
+    };
+    assert!(spec()["hold"].is_object(), "{}", spec());
+    lab.run(&["resume", "look", "two"], 0);
+    assert_eq!(spec()["budgets"], serde_json::json!([{"of": "job", "tokens": 1000}]));
+    lab.run(&["resume", "look", "--max-tokens", "2000", "--no-hold", "three"], 0);
+    assert_eq!(spec()["budgets"], serde_json::json!([{"of": "job", "tokens": 2000}]));
+    assert_eq!(spec()["hold"], Value::Null);
+    let refused = lab.cx(&["retry", "look", "--max-budget-usd", "1"]).code(2).stderr();
+    assert!(refused.contains("--max-budget-usd needs a price"), "{refused}");
+    lab.run(&["spawn", "-b", "sh", "-n", "shell", "true"], 0);
+    let refused = lab.cx(&["retry", "shell", "--max-tokens", "9"]).code(2).stderr();
+    assert!(refused.contains("a job of sh uses no tokens"), "{refused}");
+}
+
+#[test]
 fn a_retried_job_still_comes_after_what_it_came_after() {
     let sandbox = Sandbox::new();
     sandbox.reader("tests", "test -e ok");

@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 use crate::{
     commands::session::{git, label},
     failure::Failure,
-    git::{CommitMessage, Head, Oid, Repo, commit, diff, refs, worktree},
+    git::{CommitMessage, Head, Oid, Repo, commit, diff, grant, refs, worktree},
     ledger::{Job, Tree},
     ui,
 };
@@ -105,7 +105,11 @@ impl<'a> Left<'a> {
         let keep = |tip: &Oid| refs::keep(place, &kept_as(job), tip).map(Some).map_err(git);
         let Some(branch) = &self.tree.branch else {
             // A reader's: what lies there is on no branch, and comes from nobody who may write.
-            return keep(&diff::snapshot_commit(place, self.path).map_err(git)?);
+            return keep(
+                &grant::seen(place, self.path, None)
+                    .and_then(|there| diff::snapshot_commit(&there))
+                    .map_err(git)?,
+            );
         };
         if !self.is_there {
             return self.tip.as_ref().map_or(Ok(None), keep);

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use self::verify::Checked;
 use super::{
-    session::{Session, git, label, refuse_in_worker},
+    session::{Session, git, label, refuse_in_worker, seen},
     view,
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
         diff::{self, ChangeKind, FileChange},
     },
     job::{JobId, Usage},
-    ledger::Job,
+    ledger::{Job, Store},
     ui::{self, Align, Table},
 };
 
@@ -96,14 +96,14 @@ pub fn run(args: &CompareArgs) -> Result<Exit, Failure> {
     }
     let (mut columns, mut tips, mut touched) = (Vec::new(), Vec::new(), Vec::new());
     for job in &jobs {
-        let (base, tip) = ends(place, job)?;
+        let (base, tip) = ends(&session.store, place, job)?;
         let changes = diff::stat(place, &base, &tip).map_err(git)?;
         columns.push(Column {
             job: job.job,
             name: job.spec.name.to_string(),
             status: view::status_with_code(job),
             seconds: view::elapsed(job).as_secs_f64(),
-            usage: job.exited.as_ref().and_then(|exited| exited.usage),
+            usage: job.usage(),
             files: changes.len() as u64,
             added: changes.iter().filter_map(|change| change.added).sum(),
             removed: changes.iter().filter_map(|change| change.removed).sum(),
@@ -147,7 +147,7 @@ fn refuse_job_as_command(session: &Session, args: &CompareArgs) -> Result<(), Fa
 }
 
 /// Where a job's work begins and ends.
-fn ends(place: &Place, job: &Job) -> Result<(Oid, Oid), Failure> {
+fn ends(store: &Store, place: &Place, job: &Job) -> Result<(Oid, Oid), Failure> {
     let oid = |text: &str| Oid::new(text).map_err(|e| Failure::internal(e.to_string()));
     let Some((tree, _)) = job.spec.branch() else {
         return Err(Failure::usage(format!("{} is a reader and changes nothing", label(job))));
@@ -155,7 +155,8 @@ fn ends(place: &Place, job: &Job) -> Result<(Oid, Oid), Failure> {
     let tip = match job.exited.as_ref().and_then(|exited| exited.tip.as_ref()) {
         Some(tip) => oid(tip)?,
         None if Path::new(&tree.path).is_dir() => {
-            diff::snapshot_commit(place, Path::new(&tree.path)).map_err(git)?
+            let there = seen(store, place, job, &tree.path).map_err(git)?;
+            diff::snapshot_commit(&there).map_err(git)?
         }
         None => return Err(Failure::new(Exit::Failed, format!("{} has no worktree", label(job)))),
     };

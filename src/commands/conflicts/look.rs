@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::Path};
 use crate::{
     commands::{
         merge::start,
-        session::{Session, git, label},
+        session::{Session, git, label, seen},
     },
     failure::{Exit, Failure},
     git::{
@@ -185,7 +185,8 @@ impl<'a> Looker<'a> {
         {
             return Ok(Some(tip.clone()));
         }
-        match diff::snapshot_commit(self.place, path) {
+        let there = seen(&self.session.store, self.place, job, &tree.path);
+        match there.and_then(|there| diff::snapshot_commit(&there)) {
             Ok(tip) => {
                 self.seen.insert(job.job, (print, tip.clone()));
                 Ok(Some(tip))

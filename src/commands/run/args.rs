@@ -88,6 +88,11 @@ pub struct RunArgs {
     #[arg(short, long, value_name = "MODEL", conflicts_with = "resume")]
     pub(super) model: Option<String>,
 
+    /// For tasks of the backend http: the server, in place of `CODEX_URL` and `http.url`; its
+    /// token is that of `CODEX_API_KEY`
+    #[arg(long, value_name = "URL")]
+    pub(super) codex_url: Option<String>,
+
     /// At most N jobs of this run at once; 8 if not given
     #[arg(short, long, value_name = "N", value_parser = crate::job::parse_count::<NonZeroU64>)]
     pub(super) jobs: Option<NonZeroU64>,

@@ -239,7 +239,7 @@ impl Book {
     /// Tokens of all attempts so far.
     pub(super) fn usage(&self, state: &LedgerState) -> Usage {
         let jobs = self.attempts.values().flatten().filter_map(|id| state.jobs.get(id));
-        jobs.filter_map(|job| job.exited.as_ref()?.usage).sum()
+        jobs.filter(|job| job.exited.is_some()).filter_map(Job::usage).sum()
     }
 }
 

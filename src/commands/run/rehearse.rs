@@ -95,7 +95,7 @@ pub(super) fn look(
         known.get(id).is_some_and(|before| Some(*before) == now)
     };
     let mut wrong: BTreeMap<String, (Failure, Vec<String>)> = BTreeMap::new();
-    let mut head = None;
+    let (mut head, mut asks_server) = (None, false);
     let scopes = stored.plan.tasks.iter().map(|task| &task.scope);
     let scopes: BTreeSet<&Vec<String>> = scopes.filter(|scope| !scope.is_empty()).collect();
     // One alone costs the same later.
@@ -109,6 +109,7 @@ pub(super) fn look(
             continue;
         }
         let rehearsed = rehearse(&mut spawner, stored, &schedule, at, &mut head);
+        asks_server |= matches!(rehearsed, Err(_) | Ok(BackendName::HTTP));
         let rehearsed = rehearsed.and_then(|backend| match backend {
             BackendName::SH if before.is_some() => {
                 Err(Failure::usage("a shell would run it, and only the plan's file can say what"))
@@ -124,6 +125,10 @@ pub(super) fn look(
                 wrong.entry(failure.message.clone()).or_insert_with(|| (failure, Vec::new()));
             places.push(place);
         }
+    }
+    if stored.names_server() && before.is_none() && !asks_server {
+        let why = "--codex-url is for tasks of the backend http, and this plan has none";
+        return Err(Failure::usage(format!("{why}; nothing was started")).hint("add -b http"));
     }
     stored.base = stored.base.take().or(head);
     let wrong: Vec<(Failure, Vec<String>)> = wrong.into_values().collect();

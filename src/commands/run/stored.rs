@@ -51,6 +51,9 @@ pub(super) struct Options {
     max_budget_usd: Option<Usd>,
     /// Its jobs fail at once where the model's service refuses for rate.
     no_hold: bool,
+    /// Where the server is that does the tasks of the backend http. Its token is nobody's
+    /// to keep.
+    codex_url: Option<String>,
     /// `--agents-dir`, absolute.
     agents_dir: Option<PathBuf>,
     /// Run the agents' hooks.
@@ -77,6 +80,7 @@ impl Options {
             max_tokens: args.max_tokens,
             max_budget_usd: args.max_budget_usd,
             no_hold: args.no_hold,
+            codex_url: args.codex_url.clone(),
             agents_dir: args.agents_dir.as_ref().map(|dir| session.cwd.join(dir)),
             hooks: args.hooks,
             strict_tools: args.strict_tools,
@@ -204,6 +208,7 @@ impl Stored {
             max_tokens,
             max_budget_usd,
             no_hold,
+            codex_url,
             ..
         } = &mut self.options;
         *jobs = args.jobs.or(*jobs);
@@ -213,6 +218,7 @@ impl Stored {
         *max_tokens = args.max_tokens.or(*max_tokens);
         *max_budget_usd = args.max_budget_usd.or(*max_budget_usd);
         *no_hold |= args.no_hold;
+        *codex_url = args.codex_url.clone().or(codex_url.take());
         // The person may be before another terminal by now.
         let told = Options::terminal_of(args);
         (self.options.notify, self.options.terminal) = (self.options.notify || args.notify, told);
@@ -282,6 +288,11 @@ impl Stored {
         self.options.terminal.as_deref()
     }
 
+    /// Whether somebody named a server for the run.
+    pub(super) fn names_server(&self) -> bool {
+        self.options.codex_url.is_some()
+    }
+
     /// `--agents-dir`.
     pub(super) fn agents_dir(&self) -> Option<&Path> {
         self.options.agents_dir.as_deref()
@@ -294,8 +305,9 @@ impl Stored {
         let aliases = aliases
             .collect::<Result<_, _>>()
             .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
-        let Options { agents_dir, hooks, strict_tools, no_hold, .. } = self.options.clone();
+        let Options { agents_dir, hooks, strict_tools, no_hold, codex_url, .. } =
+            self.options.clone();
         let (budget, vars) = (self.budget(), self.plan.vars.clone());
-        Ok(PlanRoles { aliases, agents_dir, hooks, strict_tools, vars, budget, no_hold })
+        Ok(PlanRoles { aliases, agents_dir, hooks, strict_tools, vars, budget, no_hold, codex_url })
     }
 }

@@ -189,7 +189,7 @@ impl Source<'_> {
             job_name: job.map(|job| job.spec.name.to_string()),
             ms: job
                 .map_or(0, |job| u64::try_from(view::elapsed(job).as_millis()).unwrap_or(u64::MAX)),
-            usage: exited.and_then(|exited| exited.usage),
+            usage: job.filter(|job| job.exited.is_some()).and_then(Job::usage),
         }
     }
 

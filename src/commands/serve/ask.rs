@@ -304,7 +304,7 @@ impl Request<'_> {
                 "summary": ui::cut(summary.trim(), SUMMARY_MAX), "output": output,
                 "logs": job.notes, "outcome": "succeeded", "job": id, "name": name,
             });
-            let usage = job.exited.as_ref().and_then(|exited| exited.usage);
+            let usage = job.usage();
             if let (Some(usage), Some(body)) = (usage, body.as_object_mut()) {
                 let usage = json!({ "tokensIn": usage.input, "tokensOut": usage.output });
                 body.insert("usage".to_owned(), usage);

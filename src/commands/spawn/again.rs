@@ -9,7 +9,12 @@ use std::{
 };
 
 use super::{
-    Launched, SpawnArgs, check::Checked, endpoint::Target, launch_one, limits::Limits, task::Task,
+    Launched, SpawnArgs,
+    check::Checked,
+    endpoint::Target,
+    launch_one,
+    limits::{Limits, UseArgs},
+    task::Task,
     text,
 };
 use crate::{
@@ -47,6 +52,7 @@ pub(in crate::commands) struct Again<'a> {
     pub(in crate::commands) model: Option<&'a str>,
     pub(in crate::commands) timeout: Option<Duration>,
     pub(in crate::commands) silence: Option<Duration>,
+    pub(in crate::commands) uses: &'a UseArgs,
 }
 
 /// Starts it; one that is still live has to end well first.
@@ -115,7 +121,12 @@ impl Checked {
             _ => None,
         };
         let model = again.model.map(str::to_owned).or_else(|| old.model.clone());
-        let limits = Limits::again((old, &backend), &settings.config, model.as_deref())?;
+        let limits = Limits::again(
+            again.uses,
+            (old, &backend, &others),
+            &settings.config,
+            model.as_deref(),
+        )?;
         let spec = Spawned {
             id: text::unique_id()?,
             name: stem,
@@ -123,6 +134,7 @@ impl Checked {
             model,
             budgets: limits.budgets,
             price: limits.price,
+            hold: limits.hold,
             task: None,
             group: None,
             tree,

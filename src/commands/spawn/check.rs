@@ -256,7 +256,7 @@ impl Checked {
                 extra_args: settings.extra_args(&backend)?,
                 env_exclude: settings.env_exclude(&backend),
                 fallbacks,
-                git: may_commit(args, mode, &backend, session)?,
+                git: may_commit(args, mode, (&backend, choice), session)?,
                 schema: schema.is_some(),
                 checkpoint_ms: checkpoint(args, mode)?.map(millis),
                 secrets: config.secrets.clone(),

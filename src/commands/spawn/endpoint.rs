@@ -30,6 +30,17 @@ pub(super) struct HttpArgs {
     /// For `-b http`: its token, which others can read in `ps` here: better set `CODEX_API_KEY`
     #[arg(long, value_name = "KEY")]
     codex_key: Option<Secret>,
+
+    /// It was said of a whole run, and counts for those of its jobs that a server does
+    #[arg(skip)]
+    of_run: bool,
+}
+
+impl HttpArgs {
+    /// `--codex-url` of a run.
+    pub(super) fn of_run(codex_url: Option<String>) -> Self {
+        Self { codex_url, codex_key: None, of_run: true }
+    }
 }
 
 /// What must not be shown.
@@ -71,7 +82,7 @@ impl Target {
         let name = backend.name;
         if !backend.works_elsewhere() {
             let given = [
-                ("--codex-url", asked.codex_url.is_some()),
+                ("--codex-url", asked.codex_url.is_some() && !asked.of_run),
                 ("--codex-key", asked.codex_key.is_some()),
             ];
             return match given.into_iter().find(|(_, given)| *given) {

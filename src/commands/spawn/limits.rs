@@ -86,40 +86,45 @@ impl Limits {
         let millis = |d: std::time::Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
         let hold = (config.hold.enabled && !args.no_hold && !backend.runs_commands())
             .then(|| HoldLimits { max_ms: millis(config.hold.longest), times: config.hold.times });
-        if backend.runs_commands() {
-            return match own {
-                Some(_) => Err(Failure::usage(format!(
-                    "a job of {} uses no tokens that could be counted; nothing was started",
-                    backend.name
-                ))
-                .hint("leave out --max-tokens and --max-budget-usd")),
-                None => Ok(Self { budgets: Vec::new(), price, hold }),
-            };
+        if own.is_some() {
+            require_counted(backend)?;
         }
-        if own.is_some() && !backend::tells_usage(backend) {
-            return Err(Failure::usage(format!(
-                "{} does not say what it uses, so nothing could be counted; nothing was started",
-                backend.name
-            ))
-            .hint("leave out --max-tokens and --max-budget-usd, or say in its definition where its `usage` is"));
+        if backend.runs_commands() {
+            return Ok(Self { budgets: Vec::new(), price, hold });
         }
         let budgets: Vec<Budget> = own.into_iter().chain(run).chain(day).collect();
         Self { budgets, price, hold }.priced(backend, model)
     }
 
     /// What holds for a job that goes on from another, or does its task again: its own
-    /// budget begins anew, and the day and the prices are those of now.
+    /// budget begins anew, as it was where `args` says nothing else, and the day and the
+    /// prices are those of now. `others` do its work where `backend` cannot.
     pub(super) fn again(
-        (old, backend): (&Spawned, &Backend),
+        args: &UseArgs,
+        (old, backend, others): (&Spawned, &Backend, &[Backend]),
         config: &Config,
         model: Option<&str>,
     ) -> Result<Self, Failure> {
+        let own = args.budget(BudgetOf::Job);
+        if own.is_some() {
+            [backend].into_iter().chain(others).try_for_each(require_counted)?;
+        }
+        let had = old.budgets.iter().find(|budget| budget.of == BudgetOf::Job);
+        let own = Budget::new(
+            BudgetOf::Job,
+            own.and_then(|own| own.tokens).or(had.and_then(|had| had.tokens)),
+            own.and_then(|own| own.usd).or(had.and_then(|had| had.usd)),
+        );
         let day = Budget::new(BudgetOf::Day, config.budget.tokens, config.budget.usd);
-        let before = old.budgets.iter().copied().filter(|budget| budget.of != BudgetOf::Day);
+        let run = old.budgets.iter().copied().filter(|budget| budget.of == BudgetOf::Run);
         let day = day.filter(|_| !backend.runs_commands());
         let price = model.and_then(|model| config.prices.get(model)).copied();
-        let budgets = before.chain(day).collect();
-        Self { budgets, price, hold: old.hold }.priced(backend, model)
+        let budgets: Vec<Budget> = own.into_iter().chain(run).chain(day).collect();
+        for (other, fallback) in others.iter().zip(&old.fallbacks) {
+            let (budgets, price) = (budgets.clone(), fallback.price);
+            Self { budgets, price, hold: None }.priced(other, fallback.model.as_deref())?;
+        }
+        Self { budgets, price, hold: old.hold.filter(|_| !args.no_hold) }.priced(backend, model)
     }
 
     /// The same, unless it has a budget of which nobody could say how far it is used up.
@@ -132,6 +137,25 @@ impl Limits {
             _ => Ok(self),
         }
     }
+}
+
+/// Refuses a budget of a job's own where nobody could say how far it is used up.
+fn require_counted(backend: &Backend) -> Result<(), Failure> {
+    if backend.runs_commands() {
+        return Err(Failure::usage(format!(
+            "a job of {} uses no tokens that could be counted; nothing was started",
+            backend.name
+        ))
+        .hint("leave out --max-tokens and --max-budget-usd"));
+    }
+    if !backend::tells_usage(backend) {
+        return Err(Failure::usage(format!(
+            "{} does not say what it uses, so nothing could be counted; nothing was started",
+            backend.name
+        ))
+        .hint("leave out --max-tokens and --max-budget-usd, or say in its definition where its `usage` is"));
+    }
+    Ok(())
 }
 
 /// A budget in dollars of which nobody could say how far it is used up.
@@ -163,7 +187,9 @@ pub(super) fn refuse_spent(session: &Session, spec: &Spawned) -> Result<(), Fail
     }
     let state = session.store.state().map_err(store)?;
     let now = jiff::Timestamp::now();
-    let Some(spent) = state.spent(spec, None, Usage::default(), now) else { return Ok(()) };
+    let Some(spent) = state.spent(spec, Usage::default(), Usage::default(), now) else {
+        return Ok(());
+    };
     Err(Failure::usage(format!("{spent}; nothing was started")).hint(match spent.of() {
         BudgetOf::Day => "`cx usage` shows what of; budget.tokens-per-day and budget.usd-per-day in the configuration allow more",
         _ => "`cx usage --by run` shows it; `cx run --resume RUN --max-tokens N` or --max-budget-usd X allows more",

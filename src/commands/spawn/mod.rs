@@ -179,7 +179,7 @@ pub struct SpawnArgs {
     require_setup: bool,
 
     /// Let a codex writer commit by itself: only in its worktree, and on its own branch
-    #[arg(long, conflicts_with_all = ["read", "checkpoint"])]
+    #[arg(long, conflicts_with = "read")]
     git: bool,
 
     /// The answer has to be JSON that fits this JSON schema; one that does not is asked for once more

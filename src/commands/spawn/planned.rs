@@ -13,6 +13,7 @@ use std::{
 use super::{
     Launched, SpawnArgs,
     check::Checked,
+    endpoint::HttpArgs,
     group::Variant,
     known::{Given, Known},
     launch_one,
@@ -102,6 +103,8 @@ pub(in crate::commands) struct PlanRoles {
     pub(in crate::commands) budget: Option<Budget>,
     /// Fail at once where the model's service refuses for rate.
     pub(in crate::commands) no_hold: bool,
+    /// Where the server is that does the tasks of the backend http.
+    pub(in crate::commands) codex_url: Option<String>,
 }
 
 /// Starts the jobs of one run.
@@ -126,12 +129,22 @@ impl<'a> Spawner<'a> {
         roles: PlanRoles,
         head: Option<String>,
     ) -> Self {
-        let PlanRoles { aliases, agents_dir, hooks, strict_tools, vars, budget, no_hold } = roles;
+        let PlanRoles {
+            aliases,
+            agents_dir,
+            hooks,
+            strict_tools,
+            vars,
+            budget,
+            no_hold,
+            codex_url,
+        } = roles;
         let args = SpawnArgs {
             agents_dir: AgentsDir::at(agents_dir),
             hooks,
             strict_tools,
             uses: UseArgs::of_task(None, no_hold),
+            http: HttpArgs::of_run(codex_url),
             ..SpawnArgs::default()
         };
         let known = Known::of_plan(aliases, head, budget);

@@ -9,7 +9,7 @@ use crate::{
     commands::session::{Session, git},
     failure::Failure,
     git::grant,
-    job::Mode,
+    job::{BackendChoice, Mode},
     schema::Schema,
 };
 
@@ -17,7 +17,7 @@ use crate::{
 pub(super) fn may_commit(
     args: &SpawnArgs,
     mode: Mode,
-    backend: &Backend,
+    (backend, choice): (&Backend, BackendChoice),
     session: &Session,
 ) -> Result<bool, Failure> {
     if !args.git {
@@ -26,6 +26,12 @@ pub(super) fn may_commit(
     if mode == Mode::Reader || !matches!(backend.family, Family::Codex) {
         return Err(Failure::usage("--git lets a writer of codex commit, and this is none")
             .hint("without it cx commits what a writer leaves"));
+    }
+    if choice.names().count() > 1 {
+        return Err(Failure::usage(
+            "--git stands with one backend: what a worker that may commit has left is nothing that another one could go on with",
+        )
+        .hint("leave out the others, or --git: without it cx commits what a writer leaves"));
     }
     if grant::has_worktree_config(session.repository("a writer")?).map_err(git)? {
         return Err(Failure::usage(

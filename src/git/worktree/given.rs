@@ -21,7 +21,8 @@ use super::state::{Changed, changed};
 use crate::git::command::{path as path_of, records};
 use crate::git::{Git, GitError, Place};
 
-const NOTE: &str = "cx-given";
+/// Beside the worktree's index.
+pub(in crate::git) const GIVEN: &str = "cx-given";
 
 /// Two writes within so much time may leave a file with the same time.
 const TICK: Duration = Duration::from_millis(20);
@@ -36,7 +37,7 @@ pub(in crate::git) struct Given {
 impl Given {
     /// What is noted of the worktree with this git dir.
     pub(in crate::git) fn read(git_dir: &Path) -> Result<Self, GitError> {
-        let path = git_dir.join(NOTE);
+        let path = git_dir.join(GIVEN);
         match fs::read(&path) {
             Ok(bytes) => {
                 let (marks, _) = bytes.as_chunks::<8>();
@@ -111,7 +112,7 @@ pub fn note_given(place: &Place, path: &Path) -> Result<usize, GitError> {
     }
     marks.sort_unstable();
     let bytes: Vec<u8> = marks.iter().flat_map(|mark| mark.to_le_bytes()).collect();
-    let file = there.git_dir.join(NOTE);
+    let file = there.git_dir.join(GIVEN);
     let wrong = |error| GitError::io("write", &file)(error);
     let mut new = tempfile::NamedTempFile::new_in(&there.git_dir).map_err(wrong)?;
     new.write_all(&bytes).map_err(wrong)?;
@@ -207,6 +208,6 @@ mod tests {
         let fixture = Fixture::new();
         let tree = fixture.worktree("a");
         assert!(note(&fixture, &tree).is_empty());
-        assert!(!super::super::admin_dir(&fixture.place(), &tree).unwrap().join(NOTE).exists());
+        assert!(!super::super::admin_dir(&fixture.place(), &tree).unwrap().join(GIVEN).exists());
     }
 }

@@ -11,8 +11,8 @@ mod scratch;
 mod state;
 mod submodules;
 
-pub(super) use given::Given;
 pub use given::note_given;
+pub(super) use given::{GIVEN, Given};
 pub use scratch::{check_out, is_scratch};
 pub(super) use state::changed;
 pub use state::{WorktreeState, fingerprint, state};

@@ -122,6 +122,56 @@ fn jobs_that_are_forgotten_have_been_used_all_the_same() {
 }
 
 #[test]
+fn a_try_that_was_refused_has_been_used_all_the_same() {
+    let (_dir, store) = store();
+    let fallback = |backend| Fallback {
+        backend,
+        program: "/bin/true".to_owned(),
+        model: None,
+        price: None,
+        extra_args: Vec::new(),
+        env_exclude: Vec::new(),
+    };
+    let fell = |from, to, usage| {
+        let reason = "was refused for a limit".to_owned();
+        Event::FellOver(FellOver { from, to, reason, usage, ran_ms: 5 })
+    };
+    let (codex, claude, http) = (BackendName::CODEX, BackendName::CLAUDE, BackendName::HTTP);
+    let spec = Spawned { fallbacks: vec![fallback(claude), fallback(http)], ..of_codex("a") };
+    append_all(
+        &store,
+        [
+            (1, Event::Spawned(Box::new(spec))),
+            (1, running()),
+            (1, used(usage(60, 0, None))),
+            (1, fell(codex, claude, Some(usage(100, 10, None)))),
+            (1, running()),
+            (1, used(usage(40, 0, Some(2)))),
+            // What it said before counts where it says nothing in the end.
+            (1, fell(claude, http, None)),
+            (1, running()),
+        ],
+    );
+    super::snapshots::force(&store);
+    append_all(&store, [(1, over(Some(usage(30, 5, Some(1)))))]);
+    let state = store.state().expect("a state");
+    let of = |backend: &str| {
+        let pages = state.book.pages();
+        pages.iter().find(|(page, _)| page.backend == backend).map(|(_, tally)| *tally)
+    };
+    let told = |backend| of(backend).map(|tally| (tally.jobs, tally.input, tally.cost_unknown));
+    assert_eq!(told("codex"), Some((0, 100, 1)));
+    assert_eq!(told("claude"), Some((0, 40, 0)));
+    assert_eq!(told("http"), Some((1, 30, 0)));
+    let sum = total(&state);
+    assert_eq!((sum.input, sum.output, sum.cost_usd), (170, 15, Usd::from_micros(30_000)));
+    assert_eq!(state.book, store.history().expect("a history").book);
+    let jobs = store.usage_of_jobs().expect("they can be read");
+    assert_eq!(jobs.iter().map(|job| job.tally).sum::<Tally>(), sum);
+    assert_eq!((jobs[0].backend.as_str(), jobs[0].live), ("http", false));
+}
+
+#[test]
 fn budgets_count_what_is_under_way() {
     let budget = |of, tokens| Budget::new(of, Some(tokens), None).expect("a budget");
     let spec = |name: &str, budgets: Vec<Budget>| Spawned {
@@ -149,12 +199,15 @@ fn budgets_count_what_is_under_way() {
         (2, used(usage(100, 0, None))),
     ]);
     let now = Timestamp::from_second(9).expect("a time");
-    let spent = |own: u64| state.spent(&mine, Some(JobId(2)), usage(own, 0, None), now);
+    let spent = |own: u64| {
+        let own = usage(own, 0, None);
+        state.spent(&mine, own, own.since(usage(100, 0, None)), now)
+    };
     assert_eq!(spent(399), None);
     let why = spent(400).map(|spent| spent.to_string());
     assert_eq!(why.as_deref(), Some("the budget of its run of 1000 tokens is used up: 1000"));
     let day = Spawned { budgets: vec![budget(BudgetOf::Day, 700)], ..of_codex("c") };
-    assert!(state.spent(&day, None, Usage::default(), now).is_some());
+    assert!(state.spent(&day, Usage::default(), Usage::default(), now).is_some());
     let tomorrow = Timestamp::from_second(90_000).expect("a time");
-    assert_eq!(state.spent(&day, None, Usage::default(), tomorrow), None);
+    assert_eq!(state.spent(&day, Usage::default(), Usage::default(), tomorrow), None);
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Lab, end};
-use crate::support::Script;
+use crate::support::{Script, until_there};
 
 /// Every file of the repository that is not the worker's, with its content.
 fn shared(lab: &Lab) -> Vec<(PathBuf, Vec<u8>)> {
@@ -148,7 +148,49 @@ fn it_is_for_writers_of_codex_alone() {
         let refused = refused.refused(2, "--git lets a writer of codex commit");
         lab.sandbox.assert_nothing_started(&refused);
     }
+    let two = lab.cx(&["spawn", "-w", "-b", "codex,claude", "--git", "x"]);
+    lab.sandbox.assert_nothing_started(&two.refused(2, "--git stands with one backend"));
     lab.sandbox.git(["config", "extensions.worktreeConfig", "true"]);
     let refused = lab.cx(&["spawn", "-w", "--git", "x"]).refused(2, "extensions.worktreeConfig");
     lab.sandbox.assert_nothing_started(&refused);
+}
+
+#[test]
+fn what_it_does_can_be_looked_at_while_it_works() {
+    let lab = Lab::new();
+    let config = lab.sandbox.root().join("config/cx");
+    fs::create_dir_all(&config).unwrap();
+    let setup = "[worktree]\nsetup = \"echo given > given; echo more >> README.md\"\n";
+    fs::write(config.join("config.toml"), setup).unwrap();
+    let gate = lab.sandbox.gate("gate");
+    let refs = lab.sandbox.repo().join(".git/refs/cx/checkpoints");
+    fs::create_dir_all(&refs).unwrap();
+    let script = format!(
+        "echo one > one && git add one && git commit -qm mine; echo two > two; git add two; {}",
+        gate.pass()
+    );
+    lab.on("commit", Script::new().shell(&script).say("Done."));
+    lab.spawn("w", &["-w", "--git", "--checkpoint", "20ms", "commit it"]);
+    gate.arrived();
+    until_there(&refs, "w");
+    // Its objects are in a store of its own, and not one of them is needed.
+    let changed = lab.cx(&["diff", "--name-only", "w"]).ok();
+    assert_eq!((changed.stdout(), changed.stderr()), ("one\ntwo\n".to_owned(), String::new()));
+    lab.sandbox.write("two", "other\n");
+    lab.sandbox.git(["add", "two"]);
+    lab.sandbox.git(["commit", "-qm", "other"]);
+    let collision = lab.cx(&["conflicts"]).code(1);
+    assert!(collision.stdout().contains("two") && collision.stderr().is_empty(), "{collision}");
+    assert!(lab.cx(&["jobs"]).ok().stdout().contains(" running "));
+    gate.open();
+    lab.cx(&["wait", "w"]).ok();
+    let job = lab.show("w");
+    assert_eq!(job["notes"], serde_json::json!([]));
+    // What was given is nobody's work, as in other writers.
+    let files = lab.sandbox.git(["diff", "--name-only", "main...cx/w"]);
+    assert_eq!(files, "one\ntwo");
+    let kept = lab.sandbox.git(["ls-tree", "--name-only", "refs/cx/checkpoints/w"]);
+    assert!(kept.contains("one"), "{kept}");
+    assert_eq!(lab.sandbox.git(["fsck", "--strict", "--no-dangling"]), "");
+    assert!(!lab.job_file(1, "git").exists() && !lab.job_file(1, "seal.json").exists());
 }

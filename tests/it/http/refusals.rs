@@ -1,7 +1,7 @@
 //! What is refused before anything starts.
 
 use super::sandbox;
-use crate::support::Sandbox;
+use crate::support::{Sandbox, WorkerServer};
 
 #[test]
 fn a_server_has_to_be_named_and_to_be_one() {
@@ -28,6 +28,29 @@ fn a_server_has_to_be_named_and_to_be_one() {
     refused(&sandbox, &[&here[..], &["-m", "big"]].concat(), "http has no models to choose from");
     sandbox.set("CODEX_URL", "nonsense");
     refused(&sandbox, &[], "'nonsense' of CODEX_URL does not begin with http://");
+}
+
+#[test]
+fn a_run_names_a_server_for_the_tasks_that_one_does() {
+    let body = r#"{"output":"Seen."}"#;
+    let server = WorkerServer::answering("200 OK", "application/json", body);
+    let mut sandbox = sandbox();
+    sandbox.set("CODEX_API_KEY", "t0ken");
+    let plan = "[tasks.far]\nprompt = 'Look'\nbackend = 'http'\n\
+                [tasks.near]\nprompt = 'true'\nbackend = 'sh'\n";
+    sandbox.write("plan.toml", plan);
+    let refuse = |url: &str, file: &str, why: &str| {
+        let refusal = sandbox.cx(["run", "-f", file, "--codex-url", url]).refused(2, why);
+        sandbox.assert_nothing_started(&refusal);
+        assert!(!refusal.stderr().contains("s3cret"), "{refusal}");
+    };
+    refuse("http://me:s3cret@a/", "plan.toml", "the URL of --codex-url has a user or a password");
+    sandbox.write("near.toml", "[tasks.near]\nprompt = 'true'\nbackend = 'sh'\n");
+    refuse("http://me:s3cret@a/", "near.toml", "and this plan has none");
+    sandbox.cx(["run", "-f", "plan.toml", "--codex-url", &server.url()]).ok();
+    let asked = server.asked();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert!(asked[0].headers.iter().any(|line| line == "authorization: Bearer t0ken"), "{asked:?}");
 }
 
 #[test]
