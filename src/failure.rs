@@ -56,7 +56,7 @@ pub struct Failure {
 impl Failure {
     /// A failure with an exit code of its own.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), hint: None }
+        Self { exit, message: without_numbers(message.into()), hint: None }
     }
 
     /// Bad input, exit code 2: nothing was started.
@@ -94,6 +94,20 @@ impl Failure {
     }
 }
 
+/// The system's words without its number for them: ` (os error 13)`.
+fn without_numbers(mut message: String) -> String {
+    const BEFORE: &str = " (os error ";
+    let mut from = 0;
+    while let Some(at) = message[from..].find(BEFORE).map(|at| from + at) {
+        let digits = message[at + BEFORE.len()..].find(|c: char| !c.is_ascii_digit());
+        match digits.map(|digits| at + BEFORE.len() + digits) {
+            Some(end) if message[end..].starts_with(')') => message.replace_range(at..=end, ""),
+            _ => from = at + BEFORE.len(),
+        }
+    }
+    message
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -101,3 +115,20 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_systems_numbers_are_not_told() {
+        let told = |message: &str| Failure::internal(message).message;
+        assert_eq!(
+            told("cannot read a: Permission denied (os error 13); nothing was started"),
+            "cannot read a: Permission denied; nothing was started"
+        );
+        for same in ["", "x (os error 1", "x (os error abc)"] {
+            assert_eq!(told(same), same);
+        }
+    }
+}

@@ -24,6 +24,8 @@ pub(super) struct Settings {
     pub(super) config: Config,
     /// Sentences for the person: unknown keys, commands that were not trusted.
     pub(super) notes: Vec<String>,
+    /// Those of them that are about the files, and not about any job.
+    about_files: Vec<String>,
     /// The keys whose commands were withheld.
     withheld: Vec<String>,
     /// What does the work.
@@ -43,6 +45,7 @@ impl Settings {
                 None => warning.to_string(),
             })
             .collect();
+        let about_files = notes.clone();
         let mut withheld = Vec::new();
         if let Some(claim) = claims::of_config(session, &loaded)?
             && !Trust::open(&session.roots.state_home).is_trusted(&claim)
@@ -55,7 +58,12 @@ impl Settings {
             ));
         }
         let catalog = Catalog::read(&loaded.config.backends, &mut notes)?;
-        Ok(Self { config: loaded.config, notes, withheld, catalog })
+        Ok(Self { config: loaded.config, notes, about_files, withheld, catalog })
+    }
+
+    /// Whether a note says something of a job, and not only of the files.
+    pub(super) fn is_of_a_job(&self, note: &String) -> bool {
+        !self.about_files.contains(note)
     }
 
     /// What a name stands for.
@@ -209,6 +217,11 @@ pub(super) fn load(session: &Session) -> Result<Loaded, Failure> {
 /// The folder that a repository's worktrees lie in where nobody says otherwise.
 pub(super) fn default_folder(place: &Place) -> PathBuf {
     config::Worktree::default().folder(&main_folder(place))
+}
+
+/// The same for a repository whose main checkout is, or was, at `main`.
+pub(super) fn folder_beside(main: &Path) -> PathBuf {
+    config::Worktree::default().folder(main)
 }
 
 /// Where the repository's main checkout is, for naming its worktrees' folder.

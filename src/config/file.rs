@@ -447,5 +447,7 @@ fn nearest(key: &[String]) -> Option<String> {
 
 /// What the TOML reader says, without line breaks.
 fn one_line(message: &str) -> String {
-    message.lines().collect::<Vec<_>>().join(", ")
+    let line = message.lines().collect::<Vec<_>>().join(", ");
+    // The library names types of ours, which say nothing to a person.
+    line.replace("a nonzero usize", "a number above 0").replace("a nonzero u64", "a number above 0")
 }

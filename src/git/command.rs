@@ -84,9 +84,9 @@ impl Output {
             (None, None) => "no exit code".to_owned(),
         };
         GitError::Command {
-            command: self.command.clone(),
+            command: verb(&self.command),
             exit,
-            message: telling_line(&self.stderr).to_owned(),
+            message: telling_line(&self.stderr),
         }
     }
 
@@ -96,12 +96,26 @@ impl Output {
     }
 }
 
-/// The line of `stderr` that says why: the first `fatal:` or `error:`, or the first at all.
-pub(super) fn telling_line(stderr: &str) -> &str {
-    let mut lines = stderr.lines().map(str::trim).filter(|line| !line.is_empty());
-    let told = stderr.lines().find(|line| line.starts_with("fatal: "));
-    let told = told.or_else(|| stderr.lines().find(|line| line.starts_with("error: ")));
-    told.or_else(|| lines.next()).unwrap_or("it said nothing").trim()
+/// A command without what cx has passed to it: `git worktree add`.
+fn verb(command: &str) -> String {
+    let words: Vec<&str> = command.split(' ').take_while(|word| !word.starts_with('-')).collect();
+    let has_two = matches!(words.get(1), Some(&("worktree" | "submodule" | "reflog")));
+    words[..words.len().min(if has_two { 3 } else { 2 })].join(" ")
+}
+
+/// What in `stderr` says why: the first `fatal:` or `error:`, or the first line at all. One
+/// that only announces others (`gpg failed to sign the data:`) comes with the last of them.
+pub(super) fn telling_line(stderr: &str) -> String {
+    let lines: Vec<&str> = stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let begins = |word: &str| lines.iter().position(|line| line.starts_with(word));
+    let at = begins("fatal: ").or_else(|| begins("error: ")).unwrap_or_default();
+    let Some(told) = lines.get(at) else { return "it said nothing".to_owned() };
+    let told = told.trim_start_matches("fatal: ").trim_start_matches("error: ");
+    let last = lines[at + 1..].iter().rfind(|line| !line.starts_with('['));
+    match last.filter(|_| told.ends_with(':')) {
+        Some(why) => format!("{told} {why}"),
+        None => told.trim_end_matches(':').to_owned(),
+    }
 }
 
 /// A `git` command that is being put together.
@@ -337,11 +351,20 @@ mod tests {
     #[test]
     fn an_error_says_what_was_run_and_why_it_failed() {
         let error = Git::at(Path::new("/")).args(["cat-file", "-t", "nope"]).run().unwrap_err();
-        let expected = "git cat-file -t nope failed (exit 128): fatal: not a git repository \
-                        (or any of the parent directories): .git";
+        let expected = "git cat-file failed: not a git repository (or any of the parent \
+                        directories): .git";
         assert_eq!(error.to_string(), expected);
-        assert_eq!(telling_line("warning: a\nhint: b\nfatal: c\n"), "fatal: c");
+        assert_eq!(telling_line("warning: a\nhint: b\nfatal: c\n"), "c");
         assert_eq!(telling_line("\n  "), "it said nothing");
+        let gpg =
+            "error: gpg failed to sign the data:\n[GNUPG:] X\ngpg: no secret key\n[GNUPG:] Y\n";
+        assert_eq!(telling_line(gpg), "gpg failed to sign the data: gpg: no secret key");
+        assert_eq!(
+            telling_line("error: gpg failed to sign the data:\n"),
+            "gpg failed to sign the data"
+        );
+        assert_eq!(verb("git worktree add --no-track -b x /a"), "git worktree add");
+        assert_eq!(verb("git merge-base a b"), "git merge-base");
     }
 
     #[test]

@@ -293,7 +293,7 @@ pub(super) fn has_identity(git: &dyn Fn() -> Git) -> Result<Option<String>, GitE
     for role in ["GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"] {
         let output = git().args(["var", role]).output()?;
         if output.code() != 0 {
-            return Ok(Some(super::command::telling_line(&output.stderr).to_owned()));
+            return Ok(Some(super::command::telling_line(&output.stderr)));
         }
     }
     Ok(None)

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
     /// `git` ran and said no.
-    #[error("{command} failed ({exit}): {message}")]
+    #[error("{command} failed{}: {message}", unusual(exit))]
     Command {
-        /// The command as a person would type it, shortened.
+        /// The command: `git worktree add`.
         command: String,
         /// `exit 128` or `signal 9`.
         exit: String,
@@ -102,4 +102,9 @@ impl GitError {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
     }
+}
+
+/// An exit code says nothing beyond the message; a signal does.
+fn unusual(exit: &str) -> String {
+    if exit.starts_with("exit ") { String::new() } else { format!(" ({exit})") }
 }

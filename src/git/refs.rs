@@ -86,8 +86,20 @@ pub fn delete(place: &Place, name: &str, expected: &Oid) -> Result<(), GitError>
 
 /// Whether a ref other than branch `branch` (short) has `oid` in its history: a branch,
 /// local or remote, a tag, or what is kept.
-pub fn is_elsewhere(place: &Place, branch: &str, oid: &Oid) -> Result<bool, GitError> {
-    let own = format!("refs/heads/{branch}");
+/// `likely`, a branch, is asked first, which costs no git.
+pub fn is_elsewhere(
+    repo: &Repo,
+    branch: &str,
+    oid: &Oid,
+    likely: Option<&str>,
+) -> Result<bool, GitError> {
+    let likely = likely.filter(|likely| *likely != branch);
+    if let Some(tip) = likely.map(|likely| repo.branch_tip(likely)).transpose()?.flatten()
+        && repo.is_ancestor(oid, &tip)?
+    {
+        return Ok(true);
+    }
+    let (place, own) = (repo.place(), format!("refs/heads/{branch}"));
     let output = place
         .git()
         .args(["for-each-ref", "--format=%(refname)", "--contains", oid.as_str()])
@@ -142,15 +154,19 @@ pub fn update(
 
 /// Deletes branch `name` (short), if it is at `expected`. Otherwise
 /// [`GitError::RefMoved`]; a branch that is gone already is success.
-pub fn delete_branch(place: &Place, name: &str, expected: &Oid) -> Result<(), GitError> {
-    let full = format!("refs/heads/{name}");
-    if Repo::open(place).ref_tip(&full)?.is_none() {
+pub fn delete_branch(repo: &Repo, name: &str, expected: &Oid) -> Result<(), GitError> {
+    let (place, full) = (repo.place(), format!("refs/heads/{name}"));
+    if repo.ref_tip(&full)?.is_none() {
         return Ok(());
     }
     let output = place.git().args(["update-ref", "-d", &full, expected.as_str()]).output()?;
     moved_or(place, &full, Some(expected), &output)?;
-    // What `git branch -D` clears as well; a branch without a section is no error.
-    place.git().args(["config", "--remove-section", &format!("branch.{name}")]).output()?;
+    // What `git branch -D` clears as well.
+    let section = format!("branch.{name}");
+    let is_own = |key: &str| key.rsplit_once('.').is_some_and(|(of, _)| of == section);
+    if repo.settings()?.all().any(|(key, _)| is_own(key)) {
+        place.git().args(["config", "--remove-section", &section]).output()?;
+    }
     Ok(())
 }
 

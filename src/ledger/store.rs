@@ -187,7 +187,9 @@ impl Store {
                 self.create()?;
                 make().map_err(at("create a folder in", &jobs))
             }
-            other => other.map_err(at("create a folder in", &jobs)),
+            // The library names the folder again, with a name that nobody knows.
+            other => other
+                .map_err(|error| at("create a folder in", &jobs)(io::Error::from(error.kind()))),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! After the worker: what its end means, what it left, what is written down.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -215,10 +215,18 @@ impl Finisher<'_> {
                     }
                     let before =
                         verdict.reason.take().map(|r| format!("{r}; ")).unwrap_or_default();
-                    verdict.reason = Some(format!(
-                        "{before}its work could not be committed and is still in {}: {error}",
-                        tree.path
-                    ));
+                    let path = &tree.path;
+                    let gone = fs::symlink_metadata(path)
+                        .is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+                    verdict.reason = Some(if gone {
+                        format!(
+                            "{before}its worktree {path} was removed, and what it had not committed with it"
+                        )
+                    } else {
+                        format!(
+                            "{before}its work could not be committed and is still in {path}: {error}"
+                        )
+                    });
                 }
             }
         }

@@ -206,7 +206,7 @@ fn remove_half_made(store: &Store, job: &Job, tree: &Tree) -> Result<(), crate::
     }
     if let (Some(branch), Ok(base)) = (&tree.branch, Oid::new(tree.beginning())) {
         // One that has moved is somebody's work, and stays.
-        let _ = refs::delete_branch(&place, branch, &base);
+        let _ = refs::delete_branch(&crate::git::Repo::open(&place), branch, &base);
     }
     Ok(())
 }

@@ -59,6 +59,8 @@ fn an_unknown_key_is_named_and_stops_nothing() {
     let spawned = sandbox.cx(["spawn", "-b", "sh", "true"]).ok();
     assert!(spawned.stderr().contains("config.toml:1: there is no key 'max-job'"), "{spawned}");
     sandbox.cx(["wait"]).ok();
+    // It is nothing that whoever reads the answer should know.
+    assert!(!sandbox.cx(["collect"]).ok().stdout().contains("max-job"));
     sandbox.write(".cx/config.toml", "max-jobs = \n");
     let broken = sandbox.cx(["spawn", "-b", "sh", "true"]).code(2);
     assert!(broken.stderr().contains("config.toml"), "{broken}");

@@ -44,7 +44,7 @@ fn merged_and_empty_jobs_go_and_the_rest_stays_and_is_named() {
              [3] unmerged kept: 1 commit on cx/unmerged not merged\n\
              [4] dirty kept: 1 change not committed in {root}/repo.cx/dirty\n\
              [5] untracked kept: 1 file not tracked in {root}/repo.cx/untracked\n\
-             [6] uncollected kept: not collected\n"
+             [6] uncollected its answer is kept: not collected\n"
         )
     );
     assert!(!tree(&sandbox, "merged").exists() && !tree(&sandbox, "empty").exists());
@@ -334,7 +334,7 @@ fn assert_stays(sandbox: &Sandbox, into: &str) {
 
 #[test]
 fn a_merge_that_was_reset_away_is_unmerged_again() {
-    for style in [&[][..], &["--squash"], &["--no-ff"]] {
+    for style in [&[][..], &["--squash", "-m", "other words"], &["--no-ff"]] {
         let sandbox = Sandbox::new();
         collected(&sandbox, "w", "echo precious > p");
         sandbox.cx([&["merge"], style].concat()).ok();
@@ -345,9 +345,16 @@ fn a_merge_that_was_reset_away_is_unmerged_again() {
         sandbox.cx(["merge", "w"]).ok();
         sandbox.git(["reset", "-q", "--hard", "HEAD~1"]);
         // A merge alone finds it as well. What began from the merge that is gone waits.
-        let merged = sandbox.cx(["merge"]).code(1);
-        assert!(merged.stdout().contains("[2] later held back: it was started from"), "{merged}");
+        let merged = sandbox.cx(["merge"]);
         assert!(merged.stderr().contains("was merged into main, which no longer has it"));
+        let (code, of_later) = if style.is_empty() {
+            // The merge was the job's own commit, which lands again.
+            (0, "[2] later merged into main")
+        } else {
+            (1, "[2] later held back: it was started from")
+        };
+        let merged = merged.code(code);
+        assert!(merged.stdout().contains(of_later), "{merged}");
         assert_eq!(fs::read_to_string(sandbox.repo().join("p")).unwrap(), "precious\n");
         let cleaned = sandbox.cx(["clean", "w"]).ok().stdout();
         assert!(cleaned.contains("removed worktree, branch"), "{cleaned}");
@@ -406,4 +413,45 @@ fn what_only_the_branch_holds_is_kept_until_the_trash_is_emptied() {
     assert!(emptied.stdout().starts_with("removed refs/cx/trash/w-1 "), "{emptied}");
     assert!(emptied.stderr().contains("removed 1 ref from refs/cx/trash"), "{emptied}");
     assert_eq!(sandbox.git(["for-each-ref", "refs/cx/trash"]), "");
+}
+
+#[test]
+fn cleaning_asks_git_little_and_says_what_stays() {
+    let sandbox = Sandbox::new();
+    for name in ["a", "b", "c"] {
+        sandbox.written(name, &format!("echo {name} > {name}"));
+    }
+    sandbox.cx(["merge"]).ok();
+    sandbox.git(["config", "branch.cx/a.description", "mine"]);
+    sandbox.git(["config", "branch.cx/a.b.description", "another"]);
+    let traced = sandbox.root().join("trace");
+    let mut clean = sandbox.cx_command(["clean"]);
+    clean.env("GIT_TRACE2_EVENT", &traced);
+    let cleaned = sandbox.run(clean).ok().stdout();
+    assert_eq!(
+        cleaned.matches("removed worktree and branch; its answer is kept: not collected").count(),
+        3,
+        "{cleaned}"
+    );
+    let trace = fs::read_to_string(&traced).unwrap();
+    let asked = |verb: &str| {
+        let starts = trace.lines().filter(|line| line.contains("\"event\":\"start\""));
+        starts.filter(|line| line.contains(&format!("\"{verb}\""))).count()
+    };
+    assert_eq!((asked("list"), trace.matches("--contains").count()), (0, 0));
+    assert_eq!((asked("status"), asked("remove"), asked("update-ref")), (3, 3, 3));
+    assert_eq!(asked("--remove-section"), 1);
+    assert_eq!(sandbox.git(["config", "branch.cx/a.b.description"]), "another");
+}
+
+#[test]
+fn a_repository_that_was_moved_leaves_no_empty_folder_behind() {
+    let sandbox = Sandbox::new();
+    sandbox.written("a", "echo a > a");
+    sandbox.cx(["merge"]).ok();
+    sandbox.cx(["collect"]).ok();
+    let moved = sandbox
+        .sh("mv ../repo ../moved && cd ../moved && git worktree repair ../repo.cx/a && cx clean");
+    moved.ok();
+    assert!(!sandbox.root().join("repo.cx").exists());
 }

@@ -256,15 +256,20 @@ fn a_draft_of_a_spawn_that_died() {
     sandbox.set("CX_CRASH_AT", "draft");
     sandbox.cx(["spawn", "--", "true"]).signal(9);
     sandbox.set("CX_CRASH_AT", "");
-    // It may still be in the making.
-    sandbox.cx(["doctor"]).ok();
-    let output = sandbox.cx(["doctor", "--json"]).ok();
-    assert!(findings(&output).iter().all(|one| one["topic"] != "drafts"), "{output}");
-    sandbox.sh("touch -d '2 hours ago' .git/cx/jobs/.new-*").ok();
     note(&sandbox, "drafts", "1 draft of jobs that never came to be", "cx clean");
     sandbox.cx(["clean"]).ok();
-    let output = sandbox.cx(["doctor", "--json"]).ok();
-    assert!(findings(&output).iter().all(|one| one["topic"] != "drafts"), "{output}");
+    let said_nothing = || {
+        let output = sandbox.cx(["doctor", "--json"]).ok();
+        assert!(findings(&output).iter().all(|one| one["topic"] != "drafts"), "{output}");
+    };
+    said_nothing();
+    // One without a lock may still be in the making.
+    sandbox.sh("mkdir .git/cx/jobs/.new-x").ok();
+    said_nothing();
+    sandbox.sh("touch -d '2 hours ago' .git/cx/jobs/.new-x").ok();
+    note(&sandbox, "drafts", "1 draft of jobs that never came to be", "cx clean");
+    sandbox.cx(["clean"]).ok();
+    said_nothing();
 }
 
 #[test]
@@ -299,9 +304,27 @@ fn a_worktree_that_was_removed_by_hand() {
     fs::remove_dir_all(&tree).unwrap();
     problem(&sandbox, "worktrees", "the worktree of [1] fin is gone", "cx merge fin");
     sandbox.cx(["merge", "fin"]).ok();
+    let mend = problem(&sandbox, "worktrees", "the worktree of [1] fin is gone", "cx clean fin");
+    assert!(!mend.contains("cx merge"), "{mend}");
     sandbox.cx(["collect", "fin"]).ok();
     sandbox.cx(["clean", "fin"]).ok();
     well(&sandbox, "worktrees");
+}
+
+#[test]
+fn a_worktree_that_its_own_worker_removed() {
+    let sandbox = sandbox();
+    sandbox.writer("gone", "tree=$PWD; cd /; rm -r \"$tree\"");
+    sandbox.cx(["wait", "gone"]).code(1);
+    let tree = sandbox.root().join("repo.cx/gone");
+    let reason = format!(
+        "its worktree {} was removed, and what it had not committed with it",
+        tree.display()
+    );
+    assert_eq!(sandbox.job("gone")["reason"], reason);
+    // Nothing of it can be merged.
+    let mend = problem(&sandbox, "worktrees", "the worktree of [1] gone is gone", "cx clean gone");
+    assert!(!mend.contains("cx merge"), "{mend}");
 }
 
 #[test]

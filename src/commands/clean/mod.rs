@@ -42,7 +42,8 @@ use crate::{
 /// What is unmerged, uncommitted, untracked or uncollected stays and is named.
 /// Ignored files in a worktree go with it. With --discard it goes too, but a
 /// commit with all of it is kept under `refs/cx/trash/` first; so are the commits of
-/// a merged branch that no other ref has, as after a squash. A job whose merge is
+/// a merged branch that no other ref has, as after a squash, a rebase or `--outside
+/// drop`: what landed are other commits. `--trash` empties that. A job whose merge is
 /// in no branch any more counts as unmerged again.
 #[derive(Debug, Default, Args)]
 pub struct CleanArgs {
@@ -71,6 +72,9 @@ pub struct CleanArgs {
     records: RecordArgs,
 }
 
+/// Why a job's files stay, whatever becomes of its worktree.
+const NOT_COLLECTED: &str = "not collected";
+
 /// Why something stays.
 struct Stays(String);
 
@@ -89,8 +93,10 @@ pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
     let mut out = ui::out();
     let mut kept = false;
     let mut gone = BTreeSet::new();
+    // One for all: what git is configured to do is read once.
+    let repo = session.place.as_ref().map(Repo::open);
     for job in &jobs {
-        let (cleaned, stays) = clean_job(&session, job, &lost, args)?;
+        let (cleaned, stays) = clean_job(&session, repo.as_ref(), job, &lost, args)?;
         kept |= !stays.is_empty();
         gone.extend(cleaned.files.then_some(job.job));
         out.line(sentence(job, &cleaned, &stays, args.dry_run))?;
@@ -131,7 +137,8 @@ pub(super) fn free(session: &Session, job: Job) -> Result<bool, Failure> {
     if job.is_open() {
         return Ok(false);
     }
-    let (cleaned, stays) = clean_job(session, job, &lost, &CleanArgs::default())?;
+    let repo = session.place.as_ref().map(Repo::open);
+    let (cleaned, stays) = clean_job(session, repo.as_ref(), job, &lost, &CleanArgs::default())?;
     ui::note(format_args!("its name is wanted again: {}", sentence(job, &cleaned, &stays, false)));
     Ok(stays.is_empty())
 }
@@ -139,6 +146,7 @@ pub(super) fn free(session: &Session, job: Job) -> Result<bool, Failure> {
 /// Cleans one job, and tells what of it is gone and why the rest stays.
 fn clean_job(
     session: &Session,
+    repo: Option<&Repo>,
     job: &Job,
     lost: &BTreeMap<JobId, String>,
     args: &CleanArgs,
@@ -146,7 +154,11 @@ fn clean_job(
     let mut cleaned = Cleaned { tree: false, files: false, kept: None };
     let mut stays = Vec::new();
     if let Some(tree) = job.spec.tree.as_ref().filter(|_| !job.is_without_tree()) {
-        match clean_tree(session, job, tree, args)? {
+        let Some(repo) = repo else {
+            session.repository("clean")?;
+            return Ok((cleaned, stays));
+        };
+        match clean_tree(session, repo, job, tree, args)? {
             Ok(trash) => {
                 cleaned.tree = true;
                 cleaned.kept = trash;
@@ -161,7 +173,7 @@ fn clean_job(
     if collected && stays.is_empty() && !job.files_gone {
         cleaned.files = true;
     } else if !collected {
-        stays.push("not collected".to_owned());
+        stays.push(NOT_COLLECTED.to_owned());
     }
     if !args.dry_run && (cleaned.tree || cleaned.files) {
         crash::point("clean-tree");
@@ -225,13 +237,13 @@ fn lost(
 /// names the ref that keeps what was discarded.
 fn clean_tree(
     session: &Session,
+    repo: &Repo,
     job: &Job,
     tree: &Tree,
     args: &CleanArgs,
 ) -> Result<Result<Option<String>, Stays>, Failure> {
-    let place = session.repository("clean")?;
-    let repo = Repo::open(place);
-    let left = Left::look(&repo, job, tree)?;
+    let place = repo.place();
+    let left = Left::look(repo, job, tree)?;
     let mut trash = None;
     let files = left.unsaved_files()?;
     let only_commits = files.is_none();
@@ -263,14 +275,15 @@ fn clean_tree(
     }
     crash::point("clean-worktree");
     // Looked up again: committing what was left may have moved it.
-    if let (Some(branch), Some(tip)) = (&tree.branch, left::branch_tip(&repo, tree)?) {
+    if let (Some(branch), Some(tip)) = (&tree.branch, left::branch_tip(repo, tree)?) {
+        let into = job.merged.as_ref().map(|merged| merged.into.as_str());
         if trash.is_none()
             && tip.as_str() != tree.base
-            && !refs::is_elsewhere(place, branch, &tip).map_err(git)?
+            && !refs::is_elsewhere(repo, branch, &tip, into).map_err(git)?
         {
             trash = Some(refs::keep(place, &left::kept_as(job), &tip).map_err(git)?);
         }
-        refs::delete_branch(place, branch, &tip).map_err(git)?;
+        refs::delete_branch(repo, branch, &tip).map_err(git)?;
     }
     if job.spec.checkpoint_ms.is_some() {
         checkpoint::forget(place, job.spec.name.as_str()).map_err(git)?;
@@ -294,7 +307,10 @@ fn sentence(job: &Job, cleaned: &Cleaned, stays: &[String], dry_run: bool) -> St
         parts.push(format!("all of it is kept at {kept}"));
     }
     if !stays.is_empty() {
-        parts.push(format!("kept: {}", stays.join(", ")));
+        // What is removed and what stays are two things.
+        let only_files = cleaned.tree || stays == [NOT_COLLECTED];
+        let kept = if only_files { "its answer is kept" } else { "kept" };
+        parts.push(format!("{kept}: {}", stays.join(", ")));
     }
     format!("{} {}", label(job), parts.join("; "))
 }

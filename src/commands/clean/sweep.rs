@@ -12,12 +12,12 @@ use crate::{
     commands::{
         runs,
         session::{Session, git, store},
-        settings::default_folder,
+        settings::{default_folder, folder_beside},
     },
     failure::Failure,
     git::{Place, merge, push, worktree},
     job::JobId,
-    ledger::{Follower, Tree, decode},
+    ledger::{Follower, decode},
     process::lock,
 };
 
@@ -65,14 +65,24 @@ fn forget_pushed(session: &Session, place: &Place) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Removes the folder for worktrees that cx has made, once nothing is in it.
+/// Removes the folder for worktrees that cx has made, once nothing is in it; also the one
+/// beside the place where the repository was before somebody moved it.
 pub(super) fn remove_folder(session: &Session) -> Result<(), Failure> {
     let Some(place) = &session.place else { return Ok(()) };
-    let folder = default_folder(place);
-    let is_ours = |tree: &Tree| Path::new(&tree.path).parent() == Some(&folder);
-    let jobs = session.history()?.jobs;
-    if folder.is_dir() && jobs.values().any(|job| job.spec.tree.as_ref().is_some_and(is_ours)) {
-        worktree::remove_empty(&folder, &session.store.worktree_lock()).map_err(git)?;
+    let now = default_folder(place);
+    let mut folders = BTreeSet::new();
+    for job in session.history()?.jobs.values() {
+        let Some(folder) = job.spec.tree.as_ref().and_then(|tree| Path::new(&tree.path).parent())
+        else {
+            continue;
+        };
+        let then = job.spec.checkout.as_ref().map(|checkout| folder_beside(Path::new(checkout)));
+        if folder == now || then.is_some_and(|then| then == folder) {
+            folders.insert(folder.to_owned());
+        }
+    }
+    for folder in folders.iter().filter(|folder| folder.is_dir()) {
+        worktree::remove_empty(folder, &session.store.worktree_lock()).map_err(git)?;
     }
     Ok(())
 }

@@ -151,7 +151,7 @@ fn sandbox(session: &Session, codex: &Path, findings: &mut Findings) {
 /// What confines `sh` readers.
 pub(super) fn confinement(findings: &mut Findings) {
     if confine::is_supported() {
-        findings.ok("landlock", "readers of the sh backend can only read");
+        findings.ok("landlock", "readers of the sh backend can write nothing");
     } else {
         findings.problem(
             "landlock",

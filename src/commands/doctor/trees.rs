@@ -117,7 +117,8 @@ fn known_to_cx(
         }
         return Ok(());
     };
-    if repo.branch_tip(branch).map_err(git)?.is_none() {
+    let stands_at = repo.branch_tip(branch).map_err(git)?;
+    if stands_at.is_none() {
         let tip = job.exited.as_ref().and_then(|exited| exited.tip.as_ref());
         let text = format!("branch {branch} of {} is gone", label(job));
         match tip.filter(|_| job.is_unmerged()) {
@@ -128,12 +129,17 @@ fn known_to_cx(
             None => findings.problem("worktrees", text, format!("`cx clean {name}` forgets it")),
         }
     } else if !there {
+        let has_commits = stands_at.is_some_and(|tip| tip.as_str() != tree.base);
+        let mend = if has_commits && job.merged.is_none() {
+            format!("its commits are on {branch}: `cx merge {name}` takes them, then ")
+        } else {
+            String::new()
+        };
         findings.problem(
             "worktrees",
             format!("the worktree of {} is gone: {path}", label(job)),
             format!(
-                "its commits are on {branch}: `cx merge {name}` takes them, then `cx clean {name}` forgets it; \
-                 where it was only moved: git worktree repair NEW-PATH"
+                "{mend}`cx clean {name}` forgets it; where it was only moved: git worktree repair NEW-PATH"
             ),
         );
     }

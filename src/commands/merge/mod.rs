@@ -55,7 +55,9 @@ use crate::{
 /// Everything is tried in memory first, with git's own merge. Where not all fit
 /// together as many as can be are merged; a job that conflicts is held back and
 /// named, with its paths and its opponent; so is one whose files would overwrite
-/// local changes. The checkout, the index and the branch change once, at the end,
+/// local changes, and one that names a submodule's commit which only its worktree
+/// has. What a worker has committed itself stays as it is; commits that are made
+/// here say in `Cx-Job` lines whose they are, and the ledger says it of all. The checkout, the index and the branch change once, at the end,
 /// and only if the branch has not moved meanwhile. The exit code is 1 when
 /// something was held back or there was nothing to merge.
 #[derive(Debug, Args)]
@@ -68,7 +70,7 @@ pub struct MergeArgs {
     #[arg(long, value_name = "RUN", conflicts_with = "jobs", add = super::candidates::any_run())]
     pub(super) run: Option<String>,
 
-    /// Merge into this branch; it is made from HEAD if it does not exist
+    /// Merge into this branch, also into a job's; it is made from HEAD if it does not exist
     #[arg(long, value_name = "BRANCH", add = super::candidates::branch())]
     into: Option<String>,
 

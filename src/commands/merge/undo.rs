@@ -163,7 +163,7 @@ fn back(
     made: bool,
 ) -> Result<(), Failure> {
     if made && target.checkout.is_none() {
-        return match refs::delete_branch(repo.place(), &target.branch, &target.tip) {
+        return match refs::delete_branch(repo, &target.branch, &target.tip) {
             Err(GitError::RefMoved { .. }) => {
                 Err(not_back(MergeError::TargetMoved(target.branch.clone())))
             }

@@ -26,8 +26,12 @@ pub(super) struct Draft {
 impl Draft {
     pub(super) fn make(session: &Session, one: &Checked) -> Result<Self, Failure> {
         let folder = session.store.draft().map_err(store)?;
-        crash::point("draft");
         let files = JobFiles::in_dir(folder.path());
+        // First of all: one that nobody holds was left by a crash.
+        let lock = lock::create(&files.lock()).map_err(|e| {
+            Failure::internal(format!("cannot make a lock in {}: {e}", files.dir().display()))
+        })?;
+        crash::point("draft");
         let path = files.prompt();
         let mut file = JobFiles::create(&path).map_err(store)?;
         io::Write::write_all(&mut file, &one.prompt).map_err(|e| {
@@ -41,9 +45,6 @@ impl Draft {
         if let Some(schema) = &one.schema {
             files.replace(&files.schema(), schema).map_err(store)?;
         }
-        let lock = lock::create(&files.lock()).map_err(|e| {
-            Failure::internal(format!("cannot make a lock in {}: {e}", files.dir().display()))
-        })?;
         Ok(Self { folder, lock })
     }
 }

@@ -335,6 +335,10 @@ fn launch(
             if !one.quiet {
                 ui::warn(note);
             }
+            // What a file has wrong was said; no answer is the better for it.
+            if !settings.is_of_a_job(note) {
+                continue;
+            }
             session
                 .store
                 .append(job.id, &Event::Note(Note { text: note.clone() }))

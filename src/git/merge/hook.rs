@@ -127,7 +127,7 @@ pub(super) fn edit(place: &Place, file: &Path) -> Result<Result<(), String>, Git
     let editor = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
     if !output.status.success() || editor.is_empty() {
         let said = String::from_utf8_lossy(&output.stderr);
-        return Ok(Err(crate::git::command::telling_line(&said).to_owned()));
+        return Ok(Err(crate::git::command::telling_line(&said)));
     }
     if editor == ":" {
         return Ok(Ok(()));

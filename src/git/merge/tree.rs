@@ -55,9 +55,7 @@ pub(super) fn merge(
             let mut fields = output.stdout.split(|b| *b == 0).skip(1);
             conflicts(&mut fields).map(Merged::Conflicts).ok_or_else(answer)
         }
-        _ if output.status.signal().is_some() => {
-            Ok(Merged::Died(telling_line(&output.stderr).to_owned()))
-        }
+        _ if output.status.signal().is_some() => Ok(Merged::Died(telling_line(&output.stderr))),
         _ => Err(output.error()),
     }
 }

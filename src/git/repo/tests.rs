@@ -126,11 +126,11 @@ fn refs_move_only_from_where_they_are_expected() {
     let place = fixture.place();
     let moved = refs::update(&place, "refs/heads/side/way", &second, Some(&start), "test");
     assert!(matches!(moved, Err(GitError::RefMoved { .. })));
-    let gone = refs::delete_branch(&place, "side/way", &second);
+    let gone = refs::delete_branch(&Repo::open(&place), "side/way", &second);
     assert!(matches!(gone, Err(GitError::RefMoved { .. })));
     assert_eq!(fixture.repo().branch_tip("side/way").unwrap().as_ref(), Some(&other));
-    refs::delete_branch(&place, "side/way", &other).unwrap();
-    refs::delete_branch(&place, "side/way", &other).unwrap();
+    refs::delete_branch(&Repo::open(&place), "side/way", &other).unwrap();
+    refs::delete_branch(&Repo::open(&place), "side/way", &other).unwrap();
     assert_eq!(fixture.repo().branches().unwrap(), ["main"]);
 
     assert_eq!(refs::keep(&place, "a", &start).unwrap(), "refs/cx/trash/a");

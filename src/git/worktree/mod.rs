@@ -112,7 +112,7 @@ pub fn create(place: &Place, new: &NewWorktree<'_>, lock: &Path) -> Result<Made,
                 let _ = delete(&trash);
             }
             if let Some(branch) = new.branch {
-                let _ = refs::delete_branch(place, branch, new.base);
+                let _ = refs::delete_branch(&Repo::open(place), branch, new.base);
             }
             Err(error)
         }
@@ -149,33 +149,39 @@ pub fn remove(place: &Place, path: &Path, lock: &Path) -> Result<Option<PathBuf>
 }
 
 fn remove_unlocked(place: &Place, path: &Path) -> Result<Option<PathBuf>, GitError> {
-    let entry = list(place)?.into_iter().find(|listed| same_path(&listed.path, path));
-    if let Some(Listed { locked: Some(reason), .. }) = &entry
+    // Git's own files say all that its list would, without a look at every other worktree.
+    let admin = admin_dir(place, path);
+    if let Some(reason) = admin.as_deref().map(lock_of).transpose()?.flatten()
         && reason != "initializing"
     {
-        let (path, reason) = (path.to_owned(), reason.clone());
-        return Err(GitError::WorktreeLocked { path, reason });
+        return Err(GitError::WorktreeLocked { path: path.to_owned(), reason });
     }
-    if entry.is_none() && (place.checkout.as_deref() == Some(path) || !is_ours(place, path)) {
+    if admin.is_none() && (place.checkout.as_deref() == Some(path) || !is_ours(place, path)) {
         if fs::symlink_metadata(path).is_err() {
             return Ok(None);
         }
         return Err(GitError::NotAWorktree(path.to_owned()));
     }
-    if entry.as_ref().is_some_and(|listed| admin_dir(place, &listed.path).is_none()) {
-        // The main checkout is in git's list too, but has no entry of its own.
-        return Err(GitError::NotAWorktree(path.to_owned()));
-    }
     let trash = rename_away(path)?;
-    if let Some(entry) = entry {
+    if let Some(admin) = admin {
         // Twice: also one whose making was interrupted. The folder is gone
         // already, so this takes away the entry and nothing else.
         Git::at(&place.common_dir)
             .args(["worktree", "remove", "--force", "--force"])
-            .arg(&entry.path)
+            .arg(checkout_of(&admin))
             .run()?;
     }
     Ok(trash)
+}
+
+/// Why the worktree with this git dir is locked, if it is; may be empty.
+fn lock_of(admin: &Path) -> Result<Option<String>, GitError> {
+    let path = admin.join("locked");
+    match fs::read(&path) {
+        Ok(reason) => Ok(Some(String::from_utf8_lossy(reason.trim_ascii()).into_owned())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(GitError::io("read", &path)(error)),
+    }
 }
 
 /// Whether the `.git` file in `path` points into this repository.

@@ -57,7 +57,7 @@ fn update(folder: &Path, name: &str, path: &Path, local: Option<&Path>) -> Resul
             .map_err(|error| error.to_string())?;
         match output.code() {
             0 => Ok(()),
-            _ => Err(telling_line(&output.stderr).to_owned()),
+            _ => Err(telling_line(&output.stderr)),
         }
     };
     // A name with '=' cannot be given with -c.

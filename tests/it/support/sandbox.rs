@@ -23,11 +23,13 @@ use tempfile::TempDir;
 
 use super::{GRACE, Gate, Ledger, Output, Running, processes};
 
-/// The programs that every sandbox has on its PATH, besides `cx`.
+/// The programs that every sandbox has on its PATH, besides `cx`. `id` is for
+/// `/etc/profile`, which the login shells of codex read.
 const TOOLS: &[&str] = &[
     "awk", "bash", "basename", "cat", "chmod", "cp", "cut", "dd", "dirname", "env", "false", "git",
-    "grep", "head", "kill", "ln", "ls", "mkdir", "mkfifo", "mv", "pwd", "readlink", "rm", "rmdir",
-    "sed", "seq", "setsid", "sh", "sort", "tail", "test", "touch", "tr", "true", "uname", "wc",
+    "grep", "head", "id", "kill", "ln", "ls", "mkdir", "mkfifo", "mv", "pwd", "readlink", "rm",
+    "rmdir", "sed", "seq", "setsid", "sh", "sort", "tail", "test", "touch", "tr", "true", "uname",
+    "wc",
 ];
 
 /// When every commit in a sandbox was made, unless the test says otherwise:
