@@ -2,7 +2,9 @@
 //!
 //! The supervisor makes them itself, between two looks at its worker: nothing else
 //! reaps its children, and no process is left that has to be ended. A worker is not
-//! stopped for it. One that cannot be made is a note, once, and is tried again.
+//! stopped for it. But whoever wants the job ended, a person or a limit, waits until the
+//! one under way is made: as long as `git status` and `git add -A` take there. One that
+//! cannot be made is a note, once, and is tried again.
 
 use std::{
     path::Path,

@@ -376,6 +376,58 @@ fn half_a_request_is_no_request() {
 }
 
 #[test]
+fn who_is_slow_is_not_waited_for() {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("CX_PATIENCE_MS", "50");
+    let served = Served::start(&sandbox, &["-b", "sh"]);
+    let begun = "POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+    for part in ["", begun, &format!("{begun}Content-Length: 500\r\n\r\n{{\"task\"")] {
+        let answer = whole(served.send(part));
+        assert_eq!(status(&answer), 408, "{part:?}: {answer}");
+    }
+    assert!(sandbox.ledger().events().is_empty());
+    // It asks, and never takes what it is answered: more than the kernel keeps for it.
+    let long = json!({ "task": "head -c 20000000 /dev/zero | tr '\\0' a" }).to_string();
+    let client = served.post("/run", JSON, &long);
+    served.running.wait_for_stderr("succeeded");
+    // The server waits for those it is at, and for this one no longer than that.
+    served.end(&sandbox);
+    let events = sandbox.ledger().events();
+    assert!(!events.iter().any(|event| event["ev"] == "collected"), "{events:?}");
+    drop(client);
+}
+
+#[test]
+fn who_asks_too_soon_is_told_when() {
+    let sandbox = Sandbox::new();
+    let codex = |said: &str| {
+        sandbox.script_tool(
+            "codex",
+            &format!(
+                "[ \"$1\" = sandbox ] && exit 0; cat > /dev/null\n\
+                 printf '%s\\n' '{{\"type\":\"thread.started\",\"thread_id\":\"t-1\"}}' \
+                 '{{\"type\":\"turn.failed\",\"error\":{{\"message\":\"{said}\"}}}}'; exit 1"
+            ),
+        );
+    };
+    codex("");
+    let served = Served::start(&sandbox, &["-b", "codex"]);
+    let asked = |said: &str| {
+        codex(said);
+        let answer = whole(served.post("/run", JSON, &json!({ "task": "Look" }).to_string()));
+        assert_eq!(status(&answer), 429, "{answer}");
+        let head = answer.split("\r\n\r\n").next().unwrap().to_owned();
+        head.lines().find_map(|line| line.strip_prefix("Retry-After: ").map(str::to_owned))
+    };
+    let limit = "You have hit your usage limit.";
+    assert_eq!(asked(limit).as_deref(), Some("60"));
+    let soon = asked(&format!("{limit} Try again in 5 minutes.")).expect("a time");
+    assert!((240..=300).contains(&soon.parse::<u32>().unwrap()), "{soon}");
+    assert_eq!(asked(&format!("{limit} Quota exceeded")), None);
+    served.end(&sandbox);
+}
+
+#[test]
 fn a_job_that_is_queued_or_lost_ends_its_request_too() {
     let sandbox = Sandbox::new();
     sandbox.expect_leftovers();

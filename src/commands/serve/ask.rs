@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Zoned;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ use super::{
     respond,
 };
 use crate::{
-    backend::http::NO_AGENT,
+    backend::{self, http::NO_AGENT},
     commands::{
         collect::message_file,
         kill,
@@ -75,7 +76,7 @@ fn answer(server: &Server, client: &TcpStream) -> Result<(), Refusal> {
     if (head.method.as_str(), head.path.as_str()) == ("GET", "/health") {
         let health = json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") });
         // A client that is gone needs no answer.
-        let _ = respond::json(client, 200, &health);
+        let _ = respond::json(client, 200, None, &health);
         return Ok(());
     }
     guard::has_token(&head, server.token.as_deref())?;
@@ -261,7 +262,7 @@ impl Request<'_> {
             let _ = if self.is_stream {
                 respond::event(self.client, "error", &error)
             } else {
-                respond::json(self.client, 503, &error)
+                respond::json(self.client, 503, None, &error)
             };
         } else {
             ui::note(format_args!("{} {status}, as its client went away", label(job)));
@@ -276,7 +277,10 @@ impl Request<'_> {
         let written = match (self.is_stream, status) {
             (true, 200) => respond::event(self.client, "complete", &body),
             (true, _) => respond::event(self.client, "error", &body),
-            (false, status) => respond::json(self.client, status, &body),
+            (false, status) => {
+                let again = (status == 429).then(|| again_in(job)).flatten();
+                respond::json(self.client, status, again, &body)
+            }
         };
         if written.is_err() {
             return Ok(());
@@ -322,6 +326,22 @@ impl Request<'_> {
             "logs": job.notes, "job": id, "name": name,
         });
         Ok((status, body))
+    }
+}
+
+/// After how many seconds a job may be asked for again that was refused for a limit:
+/// when its own service says, or a minute, and never where that takes no waiting.
+fn again_in(job: &Job) -> Option<u64> {
+    const UNSAID: u64 = 60;
+    let reason = job.exited.as_ref()?.reason.as_deref().unwrap_or_default();
+    let now = Zoned::now();
+    match backend::Refusal::of(reason, &now) {
+        backend::Refusal::ForGood => None,
+        backend::Refusal::ForNow => Some(UNSAID),
+        backend::Refusal::Until(at) => {
+            let wait = at.duration_since(now.timestamp()).as_millis();
+            Some(u64::try_from(wait).map_or(0, |millis| millis.div_ceil(1000)))
+        }
     }
 }
 

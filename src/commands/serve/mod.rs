@@ -231,12 +231,12 @@ impl Server {
     /// Remembers a client, if there is room.
     fn let_in(&self, number: u64, client: TcpStream) -> Option<TcpStream> {
         // The kernel has room for so short an answer; who does not read it, does not.
-        let _ = client.set_write_timeout(Some(request::PATIENCE));
+        let _ = client.set_write_timeout(Some(request::patience()));
         let mut clients = self.clients();
         if clients.len() >= CLIENTS_MAX {
             drop(clients);
             let error = json!({ "error": { "message": "too many requests are under way" } });
-            let _ = respond::json(&client, 503, &error);
+            let _ = respond::json(&client, 503, None, &error);
             return None;
         }
         clients.insert(number, client.try_clone().ok()?);

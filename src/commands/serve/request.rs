@@ -7,7 +7,16 @@ use std::{
 };
 
 /// How long a client may take to send all of its request, and to take what it is sent.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The same; a debug build lets tests say less.
+pub(super) fn patience() -> Duration {
+    #[cfg(debug_assertions)]
+    if let Some(millis) = std::env::var("CX_PATIENCE_MS").ok().and_then(|ms| ms.parse().ok()) {
+        return Duration::from_millis(millis);
+    }
+    PATIENCE
+}
 
 /// The most of a head, in bytes.
 const HEAD_MAX: usize = 16 << 10;
@@ -119,7 +128,7 @@ type Received<T> = Result<Option<T>, Refusal>;
 impl<'a> Sender<'a> {
     pub(super) fn new(stream: &'a TcpStream) -> Self {
         let now = Instant::now();
-        Self { stream, until: now.checked_add(PATIENCE).unwrap_or(now), rest: Vec::new() }
+        Self { stream, until: now.checked_add(patience()).unwrap_or(now), rest: Vec::new() }
     }
 
     /// Reads the head.

@@ -13,13 +13,19 @@ use serde_json::{Value, json};
 const DRAIN_MAX: usize = 16 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(2);
 
-/// A status and JSON.
-pub(super) fn json(stream: &TcpStream, status: u16, body: &Value) -> io::Result<()> {
+/// A status and JSON; and after how many seconds it is worth to ask again.
+pub(super) fn json(
+    stream: &TcpStream,
+    status: u16,
+    again: Option<u64>,
+    body: &Value,
+) -> io::Result<()> {
     let body = format!("{body}\n");
+    let again = again.map(|seconds| format!("Retry-After: {seconds}\r\n"));
     let more = match status {
         401 => "WWW-Authenticate: Bearer\r\n",
         405 => "Allow: GET, POST\r\n",
-        _ => "",
+        _ => again.as_deref().unwrap_or_default(),
     };
     let text = format!(
         "HTTP/1.1 {status} {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
@@ -34,7 +40,7 @@ pub(super) fn json(stream: &TcpStream, status: u16, body: &Value) -> io::Result<
 /// `{error: {message}}`, and the end of the connection.
 pub(super) fn refuse(stream: &TcpStream, status: u16, message: &str) {
     // A client that is gone needs no answer.
-    if json(stream, status, &json!({ "error": { "message": message } })).is_ok() {
+    if json(stream, status, None, &json!({ "error": { "message": message } })).is_ok() {
         part(stream);
     }
 }
