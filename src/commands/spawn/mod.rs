@@ -323,14 +323,15 @@ fn launch(
             let files = session.store.job(job.id);
             files.replace(&files.token(), token.0.as_bytes()).map_err(store)?;
         }
-        job.start(session)?;
-        crash::point("supervisor-started");
+        // Before it can be over: what is said of a job after its end counts no more.
         for fell in &one.passed_over {
             if !one.quiet {
                 ui::warn(format_args!("{} {}; {} does it", fell.from, fell.reason, fell.to));
             }
             session.store.append(job.id, &Event::FellOver(fell.clone())).map_err(store)?;
         }
+        job.start(session)?;
+        crash::point("supervisor-started");
         for note in &one.notes {
             if !one.quiet {
                 ui::warn(note);
