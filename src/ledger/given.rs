@@ -23,7 +23,7 @@ pub struct Tree {
     /// The branch, `cx/NAME`. A reader has none: its HEAD is detached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
-    /// The commit that it starts from, in full; see also [`Based`].
+    /// The commit that it starts from, in full; see also [`Based`](super::Based).
     pub base: String,
     /// The commit that the branch is made at, where that is a later one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

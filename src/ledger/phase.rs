@@ -18,6 +18,6 @@ pub enum Phase {
     OnHold,
     /// Its supervisor is dead and its end is not known yet.
     Lost,
-    /// Over; see [`Job::exited`].
+    /// Over; see [`Job::exited`](super::Job::exited).
     Ended,
 }

@@ -1,6 +1,6 @@
 //! Any program: a backend that is a few lines of configuration.
 //!
-//! [`read`] turns a table `[backends.NAME]` into a [`Command`], which is all that
+//! `read` turns a table `[backends.NAME]` into a [`Command`], which is all that
 //! the other modules look at: how it is started (`launch`), what its output says
 //! (`digest`, by the paths of `path`), what that means (`judge`), and what of it is
 //! shown while it runs (`show`). Nothing here knows a program by name: what is
