@@ -49,6 +49,10 @@ impl Supervisor {
         if self.tries.asked_again || self.backend.runs_commands() || self.kill.is_some() {
             return Ok(false);
         }
+        if let Some(stop) = self.spent()? {
+            self.note(format!("it was not asked once more: {}", stop.reason))?;
+            return Ok(false);
+        }
         self.note(format!("{}; it was asked once more", ui::cut(&ui::clean(wrong), 300)))?;
         let thread = verdict.thread_id.clone().filter(|_| backend::has_threads(&self.backend));
         self.tries.prompt = Some(self.say_again(wrong, thread.is_some())?);

@@ -167,6 +167,17 @@ impl Supervisor {
             // Nothing is spared by ending what has done its work.
             return Ok(None);
         }
+        self.spent_with(own)
+    }
+
+    /// What is used up, so that nothing more may be asked of the worker.
+    pub(super) fn spent(&self) -> Result<Option<Stop>, SupervisorError> {
+        let own = self.finisher().own_usage(self.usage.meter.usage())?.unwrap_or_default();
+        let own = own.priced(self.spec.price.as_ref());
+        self.spent_with(self.usage.whole(Some(own)).unwrap_or(own))
+    }
+
+    fn spent_with(&self, own: Usage) -> Result<Option<Stop>, SupervisorError> {
         let is_own = self.spec.budgets.iter().all(|budget| budget.of == BudgetOf::Job);
         let state = if is_own { State::new() } else { self.store.state()? };
         let (all, untold) =

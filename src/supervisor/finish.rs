@@ -6,12 +6,14 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
+
 use super::{Stop, Supervisor, SupervisorError, watch::Watched};
 use crate::{
     backend::{self, Answer, Backend, JudgeInput, Verdict},
     git::{self, CommitMessage, Place, commit, diff},
-    job::{Outcome, WorkerExit, secret},
-    ledger::{Exited, JobFiles, Note, Spawned, Store, Tree},
+    job::{BudgetOf, Outcome, Usage, WorkerExit, secret},
+    ledger::{Exited, JobFiles, Note, Spawned, State, Store, Tree},
     process::crash,
     ui,
 };
@@ -232,6 +234,11 @@ impl Finisher<'_> {
         }
         crash::point("committed");
         notes.extend(std::mem::take(&mut kept.notes));
+        let usage = self.own_usage(verdict.usage)?;
+        let usage = usage.map(|usage| usage.priced(self.spec.price.as_ref()));
+        if verdict.outcome.is_success() {
+            notes.extend(usage.and_then(|usage| self.over_its_own(usage)));
+        }
         for text in notes {
             self.store.append(self.id, &crate::ledger::Event::Note(Note { text }))?;
         }
@@ -241,15 +248,22 @@ impl Finisher<'_> {
             exit: ended.exit,
             reason: verdict.reason,
             ran_ms: u64::try_from(ended.ran.as_millis()).unwrap_or(u64::MAX),
-            usage: self
-                .own_usage(verdict.usage)?
-                .map(|usage| usage.priced(self.spec.price.as_ref())),
+            usage,
             thread: verdict.thread_id,
             tip: kept.tip,
             commits: kept.commits,
             files: kept.files,
             stragglers: ended.stragglers,
         })
+    }
+
+    /// What a job has used of its own budget, where it did its work before anybody could
+    /// end it for that.
+    fn over_its_own(&self, usage: Usage) -> Option<String> {
+        let own = self.spec.budgets.iter().filter(|budget| budget.of == BudgetOf::Job);
+        let spec = Spawned { budgets: own.cloned().collect(), ..self.spec.clone() };
+        let spent = State::new().spent(&spec, usage, Usage::default(), Timestamp::now());
+        spent.map(|spent| spent.to_string())
     }
 
     /// A server may have said its token back to us: what is written into the ledger does

@@ -113,6 +113,11 @@ impl Supervisor {
         {
             reason.push_str(", then by KILL");
         }
+        // A worker that had done its work by then was not ended by us: which of the two
+        // came first is chance, and nothing is spared by calling it ended.
+        if worker.exit() == Some(WorkerExit::Code(0)) {
+            stop = stop.filter(|stop| stop.outcome != Outcome::OverBudget);
+        }
         Ok(Watched {
             exit: worker.exit(),
             stop,

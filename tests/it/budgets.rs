@@ -90,6 +90,16 @@ fn a_job_is_ended_at_its_budget_and_its_work_is_kept() {
     assert_eq!(usage["total"]["cost_usd"], Value::Null);
 }
 
+/// codex tells what it has used when it is done, and then nothing is spared by ending it.
+#[test]
+fn a_job_that_was_done_before_it_could_be_ended_says_that_it_went_over() {
+    let lab = Lab::new(1);
+    lab.cx(&["spawn", "-b", "codex", "-n", "done", "--max-tokens", "500", "go on"]).ok();
+    lab.cx(&["wait", "done"]).ok();
+    let said = lab.cx(&["collect", "done"]).ok().stdout();
+    assert!(said.contains("-- its budget of 500 tokens is used up: 1000"), "{said}");
+}
+
 #[test]
 fn a_day_that_is_used_up_starts_nothing_more() {
     let lab = Lab::new(9);

@@ -26,7 +26,7 @@ use catalog::Whence;
 
 /// List what can do a job's work
 ///
-/// That are codex, claude and sh, the ready definitions that come with cx, and
+/// That are codex, claude, http and sh, the ready definitions that come with cx, and
 /// `[backends.NAME]` of the configuration (`cx man backends`). Each with its program, what
 /// it can do, and how its last job in this repository ended: whether it has ever run
 /// here. With a name it says all about that one, and asks its program for its version.

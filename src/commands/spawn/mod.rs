@@ -119,7 +119,7 @@ pub struct SpawnArgs {
     #[arg(short, long)]
     write: bool,
 
-    /// What does the work: codex, claude, http or sh
+    /// What does the work: codex, claude, http, sh, or another that `cx backends` lists; `a,b` is b where a cannot
     #[arg(short, long, value_name = "BACKEND", add = crate::commands::candidates::backend())]
     backend: Option<String>,
 
