@@ -261,7 +261,7 @@ impl Finisher<'_> {
     /// end it for that.
     fn over_its_own(&self, usage: Usage) -> Option<String> {
         let own = self.spec.budgets.iter().filter(|budget| budget.of == BudgetOf::Job);
-        let spec = Spawned { budgets: own.cloned().collect(), ..self.spec.clone() };
+        let spec = Spawned { budgets: own.copied().collect(), ..self.spec.clone() };
         let spent = State::new().spent(&spec, usage, Usage::default(), Timestamp::now());
         spent.map(|spent| spent.to_string())
     }
