@@ -280,8 +280,12 @@ fn a_client_that_goes_away_ends_its_job() {
         drop(stream);
         let exited = sandbox.until(job, "exited");
         assert_eq!(exited["outcome"], "killed", "{exited}");
+        // The name is made of the script's words, and those of where the test runs.
+        let record = sandbox.job(&format!("%{job}"));
+        let name = record["name"].as_str().expect("a name");
+        let said = format!("[{job}] {name} killed 143, as its client went away");
+        served.running.wait_for_stderr(&said);
     }
-    served.running.wait_for_stderr("[2] read-r-work killed 143, as its client went away");
     served.end(&sandbox);
 }
 
