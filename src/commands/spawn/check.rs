@@ -260,6 +260,7 @@ impl Checked {
                 schema: schema.is_some(),
                 checkpoint_ms: checkpoint(args, mode)?.map(millis),
                 secrets: config.secrets.clone(),
+                sharing: agent.map(|agent| agent.sharing.clone()).filter(|own| !own.is_open()),
                 notice: settings.notice(args.notify),
                 title: task.title(),
             },
