@@ -105,14 +105,11 @@ impl Log {
     }
 
     /// The entry whose line begins at `offset`.
-    #[expect(dead_code, reason = "for the index")]
-    pub(super) fn entry_at(&self, file: &File, offset: u64) -> Result<Option<Entry>, MemoryError> {
+    pub(super) fn entry_at(&self, file: &File, offset: u64) -> io::Result<Option<Entry>> {
         let mut line = Vec::new();
         let mut piece = [0; 4096];
         loop {
-            let read = file
-                .read_at(&mut piece, offset + line.len() as u64)
-                .map_err(at("read", &self.path))?;
+            let read = file.read_at(&mut piece, offset + line.len() as u64)?;
             let piece = piece.get(..read).unwrap_or_default();
             let end = piece.iter().position(|b| *b == b'\n');
             line.extend_from_slice(piece.get(..end.unwrap_or(read)).unwrap_or_default());

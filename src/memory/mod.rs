@@ -8,12 +8,15 @@
 //!   next ends it with a newline; readers skip it, count it and say so.
 //! - Nothing but this folder reads or writes these files.
 //!
+//! - `memory/index/` is made from it and may be deleted at any time.
+//!
 //! Readers take no lock. Who may read what is a question for [`Reader`]: this is a
 //! courtesy among workers, and no wall, since they can read the file.
 
 pub mod base64;
 mod entry;
 mod error;
+mod index;
 mod log;
 mod passage;
 mod reader;
@@ -26,3 +29,6 @@ pub use error::MemoryError;
 pub use reader::{Reader, Worker};
 pub use search::{Hit, Query};
 pub use store::{All, Answer, Memory, Stored, Writer};
+
+#[cfg(test)]
+mod tests;

@@ -7,8 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-
 use super::{
     entry::{Entry, Value},
     error::MemoryError,
@@ -108,68 +106,26 @@ pub(super) fn hit(entry: Entry, score: f64, terms: &BTreeSet<String>, reader: &R
     Hit { entry, score, passage }
 }
 
-impl Memory {
-    /// The entries that answer a query, the best first; of those that do so equally
-    /// well the newest.
-    pub fn search(&self, query: &Query<'_>) -> Result<(Vec<Hit>, u64), MemoryError> {
-        let now = Timestamp::now();
-        let all = self.all()?;
-        let entries: Vec<Entry> =
-            all.entries.into_values().filter(|entry| entry.said(now).is_some()).collect();
-        Ok((scan(entries, query), all.torn))
+/// Whether an entry has one of the words in what its reader sees of it: what is kept
+/// from somebody must not be found by them either.
+pub(super) fn mentions(entry: &Entry, terms: &BTreeSet<String>, reader: &Reader) -> bool {
+    let Some(value) = &entry.value else { return false };
+    let shown = reader.shown(value, entry.by.as_ref());
+    if *shown == *value.bytes {
+        return true;
     }
+    let shown = Value { bytes: shown.into_owned(), ..value.clone() };
+    let mut found = false;
+    words_of(entry, &shown, &mut |word, kind, _| found |= terms.contains(&*term(word, kind)));
+    found
 }
 
-/// Searches without an index.
-fn scan(entries: Vec<Entry>, query: &Query<'_>) -> Vec<Hit> {
-    let asked = asked(query.text);
-    let terms: BTreeSet<String> = asked.keys().cloned().collect();
-    let mut found = Vec::new();
-    let (mut with, mut length) = (BTreeMap::<String, u64>::new(), 0_u64);
-    let all = entries.len() as u64;
-    for entry in entries {
-        let mut times = BTreeMap::<String, u32>::new();
-        let value = entry.value.clone().unwrap_or_default();
-        let own = words_of(&entry, &value, &mut |word, kind, counts| {
-            let term = term(word, kind);
-            if asked.contains_key(&*term) {
-                *times.entry(term.into_owned()).or_default() += counts;
-            }
-        });
-        length += u64::from(own);
-        for term in times.keys() {
-            *with.entry(term.clone()).or_default() += 1;
-        }
-        found.push((entry, times, own));
+impl Memory {
+    /// The entries that answer a query, the best first; of those that do so equally
+    /// well the newest. And the number of lines that could not be read.
+    pub fn search(&self, query: &Query<'_>) -> Result<(Vec<Hit>, u64), MemoryError> {
+        let asked = asked(query.text);
+        self.tidy();
+        self.looked_up(&mut |look| Ok((look.search(&asked, query)?, look.torn())))
     }
-    let weights: BTreeMap<&String, f64> = asked
-        .keys()
-        .map(|term| (term, weight(with.get(term).copied().unwrap_or(0), all)))
-        .collect();
-    let whole: f64 =
-        asked.iter().filter(|(_, kind)| **kind == Kind::Part).map(|(term, _)| weights[term]).sum();
-    #[expect(clippy::cast_precision_loss, reason = "no memory has so many words")]
-    let usual = (length as f64 / all.max(1) as f64).max(1.0);
-    let mut hits: Vec<Hit> = Vec::new();
-    for (entry, times, own) in found {
-        let score: f64 = times
-            .iter()
-            .map(|(term, times)| weights[term] * share(*times, f64::from(own) / usual))
-            .sum::<f64>();
-        if score > 0.0 {
-            let is_in = query.namespace.is_none_or(|ns| entry.name.namespace == ns);
-            if is_in && query.reader.may_read(&entry) {
-                hits.push(hit(
-                    entry,
-                    (score / whole.max(f64::MIN_POSITIVE)).min(1.0),
-                    &terms,
-                    query.reader,
-                ));
-            }
-        }
-    }
-    hits.retain(|hit| hit.score >= query.threshold);
-    hits.sort_by(|a, b| b.score.total_cmp(&a.score).then(b.entry.at.cmp(&a.entry.at)));
-    hits.truncate(query.limit);
-    hits
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -9,7 +10,8 @@ use jiff::Timestamp;
 
 use super::{
     entry::{Author, Entry, MAX_VALUE, Name, Value},
-    error::MemoryError,
+    error::{MemoryError, at},
+    index::{Index, Look},
     log::{Appender, Log, each},
     reader::Reader,
 };
@@ -22,6 +24,7 @@ const PIECE: u64 = 8 << 20;
 pub struct Memory {
     dir: PathBuf,
     log: Log,
+    index: Index,
     /// What is not written down, since it cannot be, and counts as if it were.
     unwritten: Vec<Entry>,
 }
@@ -86,7 +89,7 @@ impl Memory {
     /// Names the memory in a state folder; nothing is read or made.
     pub fn new(state: &Path) -> Self {
         let dir = state.join("memory");
-        Self { log: Log::new(&dir), dir, unwritten: Vec::new() }
+        Self { log: Log::new(&dir), index: Index::new(&dir), dir, unwritten: Vec::new() }
     }
 
     /// Its folder.
@@ -100,7 +103,30 @@ impl Memory {
     }
 
     /// Makes what is looked up later quick to find. Failing to is no error.
-    pub fn tidy(&self) {}
+    pub fn tidy(&self) {
+        self.index.catch_up(&self.log);
+    }
+
+    /// Looks something up. Where the index is odd it is put away, and all is read.
+    pub(super) fn looked_up<T>(
+        &self,
+        ask: &mut dyn FnMut(&mut Look<'_>) -> io::Result<T>,
+    ) -> Result<T, MemoryError> {
+        let failed = |e| at("read", self.dir())(e);
+        let first = ask(&mut Look::new(Some(&self.index), &self.log, &self.unwritten)?);
+        match first {
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+                ) =>
+            {
+                self.index.put_away();
+                ask(&mut Look::new(None, &self.log, &self.unwritten)?).map_err(failed)
+            }
+            other => other.map_err(failed),
+        }
+    }
 
     /// Has answers count that cannot be written down.
     pub fn count_in(&mut self, answers: Vec<Answer>) -> Result<(), MemoryError> {
@@ -113,13 +139,8 @@ impl Memory {
 
     /// The last version of a key, whether it is there still or not.
     pub fn last(&self, name: &Name) -> Result<Option<Entry>, MemoryError> {
-        let mut found = None;
-        self.each(&mut |_, entry| {
-            if entry.name == *name {
-                found = Some(entry);
-            }
-        })?;
-        Ok(found)
+        self.tidy();
+        self.looked_up(&mut |look| look.last(name))
     }
 
     /// The last version of every key.
@@ -166,7 +187,8 @@ impl Memory {
 impl Writer<'_> {
     /// The last version of a key, whether it is there still or not.
     pub fn last(&self, name: &Name) -> Result<Option<Entry>, MemoryError> {
-        self.memory.last(name)
+        // Whoever waits for the lock waits for no index.
+        self.memory.looked_up(&mut |look| look.last(name))
     }
 
     /// Stores a value. `upsert` says whether another may be put away for it.

@@ -1,0 +1,247 @@
+//! Looking entries up: one by its key, many by their words.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
+    fs::File,
+    io,
+};
+
+use jiff::Timestamp;
+
+use super::{
+    Index, Tail,
+    build::{key_hash, space_hash, term_hash},
+    format::{each_posting, odd},
+    segment::Segment,
+};
+use crate::memory::{
+    entry::{Entry, Name},
+    error::MemoryError,
+    log::{Log, each},
+    search::{Hit, Query, hit, mentions, share, weight},
+    words::Kind,
+};
+
+/// How many words of a query count: those that say most.
+const MOST_WORDS: usize = 32;
+
+/// The memory as of one moment.
+#[derive(Debug)]
+pub(in crate::memory) struct Look<'a> {
+    log: &'a Log,
+    file: Option<File>,
+    segments: Vec<Segment>,
+    /// What came after them.
+    tail: Vec<Entry>,
+    /// Lines that could not be read.
+    torn: u64,
+}
+
+/// A document that may be an answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Candidate {
+    score: f32,
+    layer: usize,
+    doc: u32,
+}
+
+impl Eq for Candidate {}
+
+impl Ord for Candidate {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        // Of those that are as good, the newest.
+        let age = |one: &Self| (one.layer, one.doc);
+        self.score.total_cmp(&other.score).then(age(self).cmp(&age(other)))
+    }
+}
+
+impl PartialOrd for Candidate {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// A word of a query: how much it says, and where its postings are in each layer.
+struct Asked {
+    weight: f64,
+    kind: Kind,
+    postings: Vec<Option<std::ops::Range<usize>>>,
+}
+
+impl<'a> Look<'a> {
+    /// Reads what comes after the index; `unwritten` counts as if it came last.
+    pub(in crate::memory) fn new(
+        index: Option<&Index>,
+        log: &'a Log,
+        unwritten: &[Entry],
+    ) -> Result<Self, MemoryError> {
+        let Some(mut file) = log.open()? else {
+            let tail = unwritten.to_vec();
+            return Ok(Self { log, file: None, segments: Vec::new(), tail, torn: 0 });
+        };
+        let covered = index.map(|index| index.open(&file)).unwrap_or_default();
+        let lines = log.lines(&mut file, covered.to, u64::MAX)?;
+        let mut tail = Vec::new();
+        let mut torn = each(&lines, |_, entry| tail.push(entry));
+        torn += covered.segments.iter().map(|segment| segment.header.torn).sum::<u64>();
+        tail.extend_from_slice(unwritten);
+        Ok(Self { log, file: Some(file), segments: covered.segments, tail, torn })
+    }
+
+    /// Lines of the log that could not be read.
+    pub(in crate::memory) fn torn(&self) -> u64 {
+        self.torn
+    }
+
+    /// The last version of a key.
+    pub(in crate::memory) fn last(&self, name: &Name) -> io::Result<Option<Entry>> {
+        let newest = self.tail.iter().rev().find(|entry| entry.name == *name);
+        if let Some(entry) = newest {
+            return Ok(Some(entry.clone()));
+        }
+        let key = key_hash(name);
+        for segment in self.segments.iter().rev() {
+            for doc in segment.docs_of(key)? {
+                let entry = self.entry(segment, doc)?;
+                if entry.name == *name {
+                    return Ok(Some(entry));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn entry(&self, segment: &Segment, doc: u32) -> io::Result<Entry> {
+        let line = segment.line(doc)?;
+        let file = self.file.as_ref().ok_or_else(|| odd("no log"))?;
+        let entry = self.log.entry_at(file, line)?;
+        entry.ok_or_else(|| odd("no entry"))
+    }
+
+    /// The entries that answer a query, the best first.
+    pub(in crate::memory) fn search(
+        &mut self,
+        asked: &BTreeMap<String, Kind>,
+        query: &Query<'_>,
+    ) -> io::Result<Vec<Hit>> {
+        let tail = Tail::of(std::mem::take(&mut self.tail), 0)?;
+        let layers: Vec<&Segment> = self.segments.iter().chain([&tail.segment]).collect();
+        let sum = |of: fn(&Segment) -> u64| layers.iter().map(|layer| of(layer)).sum::<u64>();
+        let all = sum(|layer| layer.header.live);
+        #[expect(clippy::cast_precision_loss, reason = "no memory has so many words")]
+        let usual = (sum(|layer| layer.header.words) as f64 / all.max(1) as f64).max(1.0);
+        let words = words(&layers, asked, all)?;
+        let parts = words.iter().filter(|word| word.kind == Kind::Part);
+        let whole = parts.map(|word| word.weight).sum::<f64>().max(f64::MIN_POSITIVE);
+        let mut candidates = Vec::new();
+        for (at, layer) in layers.iter().enumerate() {
+            let scores = scores(layer, at, &words, usual)?;
+            let spaces = query.namespace.map(|namespace| (space_hash(namespace), layer.spaces()));
+            let spaces = match spaces {
+                Some((wanted, spaces)) => Some((wanted, spaces?)),
+                None => None,
+            };
+            for (doc, score) in (0..).zip(scores) {
+                let is_in = || match &spaces {
+                    Some((wanted, spaces)) => spaces.get(doc as usize) == Some(wanted),
+                    None => true,
+                };
+                if score > 0.0 && f64::from(score) / whole >= query.threshold && is_in() {
+                    candidates.push(Candidate { score, layer: at, doc });
+                }
+            }
+        }
+        let mut candidates = BinaryHeap::from(candidates);
+        let terms: BTreeSet<String> = asked.keys().cloned().collect();
+        let now = Timestamp::now();
+        let mut hits = Vec::new();
+        while let Some(Candidate { score, layer, doc }) = candidates.pop() {
+            if hits.len() >= query.limit {
+                break;
+            }
+            let Some(segment) = layers.get(layer) else { continue };
+            let entry = if layer + 1 == layers.len() {
+                let at = usize::try_from(segment.line(doc)?).map_err(|_| odd("no entry"))?;
+                tail.entries.get(at).cloned().ok_or_else(|| odd("no entry"))?
+            } else {
+                self.entry(segment, doc)?
+            };
+            let is_in = query.namespace.is_none_or(|namespace| entry.name.namespace == namespace);
+            let is_there = entry.said(now).is_some() && is_in && query.reader.may_read(&entry);
+            if is_there
+                && !self.is_old(&entry.name, layers.get(layer + 1..).unwrap_or_default(), &tail)?
+                && mentions(&entry, &terms, query.reader)
+            {
+                hits.push(hit(entry, (f64::from(score) / whole).min(1.0), &terms, query.reader));
+            }
+        }
+        Ok(hits)
+    }
+
+    /// Whether one of the later layers has a newer version of a key.
+    fn is_old(&self, name: &Name, later: &[&Segment], tail: &Tail) -> io::Result<bool> {
+        let key = key_hash(name);
+        for (at, segment) in later.iter().enumerate() {
+            for doc in segment.docs_of(key)? {
+                let is_same = if at + 1 == later.len() {
+                    let at = usize::try_from(segment.line(doc)?).map_err(|_| odd("no entry"))?;
+                    tail.entries.get(at).is_some_and(|entry| entry.name == *name)
+                } else {
+                    self.entry(segment, doc)?.name == *name
+                };
+                if is_same {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// The words of a query that count.
+fn words(layers: &[&Segment], asked: &BTreeMap<String, Kind>, all: u64) -> io::Result<Vec<Asked>> {
+    let mut words = Vec::with_capacity(asked.len());
+    for (term, kind) in asked {
+        let term = term_hash(term);
+        let (mut with, mut postings) = (0, Vec::with_capacity(layers.len()));
+        for layer in layers {
+            let found = layer.term(term)?;
+            with += found.as_ref().map_or(0, |(_, with)| u64::from(*with));
+            postings.push(found.map(|(range, _)| range));
+        }
+        words.push((with > 0, Asked { weight: weight(with, all), kind: *kind, postings }));
+    }
+    if words.len() > MOST_WORDS {
+        // Of a long text those words count that say most, and are known at all.
+        words.retain(|(is_known, _)| *is_known);
+        words.sort_by(|(_, a), (_, b)| b.weight.total_cmp(&a.weight));
+        words.truncate(MOST_WORDS);
+    }
+    Ok(words.into_iter().map(|(_, word)| word).collect())
+}
+
+/// How well each document of a layer answers; not yet a number from 0 to 1.
+fn scores(layer: &Segment, at: usize, words: &[Asked], usual: f64) -> io::Result<Vec<f32>> {
+    let found: Vec<_> = words
+        .iter()
+        .filter_map(|word| Some((word.weight, word.postings.get(at)?.as_ref()?)))
+        .collect();
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    let lengths = layer.lengths()?;
+    let mut scores = vec![0_f32; lengths.len()];
+    for (weight, range) in found {
+        each_posting(&layer.postings_at(range)?, &mut |doc, times| {
+            let doc = doc as usize;
+            let (Some(score), Some(length)) = (scores.get_mut(doc), lengths.get(doc)) else {
+                return Err(odd("no document"));
+            };
+            #[expect(clippy::cast_possible_truncation, reason = "it is compared, and shown cut")]
+            let more = (weight * share(times, f64::from(*length) / usual)) as f32;
+            *score += more;
+            Ok(())
+        })?;
+    }
+    Ok(scores)
+}
