@@ -103,25 +103,25 @@ impl Log {
             return Ok(bytes);
         }
     }
+}
 
-    /// The entry whose line begins at `offset`.
-    pub(super) fn entry_at(&self, file: &File, offset: u64) -> io::Result<Option<Entry>> {
-        let mut line = Vec::new();
-        let mut piece = [0; 4096];
-        loop {
-            let read = file.read_at(&mut piece, offset + line.len() as u64)?;
-            let piece = piece.get(..read).unwrap_or_default();
-            let end = piece.iter().position(|b| *b == b'\n');
-            line.extend_from_slice(piece.get(..end.unwrap_or(read)).unwrap_or_default());
-            if end.is_some() || read == 0 {
-                break;
-            }
+/// The entry whose line begins at `offset`.
+pub(super) fn entry_at(file: &File, offset: u64) -> io::Result<Option<Entry>> {
+    let mut line = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        let read = file.read_at(&mut piece, offset + line.len() as u64)?;
+        let piece = piece.get(..read).unwrap_or_default();
+        let end = piece.iter().position(|b| *b == b'\n');
+        line.extend_from_slice(piece.get(..end.unwrap_or(read)).unwrap_or_default());
+        if end.is_some() || read == 0 {
+            break;
         }
-        Ok(match decode(&line) {
-            Decoded::Entry(entry) => Some(*entry),
-            Decoded::Unknown | Decoded::Torn => None,
-        })
     }
+    Ok(match decode(&line) {
+        Decoded::Entry(entry) => Some(*entry),
+        Decoded::Unknown | Decoded::Torn => None,
+    })
 }
 
 /// Goes through whole lines: each entry with where its line begins, counted from the

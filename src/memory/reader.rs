@@ -26,10 +26,19 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// One that goes by these names; of `group/agent` also by the last word.
+    pub fn new<'n>(id: &str, names: impl IntoIterator<Item = &'n str>) -> Self {
+        let all = names
+            .into_iter()
+            .flat_map(|name| [Some(name), name.rsplit_once('/').map(|(_, last)| last)]);
+        Self { id: id.to_owned(), names: all.flatten().map(str::to_owned).collect() }
+    }
+
     /// Whether it stored the entry itself, or another job of its agent did.
     fn is_author(&self, by: Option<&Author>) -> bool {
         by.is_some_and(|by| {
-            by.id == self.id || by.agent.as_ref().is_some_and(|agent| self.goes_by(agent))
+            (by.id == self.id && !self.id.is_empty())
+                || by.agent.as_ref().is_some_and(|agent| self.goes_by(agent))
         })
     }
 

@@ -110,7 +110,7 @@ impl Memory {
     /// Looks something up. Where the index is odd it is put away, and all is read.
     pub(super) fn looked_up<T>(
         &self,
-        ask: &mut dyn FnMut(&mut Look<'_>) -> io::Result<T>,
+        ask: &mut dyn FnMut(&mut Look) -> io::Result<T>,
     ) -> Result<T, MemoryError> {
         let failed = |e| at("read", self.dir())(e);
         let first = ask(&mut Look::new(Some(&self.index), &self.log, &self.unwritten)?);

@@ -2,7 +2,7 @@
 
 use std::env;
 
-use super::failure;
+use super::{failure, results};
 use crate::{
     commands::session::{Session, store},
     failure::{Exit, Failure},
@@ -43,10 +43,8 @@ impl Here {
             None => Author { job: number, id, name: text("CX_NAME"), agent: None },
         };
         let alias = here.job.as_ref().and_then(|job| job.spec.alias.clone());
-        let mut names = vec![author.name.clone()];
-        names.extend(author.agent.clone());
-        names.extend(alias);
-        here.reader = Reader::Worker(Worker { id: author.id.clone(), names });
+        let names = [Some(author.name.as_str()), author.agent.as_deref(), alias.as_deref()];
+        here.reader = Reader::Worker(Worker::new(&author.id, names.into_iter().flatten()));
         here.author = Some(author);
         Ok(here)
     }
@@ -57,6 +55,11 @@ impl Here {
             Some(job) => Ok(Some(job)),
             None => Ok(self.session.store.history().map_err(store)?.jobs.remove(&id)),
         }
+    }
+
+    /// Takes in what jobs have answered since.
+    pub(super) fn take_in_results(&mut self) {
+        results::take_in(&self.session, &mut self.memory);
     }
 
     /// What the agent of the job that asks says about what it stores, where nobody has

@@ -14,7 +14,7 @@ mod search;
 mod shown;
 mod store;
 
-pub(super) use results::keep_answer;
+pub(super) use results::{keep_answer, take_in};
 
 use clap::{Args, Subcommand};
 

@@ -16,7 +16,7 @@ use std::{
     os::unix::fs::PermissionsExt,
 };
 
-use super::{failure, here::Here, here::author};
+use super::{failure, here::author};
 use crate::{
     commands::{
         collect::message_file,
@@ -41,77 +41,73 @@ const END: u64 = 16 * 1024;
 /// there was none.
 const PASSED_OVER: u64 = 64 * 1024;
 
-impl Here {
-    /// Takes in what has been answered since. What fails is told, and no more: what is
-    /// stored already is there.
-    pub(in crate::commands) fn take_in_results(&mut self) {
-        if let Err(failure) = self.try_take_in() {
-            ui::warn(format_args!("the answers of jobs are not in the memory: {failure}"));
-        }
+/// Takes in what has been answered since. What fails is told, and no more: what is
+/// stored already is there.
+pub(in crate::commands) fn take_in(session: &Session, memory: &mut Memory) {
+    if let Err(failure) = try_take_in(session, memory) {
+        ui::warn(format_args!("the answers of jobs are not in the memory: {failure}"));
     }
+}
 
-    fn try_take_in(&mut self) -> Result<(), Failure> {
-        let mark = self.memory.dir().join("ledger-offset");
-        let ledger = self.session.store.ledger_path();
-        let Ok(len) = fs::metadata(&ledger).map(|meta| meta.len()) else { return Ok(()) };
-        let seen = fs::read_to_string(&mark).ok().and_then(|text| text.trim().parse::<u64>().ok());
-        // Another ledger, where that is shorter.
-        let from = seen.filter(|seen| *seen <= len).unwrap_or(0);
-        if from == len {
+fn try_take_in(session: &Session, memory: &mut Memory) -> Result<(), Failure> {
+    let mark = memory.dir().join("ledger-offset");
+    let ledger = session.store.ledger_path();
+    let Ok(len) = fs::metadata(&ledger).map(|meta| meta.len()) else { return Ok(()) };
+    let seen = fs::read_to_string(&mark).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    // Another ledger, where that is shorter.
+    let from = seen.filter(|seen| *seen <= len).unwrap_or(0);
+    if from == len {
+        return Ok(());
+    }
+    let lines = Follower::new(&session.store, from).lines().map_err(store)?;
+    let to = from + lines.iter().map(|line| line.len() as u64).sum::<u64>();
+    let over: Vec<JobId> = lines
+        .iter()
+        .filter_map(|line| glance(line).filter(|(kind, _)| *kind == "exited").map(|(_, job)| job))
+        .collect();
+    drop(lines);
+    if over.is_empty() {
+        if to - from > PASSED_OVER {
+            let _ = remember(memory, &mark, to);
+        }
+        return Ok(());
+    }
+    let answers = answers(session, &over)?;
+    match store_answers(memory, answers.clone()) {
+        Ok(()) => {}
+        Err(MemoryError::Io { .. }) => {
+            memory.count_in(answers).map_err(failure)?;
             return Ok(());
         }
-        let lines = Follower::new(&self.session.store, from).lines().map_err(store)?;
-        let to = from + lines.iter().map(|line| line.len() as u64).sum::<u64>();
-        let over: Vec<JobId> = lines
-            .iter()
-            .filter_map(|line| {
-                glance(line).filter(|(kind, _)| *kind == "exited").map(|(_, job)| job)
-            })
-            .collect();
-        drop(lines);
-        if over.is_empty() {
-            if to - from > PASSED_OVER {
-                let _ = self.remember(&mark, to);
-            }
-            return Ok(());
-        }
-        let answers = self.answers(&over)?;
-        match self.store_answers(answers.clone()) {
-            Ok(()) => {}
-            Err(MemoryError::Io { .. }) => {
-                self.memory.count_in(answers).map_err(failure)?;
-                return Ok(());
-            }
-            Err(error) => return Err(failure(error)),
-        }
-        let _ = self.remember(&mark, to);
-        Ok(())
+        Err(error) => return Err(failure(error)),
     }
+    let _ = remember(memory, &mark, to);
+    Ok(())
+}
 
-    fn store_answers(&self, answers: Vec<Answer>) -> Result<(), MemoryError> {
-        if !answers.is_empty() {
-            self.memory.writer()?.take_in(answers)?;
-            self.memory.tidy();
-        }
-        Ok(())
+fn store_answers(memory: &Memory, answers: Vec<Answer>) -> Result<(), MemoryError> {
+    if !answers.is_empty() {
+        memory.writer()?.take_in(answers)?;
+        memory.tidy();
     }
+    Ok(())
+}
 
-    fn remember(&self, mark: &std::path::Path, to: u64) -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new()
-            .permissions(fs::Permissions::from_mode(0o600))
-            .tempfile_in(self.memory.dir())?;
-        writeln!(file, "{to}")?;
-        file.persist(mark)?;
-        Ok(())
-    }
+fn remember(memory: &Memory, mark: &std::path::Path, to: u64) -> std::io::Result<()> {
+    let mut file = tempfile::Builder::new()
+        .permissions(fs::Permissions::from_mode(0o600))
+        .tempfile_in(memory.dir())?;
+    writeln!(file, "{to}")?;
+    file.persist(mark)?;
+    Ok(())
+}
 
-    fn answers(&self, over: &[JobId]) -> Result<Vec<Answer>, Failure> {
-        let mut jobs = self.session.store.state().map_err(store)?.jobs;
-        if over.iter().any(|id| !jobs.contains_key(id)) {
-            jobs = self.session.store.history().map_err(store)?.jobs;
-        }
-        Ok(over.iter().filter_map(|id| answer(&self.session, jobs.get(id)?)).collect())
+fn answers(session: &Session, over: &[JobId]) -> Result<Vec<Answer>, Failure> {
+    let mut jobs = session.store.state().map_err(store)?.jobs;
+    if over.iter().any(|id| !jobs.contains_key(id)) {
+        jobs = session.store.history().map_err(store)?.jobs;
     }
+    Ok(over.iter().filter_map(|id| answer(session, jobs.get(id)?)).collect())
 }
 
 /// Takes in the answer of a job whose files are about to go.

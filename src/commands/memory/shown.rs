@@ -90,5 +90,5 @@ pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
 /// The beginning of a value, on one line.
 pub(super) fn gist(bytes: &[u8]) -> String {
     let head = bytes.get(..bytes.len().min(400)).unwrap_or_default();
-    ui::clean(&String::from_utf8_lossy(head))
+    ui::cut(&ui::clean(&String::from_utf8_lossy(head)), 200)
 }

@@ -164,7 +164,7 @@ impl Checked {
             Some(values) => values,
             None => words::values(args, role.as_ref(), session, &id)?,
         };
-        let prompt = compose(args, (agent, &values), &backend, &scope, &task)?;
+        let prompt = compose(args, session, (role.as_ref(), &values), &backend, &scope, &task)?;
         let asked = who::Task {
             mode,
             // An argv is no script: its words are kept apart by NUL bytes.

@@ -23,6 +23,7 @@ mod limits;
 mod place;
 mod planned;
 mod reader;
+mod recall;
 mod resolver;
 mod role;
 mod secrets;

@@ -172,9 +172,9 @@ impl Builder {
         let [.., end] = header.parts();
         let mut file = Vec::with_capacity(usize::try_from(end).unwrap_or(HEADER + FAN));
         file.extend_from_slice(&header.encode());
-        docs.iter().for_each(|doc| file.extend_from_slice(&doc.words.to_le_bytes()));
-        docs.iter().for_each(|doc| file.extend_from_slice(&doc.space.to_le_bytes()));
-        docs.iter().for_each(|doc| file.extend_from_slice(&doc.line.to_le_bytes()));
+        file.extend(docs.iter().flat_map(|doc| doc.words.to_le_bytes()));
+        file.extend(docs.iter().flat_map(|doc| doc.space.to_le_bytes()));
+        file.extend(docs.iter().flat_map(|doc| doc.line.to_le_bytes()));
         fan(&mut file, keys.iter().map(|(hash, _)| *hash));
         for (hash, doc) in &keys {
             file.extend_from_slice(&hash.to_le_bytes());
@@ -188,7 +188,9 @@ impl Builder {
             file.extend_from_slice(&postings.with.to_le_bytes());
             at += postings.bytes.len() as u64;
         }
-        terms.iter().for_each(|(_, postings)| file.extend_from_slice(&postings.bytes));
+        for (_, postings) in &terms {
+            file.extend_from_slice(&postings.bytes);
+        }
         file
     }
 }

@@ -217,7 +217,9 @@ mod tests {
             docs in proptest::collection::btree_map(any::<u32>().prop_map(|d| d >> 1), 0_u32..1000, 0..50),
         ) {
             let mut postings = Postings::default();
-            docs.iter().for_each(|(doc, times)| postings.push(*doc, *times));
+            for (doc, times) in &docs {
+                postings.push(*doc, *times);
+            }
             prop_assert_eq!(postings.with as usize, docs.len());
             let mut back = std::collections::BTreeMap::new();
             each_posting(&postings.bytes, &mut |doc, times| {

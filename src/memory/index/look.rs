@@ -17,7 +17,7 @@ use super::{
 use crate::memory::{
     entry::{Entry, Name},
     error::MemoryError,
-    log::{Log, each},
+    log::{Log, each, entry_at},
     search::{Hit, Query, hit, mentions, share, weight},
     words::Kind,
 };
@@ -27,8 +27,7 @@ const MOST_WORDS: usize = 32;
 
 /// The memory as of one moment.
 #[derive(Debug)]
-pub(in crate::memory) struct Look<'a> {
-    log: &'a Log,
+pub(in crate::memory) struct Look {
     file: Option<File>,
     segments: Vec<Segment>,
     /// What came after them.
@@ -68,16 +67,16 @@ struct Asked {
     postings: Vec<Option<std::ops::Range<usize>>>,
 }
 
-impl<'a> Look<'a> {
+impl Look {
     /// Reads what comes after the index; `unwritten` counts as if it came last.
     pub(in crate::memory) fn new(
         index: Option<&Index>,
-        log: &'a Log,
+        log: &Log,
         unwritten: &[Entry],
     ) -> Result<Self, MemoryError> {
         let Some(mut file) = log.open()? else {
             let tail = unwritten.to_vec();
-            return Ok(Self { log, file: None, segments: Vec::new(), tail, torn: 0 });
+            return Ok(Self { file: None, segments: Vec::new(), tail, torn: 0 });
         };
         let covered = index.map(|index| index.open(&file)).unwrap_or_default();
         let lines = log.lines(&mut file, covered.to, u64::MAX)?;
@@ -85,7 +84,7 @@ impl<'a> Look<'a> {
         let mut torn = each(&lines, |_, entry| tail.push(entry));
         torn += covered.segments.iter().map(|segment| segment.header.torn).sum::<u64>();
         tail.extend_from_slice(unwritten);
-        Ok(Self { log, file: Some(file), segments: covered.segments, tail, torn })
+        Ok(Self { file: Some(file), segments: covered.segments, tail, torn })
     }
 
     /// Lines of the log that could not be read.
@@ -114,7 +113,7 @@ impl<'a> Look<'a> {
     fn entry(&self, segment: &Segment, doc: u32) -> io::Result<Entry> {
         let line = segment.line(doc)?;
         let file = self.file.as_ref().ok_or_else(|| odd("no log"))?;
-        let entry = self.log.entry_at(file, line)?;
+        let entry = entry_at(file, line)?;
         entry.ok_or_else(|| odd("no entry"))
     }
 

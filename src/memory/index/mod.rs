@@ -210,7 +210,9 @@ impl Index {
         let merged = self.write(Builder::merge(&all)?, covers)?;
         segments.truncate(first);
         segments.push(merged);
-        old.iter().for_each(|path| drop(fs::remove_file(path)));
+        for path in old {
+            let _ = fs::remove_file(path);
+        }
         Ok(())
     }
 }
