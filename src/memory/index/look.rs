@@ -36,6 +36,10 @@ pub(in crate::memory) struct Look {
     torn: u64,
 }
 
+/// How many more candidates are looked at than are asked for: of some there is a newer
+/// version, or another reader.
+const SPARE: usize = 100;
+
 /// A document that may be an answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Candidate {
@@ -123,55 +127,51 @@ impl Look {
         asked: &BTreeMap<String, Kind>,
         query: &Query<'_>,
     ) -> io::Result<Vec<Hit>> {
-        let tail = Tail::of(std::mem::take(&mut self.tail), 0)?;
+        let tail = Tail::of(std::mem::take(&mut self.tail))?;
         let layers: Vec<&Segment> = self.segments.iter().chain([&tail.segment]).collect();
-        let sum = |of: fn(&Segment) -> u64| layers.iter().map(|layer| of(layer)).sum::<u64>();
-        let all = sum(|layer| layer.header.live);
-        #[expect(clippy::cast_precision_loss, reason = "no memory has so many words")]
-        let usual = (sum(|layer| layer.header.words) as f64 / all.max(1) as f64).max(1.0);
-        let words = words(&layers, asked, all)?;
-        let parts = words.iter().filter(|word| word.kind == Kind::Part);
-        let whole = parts.map(|word| word.weight).sum::<f64>().max(f64::MIN_POSITIVE);
-        let mut candidates = Vec::new();
-        for (at, layer) in layers.iter().enumerate() {
-            let scores = scores(layer, at, &words, usual)?;
-            let spaces = query.namespace.map(|namespace| (space_hash(namespace), layer.spaces()));
-            let spaces = match spaces {
-                Some((wanted, spaces)) => Some((wanted, spaces?)),
-                None => None,
-            };
-            for (doc, score) in (0..).zip(scores) {
-                let is_in = || match &spaces {
-                    Some((wanted, spaces)) => spaces.get(doc as usize) == Some(wanted),
-                    None => true,
-                };
-                if score > 0.0 && f64::from(score) / whole >= query.threshold && is_in() {
-                    candidates.push(Candidate { score, layer: at, doc });
-                }
-            }
-        }
-        let mut candidates = BinaryHeap::from(candidates);
         let terms: BTreeSet<String> = asked.keys().cloned().collect();
+        let words = words(&layers, asked)?;
+        let mut most = query.limit.saturating_mul(2).saturating_add(SPARE);
+        loop {
+            let (candidates, is_all) = candidates(&layers, &words, query, most)?;
+            let hits = self.hits(candidates, (&layers, &tail), (&words, &terms), query)?;
+            if is_all || hits.len() >= query.limit {
+                return Ok(hits);
+            }
+            // Too many of them are old, or not for this reader.
+            most = usize::MAX;
+        }
+    }
+
+    /// Those candidates that are there, and for this reader.
+    fn hits(
+        &self,
+        mut candidates: BinaryHeap<Candidate>,
+        (layers, tail): (&[&Segment], &Tail),
+        (words, terms): (&Words, &BTreeSet<String>),
+        query: &Query<'_>,
+    ) -> io::Result<Vec<Hit>> {
         let now = Timestamp::now();
         let mut hits = Vec::new();
-        while let Some(Candidate { score, layer, doc }) = candidates.pop() {
-            if hits.len() >= query.limit {
-                break;
-            }
+        while hits.len() < query.limit
+            && let Some(Candidate { score, layer, doc }) = candidates.pop()
+        {
             let Some(segment) = layers.get(layer) else { continue };
             let entry = if layer + 1 == layers.len() {
-                let at = usize::try_from(segment.line(doc)?).map_err(|_| odd("no entry"))?;
-                tail.entries.get(at).cloned().ok_or_else(|| odd("no entry"))?
+                tail.entry(doc)?.clone()
             } else {
                 self.entry(segment, doc)?
             };
+            // Of two namespaces with one hash one is meant.
             let is_in = query.namespace.is_none_or(|namespace| entry.name.namespace == namespace);
-            let is_there = entry.said(now).is_some() && is_in && query.reader.may_read(&entry);
-            if is_there
-                && !self.is_old(&entry.name, layers.get(layer + 1..).unwrap_or_default(), &tail)?
-                && mentions(&entry, &terms, query.reader)
+            let later = layers.get(layer + 1..).unwrap_or_default();
+            if is_in
+                && entry.said(now).is_some()
+                && query.reader.may_read(&entry)
+                && !self.is_old(&entry.name, later, tail)?
+                && mentions(&entry, terms, query.reader)
             {
-                hits.push(hit(entry, (f64::from(score) / whole).min(1.0), &terms, query.reader));
+                hits.push(hit(entry, words.part(score), terms, query.reader));
             }
         }
         Ok(hits)
@@ -183,8 +183,7 @@ impl Look {
         for (at, segment) in later.iter().enumerate() {
             for doc in segment.docs_of(key)? {
                 let is_same = if at + 1 == later.len() {
-                    let at = usize::try_from(segment.line(doc)?).map_err(|_| odd("no entry"))?;
-                    tail.entries.get(at).is_some_and(|entry| entry.name == *name)
+                    tail.entry(doc)?.name == *name
                 } else {
                     self.entry(segment, doc)?.name == *name
                 };
@@ -198,7 +197,26 @@ impl Look {
 }
 
 /// The words of a query that count.
-fn words(layers: &[&Segment], asked: &BTreeMap<String, Kind>, all: u64) -> io::Result<Vec<Asked>> {
+struct Words {
+    all: Vec<Asked>,
+    /// What all of them weigh together.
+    weight: f64,
+    /// The usual length of an entry, in words.
+    usual: f64,
+}
+
+impl Words {
+    /// What part of the whole weight a score is.
+    fn part(&self, score: f32) -> f64 {
+        (f64::from(score) / self.weight).min(1.0)
+    }
+}
+
+fn words(layers: &[&Segment], asked: &BTreeMap<String, Kind>) -> io::Result<Words> {
+    let sum = |of: fn(&Segment) -> u64| layers.iter().map(|layer| of(layer)).sum::<u64>();
+    let live = sum(|layer| layer.header.live);
+    #[expect(clippy::cast_precision_loss, reason = "no memory has so many words")]
+    let usual = (sum(|layer| layer.header.words) as f64 / live.max(1) as f64).max(1.0);
     let mut words = Vec::with_capacity(asked.len());
     for (term, kind) in asked {
         let term = term_hash(term);
@@ -208,7 +226,7 @@ fn words(layers: &[&Segment], asked: &BTreeMap<String, Kind>, all: u64) -> io::R
             with += found.as_ref().map_or(0, |(_, with)| u64::from(*with));
             postings.push(found.map(|(range, _)| range));
         }
-        words.push((with > 0, Asked { weight: weight(with, all), kind: *kind, postings }));
+        words.push((with > 0, Asked { weight: weight(with, live), kind: *kind, postings }));
     }
     if words.len() > MOST_WORDS {
         // Of a long text those words count that say most, and are known at all.
@@ -216,12 +234,49 @@ fn words(layers: &[&Segment], asked: &BTreeMap<String, Kind>, all: u64) -> io::R
         words.sort_by(|(_, a), (_, b)| b.weight.total_cmp(&a.weight));
         words.truncate(MOST_WORDS);
     }
-    Ok(words.into_iter().map(|(_, word)| word).collect())
+    let all: Vec<Asked> = words.into_iter().map(|(_, word)| word).collect();
+    let parts = all.iter().filter(|word| word.kind == Kind::Part).map(|word| word.weight);
+    let weight = parts.sum::<f64>().max(f64::MIN_POSITIVE);
+    Ok(Words { all, weight, usual })
+}
+
+/// The documents that answer best, about `most` of them; and whether these are all.
+fn candidates(
+    layers: &[&Segment],
+    words: &Words,
+    query: &Query<'_>,
+    most: usize,
+) -> io::Result<(BinaryHeap<Candidate>, bool)> {
+    let wanted = query.namespace.map(space_hash);
+    let mut found: Vec<Candidate> = Vec::new();
+    let (mut least, mut is_all) = (0_f32, true);
+    for (at, layer) in layers.iter().enumerate() {
+        let scores = scores(layer, at, words)?;
+        let spaces = match wanted {
+            Some(_) if !scores.is_empty() => layer.spaces()?,
+            _ => Vec::new(),
+        };
+        for (doc, score) in (0..).zip(scores) {
+            let is_in = || wanted.is_none() || spaces.get(doc as usize).copied() == wanted;
+            if score > 0.0 && score >= least && words.part(score) >= query.threshold && is_in() {
+                found.push(Candidate { score, layer: at, doc });
+            }
+            if found.len() >= most.saturating_mul(4) {
+                // The better ones go on; what is worse than all of them need not.
+                found.select_nth_unstable_by(most, |a, b| b.cmp(a));
+                found.truncate(most + 1);
+                least = found.last().map_or(least, |last| last.score);
+                is_all = false;
+            }
+        }
+    }
+    Ok((BinaryHeap::from(found), is_all))
 }
 
 /// How well each document of a layer answers; not yet a number from 0 to 1.
-fn scores(layer: &Segment, at: usize, words: &[Asked], usual: f64) -> io::Result<Vec<f32>> {
+fn scores(layer: &Segment, at: usize, words: &Words) -> io::Result<Vec<f32>> {
     let found: Vec<_> = words
+        .all
         .iter()
         .filter_map(|word| Some((word.weight, word.postings.get(at)?.as_ref()?)))
         .collect();
@@ -230,14 +285,17 @@ fn scores(layer: &Segment, at: usize, words: &[Asked], usual: f64) -> io::Result
     }
     let lengths = layer.lengths()?;
     let mut scores = vec![0_f32; lengths.len()];
+    let mut postings = Vec::new();
     for (weight, range) in found {
-        each_posting(&layer.postings_at(range)?, &mut |doc, times| {
+        layer.postings_at(range, &mut postings)?;
+        each_posting(&postings, &mut |doc, times| {
             let doc = doc as usize;
             let (Some(score), Some(length)) = (scores.get_mut(doc), lengths.get(doc)) else {
                 return Err(odd("no document"));
             };
+            let share = share(times, f64::from(*length) / words.usual);
             #[expect(clippy::cast_possible_truncation, reason = "it is compared, and shown cut")]
-            let more = (weight * share(times, f64::from(*length) / usual)) as f32;
+            let more = (weight * share) as f32;
             *score += more;
             Ok(())
         })?;

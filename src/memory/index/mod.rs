@@ -32,7 +32,7 @@ use std::{
 
 use self::{
     build::Builder,
-    format::{Header, hash},
+    format::{Header, hash, odd},
     segment::Segment,
 };
 use super::{
@@ -247,10 +247,14 @@ struct Tail {
 }
 
 impl Tail {
-    fn of(entries: Vec<Entry>, torn: u64) -> io::Result<Self> {
+    fn of(entries: Vec<Entry>) -> io::Result<Self> {
         let numbered: Vec<(u64, Entry)> = (0..).zip(entries).collect();
-        let covers = Header { torn, ..Header::default() };
-        let segment = Segment::in_memory(Builder::of(&numbered).finish(covers))?;
+        let segment = Segment::in_memory(Builder::of(&numbered).finish(Header::default()))?;
         Ok(Self { segment, entries: numbered.into_iter().map(|(_, entry)| entry).collect() })
+    }
+
+    fn entry(&self, doc: u32) -> io::Result<&Entry> {
+        let at = usize::try_from(self.segment.line(doc)?).map_err(|_| odd("no entry"))?;
+        self.entries.get(at).ok_or_else(|| odd("no entry"))
     }
 }

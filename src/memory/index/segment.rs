@@ -46,16 +46,19 @@ impl Segment {
     }
 
     fn read(&self, at: u64, length: u64) -> io::Result<Vec<u8>> {
-        let length = usize::try_from(length).map_err(|_| odd("too long"))?;
+        let mut bytes = vec![0; usize::try_from(length).map_err(|_| odd("too long"))?];
+        self.read_into(at, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn read_into(&self, at: u64, bytes: &mut [u8]) -> io::Result<()> {
         match &self.source {
-            Source::File(file) => {
-                let mut bytes = vec![0; length];
-                file.read_exact_at(&mut bytes, at)?;
-                Ok(bytes)
-            }
-            Source::Bytes(bytes) => {
+            Source::File(file) => file.read_exact_at(bytes, at),
+            Source::Bytes(all) => {
                 let at = usize::try_from(at).map_err(|_| odd("too long"))?;
-                bytes.get(at..at + length).map(<[u8]>::to_vec).ok_or_else(|| odd("cut short"))
+                let part = all.get(at..at + bytes.len()).ok_or_else(|| odd("cut short"))?;
+                bytes.copy_from_slice(part);
+                Ok(())
             }
         }
     }
@@ -163,13 +166,14 @@ impl Segment {
         Ok((more == to, rows))
     }
 
-    /// Postings of one term.
-    pub(super) fn postings_at(&self, range: &Range<usize>) -> io::Result<Vec<u8>> {
+    /// Puts the postings of one term into `bytes`.
+    pub(super) fn postings_at(&self, range: &Range<usize>, bytes: &mut Vec<u8>) -> io::Result<()> {
         let [_, _, _, _, _, at, _] = self.header.parts();
         if range.end as u64 > self.header.postings {
             return Err(odd("no postings"));
         }
-        self.read(at + range.start as u64, range.len() as u64)
+        bytes.resize(range.len(), 0);
+        self.read_into(at + range.start as u64, bytes)
     }
 
     /// All postings.
