@@ -126,7 +126,7 @@ fn answer(session: &Session, job: &Job) -> Option<Answer> {
         return None;
     }
     let text = read(&message_file(session, job)).ok().filter(|text| !text.trim().is_empty())?;
-    secrets::keep(&job.spec.secrets);
+    secrets::keep_also(&job.spec.secrets);
     let bytes = secret::redacted(&text).into_owned().into_bytes();
     let mut tags = vec![view::status(job).to_owned()];
     tags.extend(job.spec.agent.clone());
