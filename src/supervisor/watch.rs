@@ -43,6 +43,7 @@ impl Supervisor {
         let end = timeout.and_then(|timeout| begun.checked_add(left_of(timeout)));
         let mut growth = self.growth();
         let mut is_new = !matches!(growth, Growth::Unwatched);
+        let mut is_woken = false;
         let mut look_again = silence.and_then(|silence| begun.checked_add(silence));
         let mut left;
         let mut stop = loop {
@@ -55,7 +56,7 @@ impl Supervisor {
                 break Some(Stop { outcome: Outcome::Killed, reason: format!("ended by {name}") });
             }
             if std::mem::take(&mut is_new) {
-                if let Some(stop) = self.look_at_usage()? {
+                if let Some(stop) = self.look_at_usage(std::mem::take(&mut is_woken))? {
                     break Some(stop);
                 }
                 if !self.is_usage_wanted() {
@@ -85,6 +86,9 @@ impl Supervisor {
             }
             if woken.request {
                 self.read_requests()?;
+                // It may be that others have used up what it may use.
+                is_woken = !is_new;
+                is_new |= self.is_usage_wanted();
             }
         };
         let ran = begun.elapsed();
