@@ -44,6 +44,7 @@ mod resume;
 mod watch;
 mod worker;
 
+pub use checkpoint::main as main_checkpoint;
 pub use recover::{RecoverError, recover_lost};
 
 use std::{

@@ -47,7 +47,7 @@ impl Supervisor {
         let mut look_again = silence.and_then(|silence| begun.checked_add(silence));
         let mut left;
         let mut stop = loop {
-            left = ending::reap(Some(&mut worker))?;
+            left = self.reap(&mut worker)?;
             if worker.exit().is_some() {
                 break None;
             }
@@ -92,6 +92,8 @@ impl Supervisor {
             }
         };
         let ran = begun.elapsed();
+        let had_ended = worker.exit().is_some();
+        self.end_checkpoint(&mut worker)?;
         let grace = Duration::from_millis(self.spec.grace_ms);
         // Kill is not asked again, and has no grace.
         let (first, grace) = match (&stop, self.kill) {
@@ -99,7 +101,6 @@ impl Supervisor {
             (Some(Stop { outcome: Outcome::Killed, .. }), Some(signal)) => (signal, grace),
             _ => (TERM, grace),
         };
-        let had_ended = worker.exit().is_some();
         let mut stragglers = 0;
         if left {
             let (requests, id) = (&mut self.requests, self.id);
