@@ -1,6 +1,6 @@
 //! Checking: from what was typed to a job that can be started. Nothing is made.
 
-use std::{cell::RefCell, num::NonZeroU32, path::Path, time::Duration};
+use std::{cell::RefCell, collections::BTreeSet, num::NonZeroU32, path::Path, time::Duration};
 
 use super::{
     SpawnArgs,
@@ -46,6 +46,8 @@ pub(super) struct Checked {
     pub(super) token: Option<Secret>,
     /// The name was chosen by the person, and must not be another.
     named: bool,
+    /// Names that it may not have although nobody has them now: those of the jobs before it.
+    pub(super) kin: BTreeSet<String>,
     /// Base commit and prefix of a job with a worktree.
     base: Option<(String, String)>,
     /// Where its branch is made, if that is not the base.
@@ -214,67 +216,61 @@ impl Checked {
             let other = (&able.backend, able.model.as_deref());
             Limits::check(&args.uses, config, known.budget, other)?;
         }
+        let spec = Spawned {
+            id,
+            name,
+            mode,
+            backend: backend.name,
+            program: path_text(&program)?,
+            argv: task.argv.clone(),
+            agent: variant.agent.clone().map(|word| match agent {
+                Some(agent) if role.as_ref().is_some_and(|role| role.alias().is_some()) => {
+                    agent.qualified.clone()
+                }
+                _ => word,
+            }),
+            alias: role.as_ref().and_then(Role::alias),
+            hooks: role.as_ref().and_then(|role| role.hooks(args)),
+            model: model.filter(|_| target.endpoint.is_none()),
+            endpoint: target.endpoint,
+            run: session.run.clone(),
+            task: None,
+            group: None,
+            cwd: path_text(&session.cwd)?,
+            checkout: checkout.as_deref().map(path_text).transpose()?,
+            tree: None,
+            scope,
+            resolves: None,
+            resumes: None,
+            repeats: None,
+            after: after.iter().map(|job| job.job).collect(),
+            timeout_ms: timeout.map(millis),
+            silence_ms: silence.map(millis),
+            budgets: limits.budgets,
+            price: limits.price,
+            hold: limits.hold,
+            grace_ms: millis(config.grace),
+            max_jobs,
+            pools,
+            setup,
+            include: config.worktree.include.clone(),
+            extra_args: settings.extra_args(&backend)?,
+            env_exclude: settings.env_exclude(&backend),
+            fallbacks,
+            git: may_commit(args, mode, (&backend, choice), session)?,
+            schema: schema.is_some(),
+            checkpoint_ms: checkpoint(args, mode)?.map(millis),
+            secrets: config.secrets.clone(),
+            notice: settings.notice(args.notify),
+            title: task.title(),
+        };
+        let others = chosen.rest.into_iter().map(|able| able.backend).collect();
         Ok(Self {
-            spec: Spawned {
-                id,
-                name,
-                mode,
-                backend: backend.name,
-                program: path_text(&program)?,
-                argv: task.argv.clone(),
-                agent: variant.agent.clone().map(|word| match agent {
-                    Some(agent) if role.as_ref().is_some_and(|role| role.alias().is_some()) => {
-                        agent.qualified.clone()
-                    }
-                    _ => word,
-                }),
-                alias: role.as_ref().and_then(Role::alias),
-                hooks: role.as_ref().and_then(|role| role.hooks(args)),
-                model: model.filter(|_| target.endpoint.is_none()),
-                endpoint: target.endpoint,
-                run: session.run.clone(),
-                task: None,
-                group: None,
-                cwd: path_text(&session.cwd)?,
-                checkout: checkout.as_deref().map(path_text).transpose()?,
-                tree: None,
-                scope,
-                resolves: None,
-                resumes: None,
-                repeats: None,
-                after: after.iter().map(|job| job.job).collect(),
-                timeout_ms: timeout.map(millis),
-                silence_ms: silence.map(millis),
-                budgets: limits.budgets,
-                price: limits.price,
-                hold: limits.hold,
-                grace_ms: millis(config.grace),
-                max_jobs,
-                pools,
-                setup,
-                include: config.worktree.include.clone(),
-                extra_args: settings.extra_args(&backend)?,
-                env_exclude: settings.env_exclude(&backend),
-                fallbacks,
-                git: may_commit(args, mode, (&backend, choice), session)?,
-                schema: schema.is_some(),
-                checkpoint_ms: checkpoint(args, mode)?.map(millis),
-                secrets: config.secrets.clone(),
-                notice: settings.notice(args.notify),
-                title: task.title(),
-            },
-            backend,
-            in_its_place: chosen.rest.into_iter().map(|able| able.backend).collect(),
             passed_over: chosen.passed_over,
-            prompt,
             token: target.token,
-            named,
-            base,
-            start: None,
             schema,
-            notes,
-            quiet: false,
             may_overlap: args.allow_overlap,
+            ..Self::of(spec, (backend, others), prompt, named, base, notes)
         })
     }
 
@@ -300,6 +296,7 @@ impl Checked {
             prompt,
             token: None,
             named,
+            kin: BTreeSet::new(),
             base,
             start: None,
             schema: None,
@@ -471,7 +468,8 @@ impl Checked {
             let taken = |name: &str| {
                 let occupied =
                     || occupied(name).unwrap_or_else(|e| failed.replace(Some(e)).and(None));
-                head.taken.contains_key(name) || occupied().is_some()
+                let is_taken = self.kin.contains(name) || head.taken.contains_key(name);
+                is_taken || occupied().is_some()
             };
             let name = self.spec.name.untaken(taken);
             return failed.into_inner().map_or(Ok(name), Err);

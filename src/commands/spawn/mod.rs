@@ -18,6 +18,7 @@ mod context;
 mod draft;
 mod endpoint;
 mod group;
+mod kin;
 mod known;
 mod limits;
 mod place;
@@ -32,7 +33,7 @@ mod wants;
 mod who;
 mod words;
 
-pub(super) use again::{Again, From, again, read_words, require_thread};
+pub(super) use again::{Again, From, again, prompt_of, read_words, require_thread};
 pub(super) use limits::UseArgs;
 pub(super) use planned::{Begun, PlanRoles, Spawner, Work};
 pub(super) use reader::{Asked, ask_reader};
