@@ -132,7 +132,8 @@ impl Checked {
         let checkout = session.place.as_ref().and_then(|place| place.checkout.clone());
         let config = &settings.config;
         let role = known.role(variant.agent.as_deref(), args, session, settings)?;
-        let pools = role.iter().filter_map(Role::pool).collect();
+        let pools = role.iter().filter_map(Role::pool);
+        let pools = pools.filter(|_| !args.takes_place).collect();
         let agent = role.as_ref().map(Role::agent);
         let choice = who::choice(variant.backend.as_deref(), agent, settings)?;
         let backend = settings.backend(choice.first())?;
@@ -211,6 +212,7 @@ impl Checked {
         let setup = if base.is_some() { settings.setup(args.require_setup)? } else { Vec::new() };
         let max_jobs = args.max_jobs.map(std::num::NonZeroU64::get);
         let max_jobs = max_jobs.or_else(|| config.max_jobs.map(|n| n.get() as u64));
+        let max_jobs = max_jobs.filter(|_| !args.takes_place);
         let limits = Limits::check(&args.uses, config, known.budget, (&backend, model.as_deref()))?;
         for able in &chosen.rest {
             let other = (&able.backend, able.model.as_deref());

@@ -175,6 +175,10 @@ pub struct SpawnArgs {
     #[arg(long, value_name = "N", value_parser = crate::job::parse_count::<std::num::NonZeroU64>)]
     max_jobs: Option<std::num::NonZeroU64>,
 
+    /// Take the place of another job, which waits for this one: `cx serve` says it of who asks
+    #[arg(long, hide = true)]
+    pub(super) takes_place: bool,
+
     /// Do not start without the repository's setup command, trusted or not
     #[arg(long)]
     require_setup: bool,
