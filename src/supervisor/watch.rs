@@ -33,7 +33,7 @@ impl Supervisor {
         mut worker: Worker,
         outputs: &[&Path],
     ) -> Result<Watched, SupervisorError> {
-        let begun = Instant::now();
+        let begun = worker.begun();
         let begun_clock = SystemTime::now();
         let millis = |ms: Option<u64>| ms.map(Duration::from_millis);
         let (timeout, silence) = (millis(self.spec.timeout_ms), millis(self.spec.silence_ms));

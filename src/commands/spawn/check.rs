@@ -172,13 +172,13 @@ impl Checked {
             mode,
             // An argv is no script: its words are kept apart by NUL bytes.
             prompt: task.argv.is_empty().then_some(&prompt),
+            words: &task.bytes,
             argv: &task.argv,
             model: variant.model.as_deref().or(agent.and_then(|agent| agent.model.as_deref())),
         };
         let chosen = who::choose(choice, asked, known, (session, settings))?;
         let fallbacks = who::fallbacks(&chosen.rest, settings)?;
         let Able { backend, program, model } = chosen.first;
-        let named = args.name.is_some();
         let name = match &args.name {
             Some(word) => JobName::new(word).map_err(|e| {
                 Failure::usage(format!("'{word}' cannot be a job's name: it {e}"))
@@ -272,7 +272,7 @@ impl Checked {
             token: target.token,
             schema,
             may_overlap: args.allow_overlap,
-            ..Self::of(spec, (backend, others), prompt, named, base, notes)
+            ..Self::of(spec, (backend, others), prompt, args.name.is_some(), base, notes)
         })
     }
 
