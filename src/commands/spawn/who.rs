@@ -50,21 +50,19 @@ pub(super) fn choice(
     agent: Option<&Agent>,
     settings: &Settings,
 ) -> Result<BackendChoice, Failure> {
-    match words {
-        Some(words) => settings.choice(words),
-        None => {
-            let (choice, who) = match agent.and_then(|agent| Some((agent.backend?, agent))) {
-                Some((choice, agent)) => (choice, format!("the agent {}", agent.qualified)),
-                None => (settings.config.backend, settings.who_chose_backend()),
-            };
-            let found = choice.names().try_for_each(|name| settings.backend(name).map(drop));
-            found.map_err(|failure| Failure {
-                message: format!("{}, which {who} asks for", failure.message),
-                ..failure
-            })?;
-            Ok(choice)
-        }
+    if let Some(words) = words {
+        return settings.choice(words);
     }
+    let (choice, who) = match agent.and_then(|agent| Some((agent.backend?, agent))) {
+        Some((choice, agent)) => (choice, format!("the agent {}", agent.qualified)),
+        None => (settings.config.backend, Settings::who_chose_backend().to_owned()),
+    };
+    let found = choice.names().try_for_each(|name| settings.backend(name).map(drop));
+    found.map_err(|failure| Failure {
+        message: format!("{}, which {who} asks for", failure.message),
+        ..failure
+    })?;
+    Ok(choice)
 }
 
 /// Who of them does the work: the first whose program is there. All of them have to
