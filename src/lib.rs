@@ -42,7 +42,7 @@ pub fn main(args: &[OsString]) -> ExitCode {
             return supervisor::main_recover(&args[2..]);
         }
         Some(start::CHECKPOINT) => {
-            secrets::keep(&[]);
+            secrets::keep();
             return supervisor::main_checkpoint(&args[2..]);
         }
         Some(within::WITHIN) => return within::main(&args[2..]),

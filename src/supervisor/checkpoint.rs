@@ -146,7 +146,7 @@ pub fn main(args: &[OsString]) -> ExitCode {
 fn take(store: &Store, id: JobId) -> Result<bool, String> {
     let mut state = store.state().map_err(|e| e.to_string())?;
     let Some(Job { spec, .. }) = state.jobs.remove(&id) else { return Ok(false) };
-    secrets::keep(&spec.secrets);
+    secrets::keep_also(&spec.secrets);
     let Some(tree) = &spec.tree else { return Ok(false) };
     let message = CommitMessage {
         subject: format!("Checkpoint of {}", spec.name),
