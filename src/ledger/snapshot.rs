@@ -11,7 +11,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, OpenOptionsExt},
 };
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,8 @@ use super::{
     fold::{Job, State},
     hold::Clocks,
     line::{decode, glance},
+    pack::KEEP,
+    parts::Chunks,
     runs::Run,
     store::{Store, StoreError, at},
     usage::Book,
@@ -113,7 +115,11 @@ pub(super) fn open_ledger(store: &Store) -> Result<Option<File>, StoreError> {
 }
 
 /// The bytes of the ledger from `offset` up to its last newline.
-fn whole_lines_from(store: &Store, ledger: &mut File, offset: u64) -> Result<Vec<u8>, StoreError> {
+pub(super) fn whole_lines_from(
+    store: &Store,
+    ledger: &mut File,
+    offset: u64,
+) -> Result<Vec<u8>, StoreError> {
     let path = store.ledger_path();
     let mut bytes = Vec::new();
     ledger
@@ -122,7 +128,20 @@ fn whole_lines_from(store: &Store, ledger: &mut File, offset: u64) -> Result<Vec
         .map_err(at("read", &path))?;
     let end = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
     bytes.truncate(end);
+    if is_punched(&bytes) {
+        bytes.clear();
+        let mut chunks = Chunks::new(store, offset)?;
+        while let Some(chunk) = chunks.next()? {
+            bytes.extend(chunk);
+        }
+    }
     Ok(bytes)
+}
+
+/// Whether some of `bytes`, which were read from the ledger up to its end, have
+/// moved into a part. Nobody has to look through as few as always stay.
+pub(super) fn is_punched(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&0) || (bytes.len() as u64 > KEEP && bytes.contains(&0))
 }
 
 /// What stands in the ledger just before `offset`, as a string that compares.
@@ -251,12 +270,22 @@ fn fold(store: &Store, from_snapshot: bool) -> Result<(State, u64, u64), StoreEr
     };
     let found = if from_snapshot { read_snapshot(store, &ledger) } else { None };
     let (mut state, offset) = found.unwrap_or_else(|| (State::new(), 0));
-    let bytes = whole_lines_from(store, &mut ledger, offset)?;
-    fold_lines(&mut state, &bytes);
+    let end = if offset == 0 {
+        // Perhaps that is a lot.
+        let mut chunks = Chunks::new(store, 0)?;
+        while let Some(lines) = chunks.next()? {
+            fold_lines(&mut state, &lines);
+        }
+        chunks.offset()
+    } else {
+        let bytes = whole_lines_from(store, &mut ledger, offset)?;
+        fold_lines(&mut state, &bytes);
+        offset + bytes.len() as u64
+    };
     if from_snapshot {
         state.prune(KEEP_CLOSED, KEEP_RUNS);
     }
-    Ok((state, offset + bytes.len() as u64, offset))
+    Ok((state, end, offset))
 }
 
 fn read_snapshot(store: &Store, ledger: &File) -> Option<(State, u64)> {
@@ -283,22 +312,25 @@ fn read_snapshot(store: &Store, ledger: &File) -> Option<(State, u64)> {
 }
 
 /// See [`Store::refresh_snapshot`].
-pub(super) fn refresh(store: &Store) {
+pub(super) fn refresh(store: &Store) -> bool {
     let size = |path| std::fs::metadata(path).map_or(0, |meta| meta.len());
     let ledger_len = size(store.ledger_path());
     let snapshot_len = size(store.snapshot_path());
-    let Ok(Some(ledger)) = open_ledger(store) else { return };
+    let Ok(Some(ledger)) = open_ledger(store) else { return false };
     let since = usable_header(store, &ledger).map_or(0, |(header, _)| header.offset);
     if ledger_len.saturating_sub(since) < RENEW_AFTER.max(snapshot_len / 4) {
-        return;
+        return false;
     }
     // Whoever is at it already does it for all.
-    let lock = store.dir().join("snapshot.lock");
-    let Ok(lock) = File::options().create(true).append(true).open(lock) else { return };
-    if lock.try_lock().is_err() {
-        return;
-    }
-    let _ = write(store, &ledger);
+    let Some(_lock) = lock(store) else { return false };
+    write(store, &ledger).is_ok()
+}
+
+/// The right to renew the snapshot and to pack, if nobody has it.
+pub(super) fn lock(store: &Store) -> Option<File> {
+    let path = store.dir().join("snapshot.lock");
+    let file = File::options().create(true).append(true).mode(0o600).open(path).ok()?;
+    file.try_lock().is_ok().then_some(file)
 }
 
 pub(super) fn write(store: &Store, ledger: &File) -> Result<(), StoreError> {

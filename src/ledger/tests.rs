@@ -5,6 +5,7 @@ mod folding;
 mod heads;
 mod holding;
 mod logging;
+mod packing;
 mod runs;
 mod snapshots;
 mod using;
