@@ -11,9 +11,10 @@ use jiff::Timestamp;
 
 use super::{
     event::{Event, Record},
-    fold::State,
+    fold::{Job, State},
     line::{decode, encode},
     parts::Chunks,
+    renew,
     snapshot::{self, Head},
     store::{Store, StoreError, at},
 };
@@ -93,6 +94,16 @@ impl Store {
         snapshot::history(self)
     }
 
+    /// The job of this number, however long ago it was closed.
+    pub fn numbered(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        snapshot::numbered(self, id)
+    }
+
+    /// All jobs that ever were whose names begin so, ascending by number.
+    pub fn named_like(&self, beginning: &str) -> Result<Vec<Job>, StoreError> {
+        snapshot::named_like(self, beginning)
+    }
+
     /// The record whose line begins at `offset`.
     pub fn record_at(&self, offset: u64) -> Result<Option<Record>, StoreError> {
         let path = self.ledger_path();
@@ -112,7 +123,7 @@ impl Store {
     /// has grown long enough to be felt. Failing to is no error: a snapshot is
     /// never needed. Says whether there is a new one.
     pub fn refresh_snapshot(&self) -> bool {
-        snapshot::refresh(self)
+        renew::refresh(self)
     }
 }
 

@@ -13,6 +13,7 @@
 //! - Nothing but this folder reads or writes these files.
 
 mod check;
+mod closed;
 mod event;
 mod fallback;
 mod fold;
@@ -28,6 +29,7 @@ mod parts;
 mod phase;
 mod promise;
 mod redact;
+mod renew;
 mod run;
 mod runs;
 mod segment;

@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     parts::{self, Chunks, Parts},
-    snapshot,
+    renew, snapshot,
     store::{Store, StoreError, at, private_dir},
 };
 
@@ -76,7 +76,7 @@ impl Store {
         if len < limits.part + limits.keep {
             return Ok(None);
         }
-        let Some(lock) = snapshot::lock(self) else { return Ok(None) };
+        let Some(lock) = renew::lock(self) else { return Ok(None) };
         let file = File::options().read(true).write(true).open(&path).map_err(at("open", &path))?;
         let parts = Parts::of(self)?;
         let begin = parts.end();

@@ -1,5 +1,6 @@
 //! Tests of the ledger, at its own boundary: a store in a folder of the test's own.
 
+mod closing;
 mod decoding;
 mod folding;
 mod heads;

@@ -12,7 +12,7 @@ fn pack(store: &Store, limits: Limits) -> Option<Packed> {
     store.pack_with(limits, |file| disk::punch(file, 1).is_ok()).expect("it packs")
 }
 
-fn punch(packed: Packed) {
+fn punch(packed: &Packed) {
     disk::punch(&packed.file, packed.end).expect("this file system can punch holes");
 }
 
@@ -48,7 +48,7 @@ fn all_lines(store: &Store) -> Vec<Vec<u8>> {
 /// Packs until nothing is left to be packed, and gives how many parts there are.
 fn pack_all(store: &Store) -> usize {
     while let Some(packed) = pack(store, SMALL) {
-        punch(packed);
+        punch(&packed);
     }
     fs::read_dir(store.parts_dir()).map_or(0, Iterator::count)
 }
@@ -93,7 +93,7 @@ fn room_is_given_back() {
     let limits = Limits { part: 900_000, keep: 10_000 };
     let blocks = || fs::metadata(store.ledger_path()).expect("the ledger").blocks();
     let before = blocks();
-    punch(pack(&store, limits).expect("it is long enough"));
+    punch(&pack(&store, limits).expect("it is long enough"));
     assert!(blocks() < before / 4, "{} of {before}", blocks());
 }
 
@@ -109,7 +109,7 @@ fn a_part_without_its_hole_is_no_part_twice() {
     let again = pack(&store, SMALL).expect("there is a hole to punch");
     assert!(again.end > first);
     assert_eq!(all_lines(&store), before);
-    punch(again);
+    punch(&again);
     assert_eq!(all_lines(&store), before);
 }
 
@@ -123,7 +123,7 @@ fn a_hole_that_was_not_punched_is_punched_by_the_next() {
     let limits = Limits { part: len - end, keep: 1 };
     let left = pack(&store, limits).expect("there is a hole to punch");
     assert_eq!(left.end, end);
-    punch(left);
+    punch(&left);
     assert!(pack(&store, limits).is_none());
 }
 
@@ -159,7 +159,7 @@ fn another_ledger_is_not_punched_for_the_parts_of_the_first() {
 }
 
 fn snapshot_lock(store: &Store) -> fs::File {
-    crate::ledger::snapshot::lock(store).expect("nobody has it")
+    crate::ledger::renew::lock(store).expect("nobody has it")
 }
 
 #[test]
@@ -212,22 +212,22 @@ fn nobody_misses_a_line_while_it_is_packed() {
             for number in 101..300 {
                 append_all(&store, [(number, spawned(&format!("job-{number}"), Mode::Reader))]);
                 force(&store);
-                pack(&store, SMALL).into_iter().for_each(punch);
+                pack(&store, SMALL).iter().for_each(punch);
             }
             done.store(true, std::sync::atomic::Ordering::Release);
         });
         let reader = scope.spawn(|| {
             let mut follower = Follower::new(&store, 0);
-            let mut followed = 0;
+            let mut count = 0;
             let mut last = 0;
             while !done.load(std::sync::atomic::Ordering::Acquire) {
                 let state = store.history().expect("a history");
                 assert_eq!(state.torn, 0);
                 assert!(state.jobs.len() >= last.max(100));
                 last = state.jobs.len();
-                followed += follower.lines().expect("lines").len();
+                count += follower.lines().expect("lines").len();
             }
-            followed + follower.lines().expect("lines").len()
+            count + follower.lines().expect("lines").len()
         });
         writer.join().expect("the writer");
         assert_eq!(reader.join().expect("the reader"), before + 199);
