@@ -257,7 +257,7 @@ fn workers_see_what_is_shared_with_them() {
         [
             "named=for one job",
             "open=for all",
-            r#"result-test=open=for all"#,
+            "result-test=open=for all",
             r#"plan={"a":[{"token":"[REDACTED]","n":1}]}"#
         ]
     );
