@@ -391,6 +391,13 @@ fn a_worker_is_told_what_is_known_where_that_is_asked_for() {
         from.ends_with("CONTEXT FROM job [1] plain:\nAdd an endpoint that reports errors\n"),
         "{from}"
     );
+    sandbox.write(
+        "plan.toml",
+        "[tasks.planned]\nbackend = \"echo\"\nrecall = 1\nprompt = \"problem details\"\n",
+    );
+    sandbox.cx(["run", "-f", "plan.toml"]).ok();
+    let planned = sandbox.cx(["prompt", "planned"]).ok().stdout();
+    assert!(planned.contains("\n- api/errors (namespace default), "), "{planned}");
     // Also once it was cleaned.
     sandbox.cx(["collect"]).ok();
     sandbox.cx(["clean", "plain"]).ok();
