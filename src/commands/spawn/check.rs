@@ -167,7 +167,7 @@ impl Checked {
             Some(values) => values,
             None => words::values(args, role.as_ref(), session, &id)?,
         };
-        let prompt = compose(args, (agent, &values), &backend, &scope, &task)?;
+        let prompt = compose(args, session, (role.as_ref(), &values), &backend, &scope, &task)?;
         let asked = who::Task {
             mode,
             // An argv is no script: its words are kept apart by NUL bytes.
@@ -263,6 +263,7 @@ impl Checked {
             schema: schema.is_some(),
             checkpoint_ms: checkpoint(args, mode)?.map(millis),
             secrets: config.secrets.clone(),
+            sharing: agent.map(|agent| agent.sharing.clone()).filter(|own| !own.is_open()),
             notice: settings.notice(args.notify),
             title: task.title(),
         };
