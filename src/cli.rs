@@ -183,6 +183,9 @@ verbs! {
     "route" => Route(commands::route::RouteArgs),
     "usage" => Usage(commands::usage::UsageArgs),
     "serve" => Serve(commands::serve::ServeArgs),
+    "mcp" => Mcp(commands::mcp::McpArgs),
+    #[command(hide = true)]
+    "__report" => Report(commands::report::ReportArgs),
     "events" => Events(commands::events::EventsArgs),
     "trust" => Trust(commands::trust::TrustArgs),
     "backends" => Backends(commands::backends::BackendsArgs),

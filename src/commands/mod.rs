@@ -23,6 +23,7 @@ pub mod jobs;
 pub mod kill;
 pub mod logs;
 pub mod man;
+pub mod mcp;
 pub mod merge;
 mod notify;
 pub mod path;
@@ -31,6 +32,7 @@ pub mod plan;
 pub mod prompt;
 pub mod push;
 mod records;
+pub mod report;
 pub mod resolve;
 pub mod resume;
 pub mod retry;
@@ -99,6 +101,8 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Plan(args) => plan::run(args),
         Command::Route(args) => route::run(args),
         Command::Serve(args) => serve::run(args),
+        Command::Mcp(args) => mcp::run(args),
+        Command::Report(args) => report::run(args),
         Command::Events(args) => events::run(args),
         Command::Trust(args) => trust::run(args),
         Command::Backends(args) => backends::run(args),

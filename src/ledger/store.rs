@@ -27,7 +27,7 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io,
+    io::{self, Write as _},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -86,7 +86,7 @@ impl StoreError {
                 "make room on that disk (`cx clean` removes what is merged and collected); nothing earlier was lost".to_owned(),
             ),
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Some(
-                "the state folder must be writable: inside a sandbox cx can only look".to_owned(),
+                "in a sandbox, where the state folder is read-only, cx can only look; an agent there uses the tools of `cx mcp`, whose server its program starts outside (`cx man mcp`)".to_owned(),
             ),
             _ => None,
         }
@@ -302,6 +302,24 @@ impl JobFiles {
     /// The worker's `TMPDIR`.
     pub fn tmp(&self) -> PathBuf {
         self.dir.join("tmp")
+    }
+
+    /// What the worker said last of how far it is; the file is made with its job's tools.
+    pub fn reported(&self) -> PathBuf {
+        self.dir.join("report")
+    }
+
+    /// Replaces that. Written in place: a confined worker's program may write this one
+    /// file, and no other beside it. Whoever reads meanwhile sees less of a line.
+    pub fn report(&self, line: &str) -> Result<(), StoreError> {
+        let path = self.reported();
+        let mut file = Self::create(&path)?;
+        file.write_all(line.as_bytes()).map_err(at("write", &path))
+    }
+
+    /// What the worker said last of how far it is.
+    pub fn last_report(&self) -> Option<String> {
+        fs::read_to_string(self.reported()).ok().filter(|line| !line.is_empty())
     }
 
     /// Makes the job's folder, should somebody have removed it.

@@ -11,11 +11,11 @@ use super::{
     litter::Litter, prepare,
 };
 use crate::{
-    backend::{self, LaunchInput, Stdin},
+    backend::{self, LaunchInput, Stdin, Tools},
     job::{Mode, secret},
     ledger::{Event, Running},
     process::{
-        confine, crash,
+        confine, crash, start,
         within::Bounds,
         worker::{Input, WorkerCommand},
     },
@@ -49,6 +49,9 @@ impl Supervisor {
                 Err(reason) => return Ok(Ended::stopped(Stop::not_started(reason))),
             };
         let folders = grant.as_ref().map_or(&[][..], |grant| &grant.folders);
+        let server = if self.spec.mcp { start::mcp_server() } else { None };
+        // Not its worktree, which may say that it belongs to another repository.
+        let home = self.spec.checkout.as_deref().unwrap_or(&self.spec.cwd);
         let launch = backend::launch(&LaunchInput {
             backend: &self.backend,
             id: &self.spec.id,
@@ -74,6 +77,7 @@ impl Supervisor {
             agent: self.spec.agent.as_deref(),
             alias: self.spec.alias.as_deref(),
             usd: self.usd_left()?,
+            tools: server.as_deref().map(|cx| Tools { cx, dir: Path::new(home) }),
         });
         drop(prompt);
         let mut env = self.worker_env();

@@ -14,7 +14,7 @@ use super::{
     role::Role,
     task::Task,
     text::{path_text, unique_id},
-    wants::{may_commit, schema},
+    wants::{may_commit, mcp, schema},
     who::{self, Able},
     words,
 };
@@ -257,6 +257,7 @@ impl Checked {
                 env_exclude: settings.env_exclude(&backend),
                 fallbacks,
                 git: may_commit(args, mode, (&backend, choice), session)?,
+                mcp: mcp(args, config, choice),
                 schema: schema.is_some(),
                 checkpoint_ms: checkpoint(args, mode)?.map(millis),
                 secrets: config.secrets.clone(),
