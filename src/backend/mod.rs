@@ -131,6 +131,12 @@ impl Tools<'_> {
         "XDG_STATE_HOME",
     ];
 
+    /// The whole command of the server; none where a path is no text.
+    pub fn words(&self) -> Option<Vec<String>> {
+        let (cx, args) = self.command()?;
+        Some([cx].into_iter().chain(args).map(str::to_owned).collect())
+    }
+
     /// The arguments of cx; none where a path is no text, which neither JSON nor TOML can have.
     fn command(&self) -> Option<(&str, [&str; 4])> {
         Some((self.cx.to_str()?, ["-C", self.dir.to_str()?, "mcp", "--worker"]))

@@ -135,6 +135,16 @@ impl Store {
         self.dir.join("merge.lock")
     }
 
+    /// The folder of the shared memory.
+    pub fn memory_dir(&self) -> PathBuf {
+        self.dir.join("memory")
+    }
+
+    /// Makes it, for a program that may write only what is there.
+    pub fn create_memory_dir(&self) -> Result<(), StoreError> {
+        private_dir(&self.memory_dir()).map_err(at("create", &self.memory_dir()))
+    }
+
     /// The folder that holds the jobs' folders.
     pub fn jobs_dir(&self) -> PathBuf {
         self.dir.join("jobs")
@@ -307,6 +317,11 @@ impl JobFiles {
     /// What the worker said last of how far it is; the file is made with its job's tools.
     pub fn reported(&self) -> PathBuf {
         self.dir.join("report")
+    }
+
+    /// Makes the file of reports, empty, for a program that may write only what is there.
+    pub fn create_reported(&self) -> Result<(), StoreError> {
+        Self::create(&self.reported()).map(drop)
     }
 
     /// Replaces that. Written in place: a confined worker's program may write this one

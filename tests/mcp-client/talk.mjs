@@ -3,7 +3,8 @@
 //
 //   {"do": "tools"}                                    what tools there are
 //   {"do": "call", "name": ..., "arguments": ...}      their answer; "progress": true counts notifications,
-//                                                      "cancel": true cancels it once the server is at it
+//                                                      "cancel": true cancels it at the first of them,
+//                                                      "told": true says so at the first of them
 //   {"do": "close"}                                    ends the server in an orderly way
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
@@ -31,10 +32,11 @@ for await (const line of createInterface({ input: process.stdin })) {
       const cancel = new AbortController();
       let progress = [];
       const options = { signal: cancel.signal, timeout: 600_000 };
-      if (wanted.progress || wanted.cancel) {
+      if (wanted.progress || wanted.cancel || wanted.told) {
         options.onprogress = (one) => {
           progress.push(one.message);
           if (wanted.cancel) cancel.abort("enough");
+          if (wanted.told && progress.length === 1) console.log(JSON.stringify("told"));
         };
       }
       const { name, arguments: given } = wanted;

@@ -16,7 +16,7 @@ pub(crate) type Refusal = Answer;
 
 impl<'a> Arguments<'a> {
     /// Refuses what the tool does not know, which would otherwise be left out silently.
-    pub(crate) fn check(&self, tool: &Description) -> Result<(), Refusal> {
+    pub(crate) fn check(self, tool: &Description) -> Result<(), Refusal> {
         let known = |name: &&String| tool.takes.iter().any(|one| one.name == name.as_str());
         match self.0.keys().find(|name| !known(name)) {
             None => Ok(()),
@@ -34,7 +34,7 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    fn value(&self, name: &str) -> Option<&'a Value> {
+    fn value(self, name: &str) -> Option<&'a Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
@@ -43,7 +43,7 @@ impl<'a> Arguments<'a> {
     }
 
     /// A text; one without anything in it counts as none.
-    pub(crate) fn text(&self, name: &str) -> Result<Option<&'a str>, Refusal> {
+    pub(crate) fn text(self, name: &str) -> Result<Option<&'a str>, Refusal> {
         match self.value(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
@@ -52,12 +52,12 @@ impl<'a> Arguments<'a> {
     }
 
     /// A text that cannot be left out.
-    pub(crate) fn needed(&self, name: &str) -> Result<&'a str, Refusal> {
+    pub(crate) fn needed(self, name: &str) -> Result<&'a str, Refusal> {
         self.text(name)?.ok_or_else(|| Self::wrong(name, "given, as text"))
     }
 
     /// A text; what is another JSON is that JSON.
-    pub(crate) fn anything(&self, name: &str) -> Result<String, Refusal> {
+    pub(crate) fn anything(self, name: &str) -> Result<String, Refusal> {
         match self.value(name) {
             None => Err(Self::wrong(name, "given")),
             Some(Value::String(text)) => Ok(text.clone()),
@@ -66,7 +66,7 @@ impl<'a> Arguments<'a> {
     }
 
     /// A list of texts, or one text alone.
-    pub(crate) fn texts(&self, name: &str) -> Result<Vec<&'a str>, Refusal> {
+    pub(crate) fn texts(self, name: &str) -> Result<Vec<&'a str>, Refusal> {
         let wrong = || Self::wrong(name, "a list of texts");
         match self.value(name) {
             None => Ok(Vec::new()),
@@ -79,7 +79,7 @@ impl<'a> Arguments<'a> {
     }
 
     /// True or false.
-    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, Refusal> {
+    pub(crate) fn flag(self, name: &str) -> Result<Option<bool>, Refusal> {
         match self.value(name) {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
@@ -88,7 +88,7 @@ impl<'a> Arguments<'a> {
     }
 
     /// A whole number. Some clients write one as text.
-    pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Refusal> {
+    pub(crate) fn number(self, name: &str) -> Result<Option<u64>, Refusal> {
         let number = match self.value(name) {
             None => return Ok(None),
             Some(Value::String(text)) => text.trim().parse().ok(),

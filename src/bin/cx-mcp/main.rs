@@ -79,7 +79,7 @@ fn serve(options: &Options) -> Result<(), String> {
         .build()
         .map_err(|e| format!("cannot begin to serve: {e}"))?;
     let server = Server::new(Cx::at(options.cx.clone()), options.face);
-    let served = runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let running = server.serve(rmcp::transport::stdio()).await;
         // A client that goes before it has said hello has nothing to be told.
         let Ok(running) = running else { return Ok(()) };
@@ -87,5 +87,5 @@ fn serve(options: &Options) -> Result<(), String> {
     });
     // Whoever still reads stdin is a thread that nobody can end.
     runtime.shutdown_background();
-    served
+    ended
 }
