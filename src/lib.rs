@@ -38,23 +38,23 @@ pub fn main(args: &[OsString]) -> ExitCode {
     }
     match args.get(1).and_then(|verb| verb.to_str()) {
         Some(start::SUPERVISE) => {
-            secrets::keep(&[]);
+            secrets::keep();
             return supervisor::main(&args[2..]);
         }
         Some(leash::LEASH) => return leash::main(&args[2..]),
         Some(start::RECOVER) => {
-            secrets::keep(&[]);
+            secrets::keep();
             return supervisor::main_recover(&args[2..]);
         }
         Some(start::RUN) => {
-            secrets::keep(&[]);
+            secrets::keep();
             return commands::run::main(&args[2..]);
         }
         Some(segment::VERB) => return segment::main(&args[2..]),
         _ => {}
     }
     completions::answer();
-    secrets::keep(&[]);
+    secrets::keep();
     let cli = match cli::parse(args) {
         Ok(cli) => cli,
         Err(error) => {
