@@ -46,6 +46,7 @@ pub mod serve;
 mod session;
 mod settings;
 pub mod show;
+pub mod skill;
 pub mod spawn;
 pub mod status;
 pub mod trust;
@@ -103,6 +104,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Serve(args) => serve::run(args),
         Command::Mcp(args) => mcp::run(args),
         Command::Report(args) => report::run(args),
+        Command::Skill(args) => skill::run(args),
         Command::Events(args) => events::run(args),
         Command::Trust(args) => trust::run(args),
         Command::Backends(args) => backends::run(args),
