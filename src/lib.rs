@@ -46,6 +46,11 @@ pub fn main(args: &[OsString]) -> ExitCode {
             secrets::keep();
             return supervisor::main_recover(&args[2..]);
         }
+        Some(start::CHECKPOINT) => {
+            secrets::keep();
+            return supervisor::main_checkpoint(&args[2..]);
+        }
+        Some(within::WITHIN) => return within::main(&args[2..]),
         Some(start::RUN) => {
             secrets::keep();
             return commands::run::main(&args[2..]);

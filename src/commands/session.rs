@@ -276,7 +276,13 @@ impl Session {
     pub(super) fn narrowed(mut self, run: Option<&str>) -> Result<Self, Failure> {
         if let Some(word) = run {
             let state = self.store.history().map_err(store)?;
-            self.run = Some(Self::find_run(word, &state)?.id().to_owned());
+            let found = Self::find_run(word, &state).map(|run| run.id().to_owned());
+            // Who sets `CX_RUN` by hand makes a run of which nothing but its jobs knows.
+            let is_of_it = |job: &Job| job.spec.run.as_deref() == Some(word);
+            self.run = Some(match found {
+                Err(_) if state.jobs.values().any(is_of_it) => word.to_owned(),
+                found => found?,
+            });
         }
         Ok(self)
     }

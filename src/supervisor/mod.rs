@@ -44,6 +44,7 @@ mod resume;
 mod watch;
 mod worker;
 
+pub use checkpoint::main as main_checkpoint;
 pub use recover::{RecoverError, recover_lost};
 
 use std::{
@@ -275,6 +276,7 @@ impl Supervisor {
             exited.code = WorkerExit::Signal(signal).shell_code();
         }
         crash::point("before-exited");
+        let is_over_budget = exited.outcome == Outcome::OverBudget;
         let exited = Event::Exited(Box::new(exited));
         let nothing = Event::Cleaned(Cleaned { tree: true, files: false, kept: None });
         let mut events = vec![&exited];
@@ -282,7 +284,11 @@ impl Supervisor {
             // There is nothing to clean, and the name is free again.
             events.push(&nothing);
         }
-        Ok(notice::write_end(&self.store, self.id, self.spec.notice.as_ref(), &events)?)
+        let over = notice::write_end(&self.store, self.id, self.spec.notice.as_ref(), &events)?;
+        if !is_over_budget {
+            self.tell_if_spent();
+        }
+        Ok(over)
     }
 
     /// Steps 3 and 4: prepares, starts and watches the worker.
@@ -300,8 +306,8 @@ impl Supervisor {
             return Ok(finish::Ended::stopped(stop));
         }
         loop {
-            let ended = self.run_worker()?;
-            if self.falls_over(&ended)? {
+            let mut ended = self.run_worker()?;
+            if self.falls_over(&mut ended)? {
                 continue;
             }
             let ended = match self.wait_to_go_on(ended)? {

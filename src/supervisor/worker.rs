@@ -138,7 +138,6 @@ impl Supervisor {
         self.usage.is_worker = true;
         let watched = self.watch(worker, &[&stdout, &stderr]);
         self.usage.is_worker = false;
-        self.checkpoints = None;
         let mut watched = watched?;
         watched.ran += self.tries.ran;
         if let Some((litter, root)) = litter {
