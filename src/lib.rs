@@ -14,6 +14,7 @@ pub mod failure;
 pub mod git;
 pub mod job;
 pub mod ledger;
+pub mod memory;
 pub mod plan;
 pub mod process;
 pub mod schema;

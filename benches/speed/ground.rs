@@ -156,6 +156,7 @@ pub(crate) fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
         schema: false,
         checkpoint_ms: None,
         secrets: Vec::new(),
+        sharing: None,
         notice: None,
         title: "true".to_owned(),
     })

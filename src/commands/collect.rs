@@ -13,6 +13,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
+    fields::Fields,
     session::{Session, label, refuse_in_worker, shown_backend, store},
     view::{self, JobView},
 };
@@ -105,7 +106,7 @@ impl<'a> Shape<'a> {
             Some("detailed") => Self::Detailed,
             Some("json") => Self::Object,
             Some(format) => {
-                fill(format, &|_| Some(String::new()))?;
+                FIELDS.fill(format, &|_| String::new())?;
                 Self::Lines(format)
             }
         })
@@ -193,7 +194,7 @@ pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
                 result: message.map(text),
             }),
             Shape::Lines(format) => {
-                let line = fill(format, &|key| field(key, &view, message.as_deref()))?;
+                let line = FIELDS.fill(format, &|key| field(key, &view, message.as_deref()))?;
                 out.foreign(line.as_bytes())?;
                 out.line("")?;
             }
@@ -382,10 +383,10 @@ fn print(
     Ok(())
 }
 
-/// A field of `--format`; `None` for one that does not exist.
-fn field(key: &str, view: &JobView<'_>, message: Option<&[u8]>) -> Option<String> {
+/// A field of `--format`.
+fn field(key: &str, view: &JobView<'_>, message: Option<&[u8]>) -> String {
     let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
-    Some(match key {
+    match key {
         "name" => view.name.to_owned(),
         "job" => view.job.0.to_string(),
         "status" => view.status.to_owned(),
@@ -399,60 +400,11 @@ fn field(key: &str, view: &JobView<'_>, message: Option<&[u8]>) -> Option<String
         "input" => view.usage.unwrap_or_default().input.to_string(),
         "output" => view.usage.unwrap_or_default().output.to_string(),
         "agent" => text(view.agent),
-        "backend" => view.backend.to_owned(),
-        _ => return None,
-    })
+        _ => view.backend.to_owned(),
+    }
 }
 
-const FIELDS: [&str; 14] = [
+const FIELDS: Fields = Fields(&[
     "name", "job", "status", "code", "seconds", "message", "reason", "branch", "commits", "files",
     "input", "output", "agent", "backend",
-];
-
-/// Fills `{fields}` and `\n`, `\t`, `\\`; `{{` is a brace. What was filled in is
-/// not looked at again.
-fn fill(format: &str, value: &dyn Fn(&str) -> Option<String>) -> Result<String, Failure> {
-    let mut filled = String::new();
-    let mut rest = format;
-    while let Some(at) = rest.find(['{', '\\']) {
-        filled.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let escapes = [("{{", "{"), ("\\n", "\n"), ("\\t", "\t"), ("\\\\", "\\")];
-        if let Some((from, to)) = escapes.iter().find(|(from, _)| rest.starts_with(from)) {
-            filled.push_str(to);
-            rest = &rest[from.len()..];
-            continue;
-        }
-        let key = rest.strip_prefix('{').and_then(|inner| inner.split_once('}'));
-        match key {
-            Some((key, after)) if FIELDS.contains(&key) => {
-                filled.push_str(&value(key).unwrap_or_default());
-                rest = after;
-            }
-            Some((key, _)) => {
-                return Err(Failure::usage(format!("--format has no field '{key}'"))
-                    .hint(format!("the fields are {}", FIELDS.join(", "))));
-            }
-            None => {
-                filled.push_str(&rest[..1]);
-                rest = &rest[1..];
-            }
-        }
-    }
-    filled.push_str(rest);
-    Ok(filled)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn formats_are_filled_once() {
-        let value = |key: &str| Some(format!("<{key}{{name}}>"));
-        assert_eq!(fill("{job}\\t{{{name}", &value).expect("fills"), "<job{name}>\t{<name{name}>");
-        assert_eq!(fill("a{b \\x", &value).expect("fills"), "a{b \\x");
-        let error = fill("{nope}", &value).expect_err("unknown");
-        assert_eq!(error.message, "--format has no field 'nope'");
-    }
-}
+]);

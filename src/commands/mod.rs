@@ -17,6 +17,7 @@ pub mod diff;
 pub mod doctor;
 pub mod events;
 pub mod fg;
+mod fields;
 pub mod generate;
 pub mod init;
 pub mod jobs;
@@ -24,6 +25,7 @@ pub mod kill;
 pub mod logs;
 pub mod man;
 pub mod mcp;
+pub mod memory;
 pub mod merge;
 mod notify;
 pub mod path;
@@ -76,6 +78,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Status(args) => status::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Jobs(args) => jobs::run(args),
+        Command::Memory(args) => memory::run(args),
         Command::Usage(args) => usage::run(args),
         Command::Wait(args) => wait::run(args),
         Command::Collect(args) => collect::run(args),

@@ -16,8 +16,8 @@ use super::run::{RunEnded, RunRevised, RunRunning, RunStarted, RunStopping, Task
 use super::usage::Used;
 use super::{Hooks, Notice};
 use crate::job::{
-    BackendName, Budget, Endpoint, JobId, JobName, Mode, Outcome, Price, ProcessRef, Usage,
-    WorkerExit,
+    BackendName, Budget, Endpoint, JobId, JobName, Mode, Outcome, Price, ProcessRef, Sharing,
+    Usage, WorkerExit,
 };
 
 /// The version that this cx writes. Readers take every version up to it, and
@@ -221,6 +221,9 @@ pub struct Spawned {
     /// Patterns of variables whose values are secrets, besides the usual ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<String>,
+    /// Whom it shares with what it stores in the memory; all where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharing: Option<Sharing>,
     /// Who is told of its end; trusted by then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<Notice>,

@@ -77,6 +77,7 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         schema: false,
         checkpoint_ms: None,
         secrets: Vec::new(),
+        sharing: None,
         notice: None,
         title: "a task".to_owned(),
     }

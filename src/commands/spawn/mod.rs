@@ -24,6 +24,7 @@ mod limits;
 mod place;
 mod planned;
 mod reader;
+mod recall;
 mod resolver;
 mod role;
 mod secrets;
