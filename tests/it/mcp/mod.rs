@@ -3,4 +3,5 @@
 mod client;
 mod orchestrator;
 mod protocol;
+mod small;
 mod workers;

@@ -143,3 +143,64 @@ fn the_workers_face_has_nothing_else() {
     client.close();
     gate.open();
 }
+
+/// One worker stores what another one then finds; both are what `options` say.
+#[track_caller]
+fn shares(sandbox: &Sandbox, server: &ModelServer, options: &[&str]) {
+    let value = "The limit is 5, set in src/retry.rs";
+    let store =
+        json!({ "key": "retry/limit", "value": value, "namespace": "facts", "upsert": true });
+    server.on("@store", Script::new().tool("mcp__cx__memory_store", store).say("stored"));
+    server.on(
+        "@find",
+        Script::new()
+            .tool(
+                "mcp__cx__memory_search",
+                json!({ "query": "limit of retries", "namespace": "facts" }),
+            )
+            .tool("mcp__cx__memory_get", json!({ "key": "retry/limit", "namespace": "facts" }))
+            .tool("mcp__cx__memory_list", json!({ "namespace": "facts" }))
+            .tool("mcp__cx__memory_get", json!({ "key": "nothing" }))
+            .say("found"),
+    );
+    sandbox.cx([&["spawn", "-n", "store"], options, &["@store it"]].concat()).ok();
+    sandbox.cx(["wait", "store"]).ok();
+    sandbox.cx([&["spawn", "-n", "find"], options, &["@find it"]].concat()).ok();
+    sandbox.cx(["wait", "find"]).ok();
+    let answers = answers(server);
+    let [.., stored, search, get, list, nothing] = answers.as_slice() else {
+        panic!("{answers:?}");
+    };
+    assert!(stored.contains("retry/limit"), "{stored}");
+    assert!(search.contains("retry/limit") && search.contains("The limit is 5"), "{search}");
+    assert!(get.contains(value), "{get}");
+    assert!(list.contains("retry/limit"), "{list}");
+    assert!(nothing.contains("nothing"), "{nothing}");
+    // The person sees it, and who has stored it.
+    let entry = sandbox.cx(["memory", "get", "-n", "facts", "retry/limit", "--json"]).ok().json();
+    assert_eq!((&entry["value"], &entry["by"]["name"]), (&json!(value), &json!("store")));
+}
+
+#[test]
+fn readers_of_codex_share_a_memory() {
+    let (sandbox, server, _home) = codex();
+    shares(&sandbox, &server, &[]);
+}
+
+#[test]
+fn writers_of_codex_share_a_memory() {
+    let (sandbox, server, _home) = codex();
+    shares(&sandbox, &server, &["--write"]);
+}
+
+#[test]
+fn readers_of_claude_share_a_memory() {
+    let (sandbox, server, _home) = claude();
+    shares(&sandbox, &server, &[]);
+}
+
+#[test]
+fn writers_of_claude_share_a_memory() {
+    let (sandbox, server, _home) = claude();
+    shares(&sandbox, &server, &["--write"]);
+}
