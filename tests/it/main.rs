@@ -34,6 +34,7 @@ mod landing;
 mod ledger_doc;
 mod look;
 mod manual;
+mod mcp;
 mod merge;
 mod notice;
 mod packed;
