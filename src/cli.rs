@@ -186,6 +186,10 @@ verbs! {
     "route" => Route(commands::route::RouteArgs),
     "usage" => Usage(commands::usage::UsageArgs),
     "serve" => Serve(commands::serve::ServeArgs),
+    "mcp" => Mcp(commands::mcp::McpArgs),
+    #[command(hide = true)]
+    "__report" => Report(commands::report::ReportArgs),
+    "skill" => Skill(commands::skill::SkillArgs),
     "events" => Events(commands::events::EventsArgs),
     "trust" => Trust(commands::trust::TrustArgs),
     "backends" => Backends(commands::backends::BackendsArgs),

@@ -1,5 +1,7 @@
 //! `cx collect`
 
+mod digest;
+
 use std::{
     fs::{self, File},
     io::{self, Write},
@@ -48,6 +50,11 @@ pub struct CollectArgs {
     #[arg(long, conflicts_with = "format")]
     json: bool,
 
+    /// The answers cut to BYTES in all, each job's share as fair as can be, and where to
+    /// read more: for an orchestrator that is an agent. 4000 if no number is given
+    #[arg(long, value_name = "BYTES", num_args = 0..=1, require_equals = true, default_missing_value = "4000", conflicts_with_all = ["json", "format", "output"])]
+    digest: Option<usize>,
+
     /// One line for each job, with {name}, {job}, {status}, {code}, {seconds},
     /// {message}, {reason}, {branch}, {commits}, {files}, {input}, {output},
     /// {agent}, {backend}; \n and \t. Or one of these words: `summary`, a line for
@@ -84,6 +91,8 @@ enum Shape<'a> {
     Detailed,
     /// One object, as other tools read it.
     Object,
+    /// With so much of its answer as there is room for, in bytes of all together.
+    Digest(usize),
 }
 
 impl<'a> Shape<'a> {
@@ -91,6 +100,7 @@ impl<'a> Shape<'a> {
     fn of(args: &'a CollectArgs) -> Result<Self, Failure> {
         Ok(match args.format.as_deref() {
             None if args.json => Self::Array,
+            None if args.digest.is_some() => Self::Digest(args.digest.unwrap_or_default()),
             None => Self::Plain,
             Some("summary") => Self::Summary,
             Some("detailed") => Self::Detailed,
@@ -159,7 +169,7 @@ pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
             .hint("-o DIR writes the answers to files"));
     }
     let mut out = ui::out();
-    let (mut rows, mut workers) = (Vec::new(), Vec::new());
+    let (mut rows, mut workers, mut digest) = (Vec::new(), Vec::new(), Vec::new());
     for (index, job) in jobs.iter().enumerate() {
         let view = JobView::new(job, &session.store);
         let message = message(&session, job)?;
@@ -189,6 +199,7 @@ pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
                 out.line("")?;
             }
             Shape::Summary => out.line(headline(job, &view))?,
+            Shape::Digest(_) => digest.push((job, message.map(text).unwrap_or_default())),
             Shape::Plain | Shape::Detailed if args.output.is_some() => {
                 out.line(headline(job, &view))?;
             }
@@ -207,6 +218,11 @@ pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
             let Count { total, completed, failed } = Count::of(&jobs);
             let jobs = ui::plural(total as u64, "job");
             out.line(format_args!("== {jobs}: {completed} completed, {failed} failed"))?;
+        }
+        Shape::Digest(bytes) => {
+            for line in digest::lines(&digest, bytes) {
+                out.line(line)?;
+            }
         }
         Shape::Plain | Shape::Lines(_) => {}
     }

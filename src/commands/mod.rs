@@ -24,6 +24,7 @@ pub mod jobs;
 pub mod kill;
 pub mod logs;
 pub mod man;
+pub mod mcp;
 pub mod memory;
 pub mod merge;
 mod notify;
@@ -33,6 +34,7 @@ pub mod plan;
 pub mod prompt;
 pub mod push;
 mod records;
+pub mod report;
 pub mod resolve;
 pub mod resume;
 pub mod retry;
@@ -46,6 +48,7 @@ pub mod serve;
 mod session;
 mod settings;
 pub mod show;
+pub mod skill;
 pub mod spawn;
 pub mod status;
 pub mod trust;
@@ -102,6 +105,9 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Plan(args) => plan::run(args),
         Command::Route(args) => route::run(args),
         Command::Serve(args) => serve::run(args),
+        Command::Mcp(args) => mcp::run(args),
+        Command::Report(args) => report::run(args),
+        Command::Skill(args) => skill::run(args),
         Command::Events(args) => events::run(args),
         Command::Trust(args) => trust::run(args),
         Command::Backends(args) => backends::run(args),

@@ -209,6 +209,9 @@ pub struct Spawned {
     /// Whether the worker may commit by itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub git: bool,
+    /// Whether its program is given cx's own tools (`cx mcp --worker`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mcp: bool,
     /// Whether the answer has to fit the schema among the job's files.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub schema: bool,
