@@ -37,6 +37,7 @@ mod manual;
 mod mcp;
 mod merge;
 mod notice;
+mod packed;
 mod parallel;
 mod patterns;
 mod planner;
