@@ -82,7 +82,7 @@ fn warn_if_busy() {
 
 /// The sizes of the binaries, as they are released.
 fn size(_quick: bool) -> Result<Vec<Row>> {
-    let row = |name: &str, path: &str, limit: &str, most: u64| {
+    let row = |name: &str, path: &str, limit: &str, most: u64| -> Result<Row> {
         let bytes = fs::metadata(path)?.len();
         let figure = format!("{}.{:02} MB", bytes / 1_000_000, bytes % 1_000_000 / 10_000);
         Ok(Row::figure(name, figure, limit, bytes < most))
