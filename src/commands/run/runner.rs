@@ -398,7 +398,7 @@ impl<'a> Runner<'a> {
         for id in wanted {
             if self.watched.insert(id) {
                 let path = self.session.store.job(id).lock();
-                self.vigil.until_free(path, id.0).map_err(|e| failed(&e))?;
+                self.vigil.until_free(&path, id.0).map_err(|e| failed(&e))?;
             }
         }
         Ok(())
