@@ -264,7 +264,8 @@ pub(super) fn named(store: &Store, name: &str) -> Result<Vec<Job>, StoreError> {
     let Folded { state, closed, .. } = fold(store)?;
     let mut past = Past::new(store, closed);
     let mut look = |whole: bool| -> Result<Vec<Job>, Odd> {
-        let found = past.look(|closed| if whole { closed.of_name(name) } else { closed.named_like(name) });
+        let found =
+            past.look(|closed| if whole { closed.of_name(name) } else { closed.named_like(name) });
         Ok(among(&state, found?.unwrap_or_default(), name, whole))
     };
     let found = match look(true) {

@@ -120,6 +120,12 @@ pub(super) fn when_free(
     Ok(())
 }
 
+/// Whether so many locks cannot be waited for at once, as it takes a file and a thread
+/// for each.
+pub fn are_too_many(error: &io::Error) -> bool {
+    limits::is_met(error)
+}
+
 /// Waits for several locks at once: a thread for each, blocked in the kernel.
 #[derive(Debug)]
 pub struct Waiters {

@@ -34,6 +34,7 @@ mod landing;
 mod ledger_doc;
 mod look;
 mod manual;
+mod many;
 mod merge;
 mod notice;
 mod packed;
