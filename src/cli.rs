@@ -106,6 +106,8 @@ impl FromArgMatches for Cli {
 /// Reads a command line, the program's name first.
 pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
     let verb = args.get(1).and_then(|word| word.to_str());
+    let as_kill = verb.filter(|verb| *verb == "kill").map(|_| commands::kill::in_full(args));
+    let args = as_kill.as_deref().unwrap_or(args);
     let mut cx = match verb.and_then(describe) {
         Some(verb) => Top::command().subcommand(verb),
         None => Cli::command(),

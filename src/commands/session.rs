@@ -283,12 +283,19 @@ impl Session {
     /// The same session, for the jobs of one run alone where one is named.
     pub(super) fn narrowed(mut self, run: Option<&str>) -> Result<Self, Failure> {
         if let Some(word) = run {
+            // Who sets `CX_RUN` by hand makes a run of which nothing but its jobs knows.
+            let is_of_it = |job: &Job| job.spec.run.as_deref() == Some(word);
+            let is_known = |s: &State| s.runs.contains_key(word) || s.jobs.values().any(is_of_it);
             let mut state = self.store.state().map_err(store)?;
-            if !state.runs.contains_key(word) {
+            if !is_known(&state) {
                 // It was long ago, or that is only the beginning of its id.
                 state = self.store.history().map_err(store)?;
             }
-            self.run = Some(Self::find_run(word, &state)?.id().to_owned());
+            let found = Self::find_run(word, &state).map(|run| run.id().to_owned());
+            self.run = Some(match found {
+                Err(_) if is_known(&state) => word.to_owned(),
+                found => found?,
+            });
         }
         Ok(self)
     }

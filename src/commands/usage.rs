@@ -105,7 +105,9 @@ struct Sum {
 
 impl From<Tally> for Sum {
     fn from(tally: Tally) -> Self {
-        let unknown = tally.cost_unknown + tally.tokens_unknown;
+        // One that several backends worked at is unknown in the sum of each.
+        let cost_unknown = tally.cost_unknown.min(tally.jobs.max(1));
+        let unknown = cost_unknown + tally.tokens_unknown;
         let is_known = unknown == 0 || tally.cost_usd.micros() > 0;
         Self {
             jobs: tally.jobs,
@@ -113,7 +115,7 @@ impl From<Tally> for Sum {
             cached: tally.cached,
             output: tally.output,
             cost_usd: is_known.then_some(tally.cost_usd),
-            cost_unknown: tally.cost_unknown,
+            cost_unknown,
             tokens_unknown: tally.tokens_unknown,
         }
     }

@@ -305,6 +305,11 @@ impl JobFiles {
         self.dir.join("objects")
     }
 
+    /// What whoever makes a checkpoint needs for a while.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.dir.join("checkpoint")
+    }
+
     /// The worker's `TMPDIR`.
     pub fn tmp(&self) -> PathBuf {
         self.dir.join("tmp")

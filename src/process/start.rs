@@ -28,6 +28,9 @@ pub const SUPERVISE: &str = "__supervise";
 /// The hidden verb that finds a new supervisor for a lost job.
 pub const RECOVER: &str = "__recover";
 
+/// The hidden verb that makes a checkpoint for a supervisor.
+pub const CHECKPOINT: &str = "__checkpoint";
+
 /// The hidden verb that works through a run that was detached.
 pub const RUN: &str = "__run";
 

@@ -161,7 +161,7 @@ impl Vigil {
         drain(&mut self.child)?;
         // Whoever started the supervisors is their parent as long as it lives, and a
         // dead one that nobody reaps looks like one that still has to be ended.
-        ending::reap(None)?;
+        ending::reap(&mut [])?;
         let freed: Vec<u64> = self.freed.try_iter().collect();
         self.waiting = self.waiting.saturating_sub(freed.len());
         Ok(Roused {

@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    Stop, Supervisor, SupervisorError, checkpoint::Checkpoints, finish::Ended, grant,
-    litter::Litter, prepare,
+    Stop, Supervisor, SupervisorError, checkpoint::Checkpoints, finish::Ended, litter::Litter,
+    prepare,
 };
 use crate::{
     backend::{self, LaunchInput, Stdin},
@@ -40,14 +40,11 @@ impl Supervisor {
             self.spec.tree.as_ref().map(|tree| tree.path.clone()).or(self.spec.checkout.clone());
         let argv: Vec<_> = self.spec.argv.iter().map(Into::into).collect();
         let places = self.writable_places();
-        let token = self.files.token();
-        let grant =
-            match self.place().and_then(|place| grant::open(&self.spec, &self.files, &place)) {
-                Ok(grant) => grant,
-                // Outside of repositories there is nothing to open.
-                Err(_) if !self.spec.git => None,
-                Err(reason) => return Ok(Ended::stopped(Stop::not_started(reason))),
-            };
+        let token = self.spec.endpoint.is_some().then(|| self.files.token());
+        let grant = match self.open_grant() {
+            Ok(grant) => grant,
+            Err(reason) => return Ok(Ended::stopped(Stop::not_started(reason))),
+        };
         let folders = grant.as_ref().map_or(&[][..], |grant| &grant.folders);
         let launch = backend::launch(&LaunchInput {
             backend: &self.backend,
@@ -70,7 +67,7 @@ impl Supervisor {
             folders,
             commands_confined: places.is_some(),
             endpoint: self.spec.endpoint.as_ref(),
-            token_file: token.exists().then_some(token.as_path()),
+            token_file: token.as_deref().filter(|token| token.exists()),
             agent: self.spec.agent.as_deref(),
             alias: self.spec.alias.as_deref(),
             usd: self.usd_left()?,
@@ -134,7 +131,6 @@ impl Supervisor {
         self.usage.is_worker = true;
         let watched = self.watch(worker, &[&stdout, &stderr]);
         self.usage.is_worker = false;
-        self.checkpoints = None;
         let mut watched = watched?;
         watched.ran += self.tries.ran;
         if let Some((litter, root)) = litter {

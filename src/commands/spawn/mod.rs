@@ -18,6 +18,7 @@ mod context;
 mod draft;
 mod endpoint;
 mod group;
+mod kin;
 mod known;
 mod limits;
 mod place;
@@ -32,7 +33,7 @@ mod wants;
 mod who;
 mod words;
 
-pub(super) use again::{Again, From, again, read_words, require_thread};
+pub(super) use again::{Again, From, again, prompt_of, read_words, require_thread};
 pub(super) use limits::UseArgs;
 pub(super) use planned::{Begun, PlanRoles, Spawner, Work};
 pub(super) use reader::{Asked, ask_reader};
@@ -173,6 +174,10 @@ pub struct SpawnArgs {
     /// Wait for a turn while N jobs of this repository run
     #[arg(long, value_name = "N", value_parser = crate::job::parse_count::<std::num::NonZeroU64>)]
     max_jobs: Option<std::num::NonZeroU64>,
+
+    /// Take the place of another job, which waits for this one: `cx serve` says it of who asks
+    #[arg(long, hide = true)]
+    pub(super) takes_place: bool,
 
     /// Do not start without the repository's setup command, trusted or not
     #[arg(long)]
