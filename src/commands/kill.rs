@@ -7,7 +7,7 @@ use clap::Args;
 use super::session::{Recoveries, Session, label, refuse_in_worker, store};
 use crate::{
     failure::{Exit, Failure},
-    job::ProcessRef,
+    job::{JobId, ProcessRef},
     ledger::{Event, Job, KillRequested, Phase},
     process::{lock, lock::deadline_in, signals, tree, watch::Watch},
     ui,
