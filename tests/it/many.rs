@@ -62,3 +62,25 @@ fn a_plan_of_many_tasks_runs_as_many_as_it_may() {
     let ended = jobs.as_array().unwrap().iter().filter(|job| job["status"] == "succeeded").count();
     assert_eq!(ended, MANY);
 }
+
+/// The system's limit of processes does not hold for root, for whom there is nothing to
+/// be refused here.
+#[test]
+fn a_job_whose_supervisor_cannot_be_started_is_over() {
+    let sandbox = Sandbox::new();
+    let is_root = sandbox.sh("id -u").ok().stdout() == "0\n";
+    let spawned = sandbox.sh("ulimit -p 1 && exec cx spawn -b sh -w -n one true");
+    if is_root {
+        spawned.ok();
+        sandbox.cx(["wait"]).ok();
+        return;
+    }
+    let refused = spawned.refused(125, "cannot start a supervisor");
+    assert!(refused.stderr().contains("%1 is not started"), "{refused}");
+    assert_eq!(sandbox.job("one")["status"], "not-started");
+    sandbox.cx(["wait"]).code(1);
+    sandbox.cx(["collect"]).code(1);
+    // The name is free again, and nothing of the first lies about.
+    sandbox.written("one", "echo work > work");
+    assert_eq!(sandbox.git(["show", "cx/one:work"]), "work");
+}
