@@ -331,10 +331,8 @@ impl Request<'_> {
                 "summary": ui::cut(summary.trim(), SUMMARY_MAX), "output": output,
                 "logs": job.notes, "outcome": "succeeded", "job": id, "name": name,
             });
-            let usage = job.usage().map(|usage| match self.counts_here {
-                true => Usage::default(),
-                false => usage,
-            });
+            let own = |usage| if self.counts_here { Usage::default() } else { usage };
+            let usage = job.usage().map(own);
             if let (Some(usage), Some(body)) = (usage, body.as_object_mut()) {
                 let usage = json!({ "tokensIn": usage.input, "tokensOut": usage.output });
                 body.insert("usage".to_owned(), usage);
