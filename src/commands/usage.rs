@@ -57,7 +57,7 @@ enum By {
 }
 
 /// Where a look back begins. Reads as the end of a sentence where it fails.
-fn since(word: &str) -> Result<Timestamp, String> {
+pub(super) fn since(word: &str) -> Result<Timestamp, String> {
     let midnight = |day: Date| day.to_zoned(TimeZone::UTC).map(|at| at.timestamp());
     let wrong = "is neither a day nor a duration: write today, 7d, 12h or 2026-11-20";
     let now = Timestamp::now();

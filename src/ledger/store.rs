@@ -3,6 +3,7 @@
 //! ```text
 //! STATE/ledger.jsonl        events, append-only
 //! STATE/snapshot.jsonl      a fold of them, replaceable
+//! STATE/parts/*.jsonl.gz    the ledger's beginning, once that is long
 //! STATE/segment           the state in one line, for prompts; replaceable
 //! STATE/worktree.lock       serialises worktree commands
 //! STATE/merge.lock          serialises merges
@@ -119,6 +120,11 @@ impl Store {
 
     pub(super) fn snapshot_path(&self) -> PathBuf {
         self.dir.join("snapshot.jsonl")
+    }
+
+    /// Where the ledger's beginning lies, once that is long.
+    pub(super) fn parts_dir(&self) -> PathBuf {
+        self.dir.join("parts")
     }
 
     pub(super) fn segment_path(&self) -> PathBuf {
@@ -402,6 +408,6 @@ fn replace(dir: &Path, path: &Path, content: &[u8]) -> Result<(), StoreError> {
     write().map_err(at("write", path))
 }
 
-fn private_dir(dir: &Path) -> io::Result<()> {
+pub(super) fn private_dir(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }

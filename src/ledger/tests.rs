@@ -1,10 +1,12 @@
 //! Tests of the ledger, at its own boundary: a store in a folder of the test's own.
 
+mod closing;
 mod decoding;
 mod folding;
 mod heads;
 mod holding;
 mod logging;
+mod packing;
 mod runs;
 mod snapshots;
 mod using;

@@ -65,7 +65,7 @@ use crate::{
         Cleaned, Event, Follower, JobFiles, Note, Spawned, Started, Store, StoreError, decode,
         glance,
     },
-    process::{crash, ending, secrets, signals::Signals, start, tree},
+    process::{crash, disk, ending, secrets, signals::Signals, start, tree},
 };
 
 /// One job, while its supervisor lives.
@@ -252,9 +252,12 @@ impl Supervisor {
             hold::wake_others(&self.store, self.spec.backend.as_str());
         }
         self.files.empty_tmp();
-        self.store.refresh_snapshot();
+        let is_renewed = self.store.refresh_snapshot();
         if let Some(telling) = telling {
             telling.attend(&mut self.signals);
+        }
+        if is_renewed {
+            pack(&self.store)?;
         }
         Ok(())
     }
@@ -349,6 +352,16 @@ impl Supervisor {
             },
         })
     }
+}
+
+/// Moves the beginning of a ledger that has grown long into a compressed part.
+fn pack(store: &Store) -> Result<(), SupervisorError> {
+    if let Some(packed) = store.pack(|file| disk::punch(file, 1).is_ok())? {
+        crash::point("ledger-packed");
+        disk::punch(&packed.file, packed.end)?;
+        crash::point("ledger-punched");
+    }
+    Ok(())
 }
 
 /// A commit as the ledger has it.

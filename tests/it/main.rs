@@ -36,6 +36,7 @@ mod look;
 mod manual;
 mod merge;
 mod notice;
+mod packed;
 mod parallel;
 mod patterns;
 mod planner;
