@@ -421,7 +421,7 @@ fn lines(session: &Session, jobs: &[Job]) -> Vec<String> {
     let mut table =
         Table::new(&[Align::Right, Align::Left, Align::Right, Align::Left, Align::Left]);
     for job in jobs {
-        let doing = view::activity(job, &session.store.job(job.job))
+        let doing = view::activity_with_report(job, &session.store.job(job.job))
             .or_else(|| job.exited.as_ref().and_then(|exited| exited.reason.clone()))
             .unwrap_or_else(|| job.spec.title.clone());
         table.row(vec![
@@ -437,5 +437,9 @@ fn lines(session: &Session, jobs: &[Job]) -> Vec<String> {
 }
 
 fn wait_failure(error: &std::io::Error) -> Failure {
-    Failure::internal(format!("cannot wait for a job's lock: {error}"))
+    Failure::internal(format!("cannot wait for a job's lock: {error}")).maybe_hint(
+        lock::are_too_many(error).then(|| {
+            "wait for fewer jobs at once, or raise the limits: `ulimit -n`, `ulimit -u`".to_owned()
+        }),
+    )
 }

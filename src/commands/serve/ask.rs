@@ -226,7 +226,7 @@ impl Request<'_> {
         }
         loop {
             let mut attendance =
-                Attendance::new(self.client, files.dir(), files.lock()).map_err(failed)?;
+                Attendance::new(self.client, files.dir(), &files.lock()).map_err(failed)?;
             // What came before the watch wakes nobody.
             if self.is_stream && self.tell(&mut reader, false).is_err() {
                 return self.give_up(job);
