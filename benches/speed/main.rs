@@ -9,6 +9,7 @@
 
 mod ground;
 mod many;
+mod memory;
 mod merging;
 mod report;
 mod starting;
@@ -22,7 +23,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 type Measurement = (&'static str, fn(bool) -> Result<Vec<Row>>);
 
-const MEASUREMENTS: [Measurement; 9] = [
+const MEASUREMENTS: [Measurement; 10] = [
     ("spawn", starting::spawn),
     ("wait", waiting::wait),
     ("sleeping", waiting::sleeping),
@@ -31,6 +32,7 @@ const MEASUREMENTS: [Measurement; 9] = [
     ("million", many::million),
     ("live", many::live),
     ("merge", merging::merge),
+    ("memory", memory::memory),
     ("size", size),
 ];
 

@@ -421,7 +421,7 @@ fn lines(session: &Session, jobs: &[Job]) -> Vec<String> {
     let mut table =
         Table::new(&[Align::Right, Align::Left, Align::Right, Align::Left, Align::Left]);
     for job in jobs {
-        let doing = view::activity(job, &session.store.job(job.job))
+        let doing = view::activity_with_report(job, &session.store.job(job.job))
             .or_else(|| job.exited.as_ref().and_then(|exited| exited.reason.clone()))
             .unwrap_or_else(|| job.spec.title.clone());
         table.row(vec![

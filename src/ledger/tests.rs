@@ -75,9 +75,11 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         extra_args: Vec::new(),
         env_exclude: Vec::new(),
         git: false,
+        mcp: false,
         schema: false,
         checkpoint_ms: None,
         secrets: Vec::new(),
+        sharing: None,
         notice: None,
         title: "a task".to_owned(),
     }

@@ -5,7 +5,7 @@
 //! is one system call that says it has no children.
 
 use std::{
-    io,
+    fs, io,
     time::{Duration, Instant},
 };
 
@@ -21,6 +21,7 @@ use nix::{
 use super::{
     lock::deadline_in,
     signals::Signals,
+    start,
     tree::{descendants, is_alive, signal},
     worker::Worker,
 };
@@ -61,7 +62,8 @@ pub fn reap(known: &mut [&mut Worker]) -> io::Result<bool> {
 }
 
 /// Ends everything below this process: `first` to all, then KILL to what is
-/// left after `grace`, until there is nothing. Returns how many were there.
+/// left after `grace`, until there is nothing. Returns how many were there, without
+/// the server of our own tools, which a worker's program does not wait for.
 ///
 /// Stopped processes are continued, so that they can hear the signal. `hurry` is
 /// asked whenever a request has come; once it says yes the grace time is over.
@@ -74,6 +76,10 @@ pub fn end_descendants(
 ) -> io::Result<u64> {
     let me = Pid::this().as_raw();
     let targets = descendants(&[me]);
+    let server = start::mcp_program().filter(|_| !targets.is_empty());
+    let runs = |process: &&ProcessRef| fs::read_link(format!("/proc/{}/exe", process.pid)).ok();
+    let servers = targets.iter().filter(|process| server.is_some() && runs(process) == server);
+    let count = targets.len() - servers.count();
     for process in &targets {
         signal(*process, first)?;
         signal(*process, Signal::SIGCONT as i32)?;
@@ -98,7 +104,7 @@ pub fn end_descendants(
         reap(worker.as_mut_slice())?;
         pause = longer(pause);
     }
-    Ok(targets.len() as u64)
+    Ok(count as u64)
 }
 
 /// Ends one child and all that is below it, while `other` may go on: `first`, and KILL

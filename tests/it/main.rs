@@ -35,6 +35,7 @@ mod ledger_doc;
 mod look;
 mod manual;
 mod many;
+mod mcp;
 mod merge;
 mod notice;
 mod packed;

@@ -14,7 +14,7 @@ use super::{
     role::Role,
     task::Task,
     text::{path_text, unique_id},
-    wants::{may_commit, schema},
+    wants::{may_commit, mcp, schema},
     who::{self, Able},
     words,
 };
@@ -68,8 +68,7 @@ impl Checked {
         session: &Session,
         settings: &Settings,
     ) -> Result<Vec<Self>, Failure> {
-        let mut known = Known::default();
-        let mut checked = Vec::new();
+        let (mut known, mut checked) = (Known::default(), Vec::new());
         for variant in group::variants(args, settings)? {
             checked.push(Self::check(args, &variant, session, settings, &mut known)?);
         }
@@ -167,7 +166,7 @@ impl Checked {
             Some(values) => values,
             None => words::values(args, role.as_ref(), session, &id)?,
         };
-        let prompt = compose(args, (agent, &values), &backend, &scope, &task)?;
+        let prompt = compose(args, session, (role.as_ref(), &values), &backend, &scope, &task)?;
         let asked = who::Task {
             mode,
             // An argv is no script: its words are kept apart by NUL bytes.
@@ -214,9 +213,8 @@ impl Checked {
         let max_jobs = max_jobs.or_else(|| config.max_jobs.map(|n| n.get() as u64));
         let max_jobs = max_jobs.filter(|_| !args.takes_place);
         let limits = Limits::check(&args.uses, config, known.budget, (&backend, model.as_deref()))?;
-        for able in &chosen.rest {
-            let other = (&able.backend, able.model.as_deref());
-            Limits::check(&args.uses, config, known.budget, other)?;
+        for Able { backend, model, .. } in &chosen.rest {
+            Limits::check(&args.uses, config, known.budget, (backend, model.as_deref()))?;
         }
         let spec = Spawned {
             id,
@@ -260,9 +258,11 @@ impl Checked {
             env_exclude: settings.env_exclude(&backend),
             fallbacks,
             git: may_commit(args, mode, (&backend, choice), session)?,
+            mcp: mcp(args, config, choice),
             schema: schema.is_some(),
             checkpoint_ms: checkpoint(args, mode)?.map(millis),
             secrets: config.secrets.clone(),
+            sharing: agent.map(|agent| agent.sharing.clone()).filter(|own| !own.is_open()),
             notice: settings.notice(args.notify),
             title: task.title(),
         };

@@ -24,6 +24,7 @@ mod limits;
 mod place;
 mod planned;
 mod reader;
+mod recall;
 mod resolver;
 mod role;
 mod secrets;
@@ -188,6 +189,14 @@ pub struct SpawnArgs {
     #[arg(long, conflicts_with = "read")]
     git: bool,
 
+    /// Do not give a worker of codex or claude the tools of `cx mcp --worker`
+    #[arg(long)]
+    no_mcp: bool,
+
+    /// Refuse a backend that runs the task as a command: for tasks of other people
+    #[arg(long, hide = true)]
+    no_sh: bool,
+
     /// The answer has to be JSON that fits this JSON schema; one that does not is asked for once more
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     schema: Option<PathBuf>,
@@ -270,6 +279,12 @@ pub fn run(args: &SpawnArgs) -> Result<Exit, Failure> {
     let session = Session::open()?;
     let settings = Settings::load(&session)?;
     let mut checked = Checked::check_all(args, &session, &settings)?;
+    if args.no_sh && checked.iter().flat_map(Checked::backends).any(Backend::runs_commands) {
+        return Err(Failure::usage(
+            "the task would be run as a command, outside of any sandbox; nothing was started",
+        )
+        .hint("name a backend of a model's, such as codex; `cx mcp --allow-sh` allows sh"));
+    }
     let jobs = launch(&session, &settings, &mut checked)?;
     let mut out = ui::out();
     let printed: Vec<Printed> = jobs.iter().map(Entered::printed).collect();
