@@ -36,6 +36,7 @@ mod look;
 mod manual;
 mod many;
 mod mcp;
+mod memory;
 mod merge;
 mod notice;
 mod packed;

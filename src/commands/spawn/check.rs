@@ -156,10 +156,9 @@ impl Checked {
         if let (true, Some(role)) = (backend.runs_commands() && task.argv.is_empty(), &role) {
             role.require_chosen_shell(variant.backend.is_some())?;
         }
-        let scope = if args.scope.is_empty() {
-            agent.map(|agent| agent.scope.clone()).unwrap_or_default()
-        } else {
-            args.scope.clone()
+        let scope = match agent {
+            Some(agent) if args.scope.is_empty() => agent.scope.clone(),
+            _ => args.scope.clone(),
         };
         let id = unique_id()?;
         let values = match given {
@@ -262,7 +261,7 @@ impl Checked {
             schema: schema.is_some(),
             checkpoint_ms: checkpoint(args, mode)?.map(millis),
             secrets: config.secrets.clone(),
-            sharing: agent.map(|agent| agent.sharing.clone()).filter(|own| !own.is_open()),
+            sharing: role.as_ref().and_then(Role::sharing),
             notice: settings.notice(args.notify),
             title: task.title(),
         };

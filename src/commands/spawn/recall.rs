@@ -25,8 +25,13 @@ use crate::{
 /// How many entries are recalled where nobody says.
 pub(super) const ENTRIES: &str = "5";
 
-/// How well an entry has to fit a task.
-const THRESHOLD: f64 = 0.05;
+/// Words that every task has: an entry that shares no other with it is not about it.
+const OF_EVERY_TASK: &str = "a about add after all also an and any are as at be been but by can could \
+    do does done each else find first for from get has have here how if in into is it its just last \
+    let like make may me more most must my need new no not now of off on one only or other our out \
+    over own please same see she should so some such sure than that the their them then there these \
+    they this those to too under until up use used using very was we well were what when where which \
+    while who why will with without would you your";
 
 /// How many bytes are recalled, all together.
 const ALL: usize = 8 * 1024;
@@ -74,10 +79,10 @@ pub(super) fn sections(
         // What another does not share with this worker is not told to it either.
         let reader = Reader::Worker(Worker::new("", names));
         let query = Query {
-            text: &String::from_utf8_lossy(task),
+            text: &telling(&String::from_utf8_lossy(task)),
             namespace: None,
             limit: usize::from(count.get()),
-            threshold: THRESHOLD,
+            threshold: 0.0,
             reader: &reader,
         };
         let (hits, _) = memory.search(&query).map_err(failure)?;
@@ -88,6 +93,15 @@ pub(super) fn sections(
         }
     }
     Ok(sections)
+}
+
+/// The words of a task without those of every task.
+fn telling(task: &str) -> String {
+    let is_telling = |word: &&str| {
+        let bare = word.trim_matches(|c: char| !c.is_alphanumeric()).to_ascii_lowercase();
+        !OF_EVERY_TASK.split(' ').any(|common| common == bare)
+    };
+    task.split_whitespace().filter(is_telling).collect::<Vec<_>>().join(" ")
 }
 
 /// `--recall 3 "task"`, in which 3 would become a word of the task.
@@ -197,6 +211,15 @@ mod tests {
             score: 1.0,
             passage: String::new(),
         }
+    }
+
+    #[test]
+    fn a_task_is_about_its_telling_words() {
+        assert_eq!(
+            telling("Add an endpoint, and see what `the` API\nreports."),
+            "endpoint, API reports."
+        );
+        assert_eq!(telling("Do it now"), "");
     }
 
     #[test]
