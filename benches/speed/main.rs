@@ -8,6 +8,7 @@
 //! `--quick` takes fewer samples; other words choose the measurements to be made.
 
 mod ground;
+mod many;
 mod memory;
 mod merging;
 mod report;
@@ -22,12 +23,14 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 type Measurement = (&'static str, fn(bool) -> Result<Vec<Row>>);
 
-const MEASUREMENTS: [Measurement; 8] = [
+const MEASUREMENTS: [Measurement; 10] = [
     ("spawn", starting::spawn),
     ("wait", waiting::wait),
     ("sleeping", waiting::sleeping),
     ("thousand", starting::thousand),
     ("jobs", starting::jobs),
+    ("million", many::million),
+    ("live", many::live),
     ("merge", merging::merge),
     ("memory", memory::memory),
     ("size", size),
