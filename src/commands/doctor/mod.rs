@@ -115,6 +115,7 @@ fn look(session: &Session, findings: &mut Findings) {
         programs::codex(session, settings, findings);
         claude::look(session, settings, findings);
         backends::look(session, settings, findings);
+        programs::mcp(settings, findings);
     }
     programs::confinement(findings);
     state::look(session, settings.as_ref(), findings);

@@ -13,6 +13,7 @@ use crate::{
     process::{
         confine,
         run::{Answer, Question},
+        start,
     },
     ui,
 };
@@ -93,6 +94,17 @@ pub(super) fn codex(session: &Session, settings: &Settings, findings: &mut Findi
     }
     login(session, &found.path, findings);
     sandbox(session, &found.path, findings);
+}
+
+/// Without its other binary all works but what agents are given.
+pub(super) fn mcp(settings: &Settings, findings: &mut Findings) {
+    if settings.config.mcp && start::mcp_program().is_none() {
+        findings.note(
+            "mcp",
+            "cx-mcp is not beside cx: `cx mcp` cannot serve, and workers get no tools of cx",
+            "install both, as `cargo install --locked --path .` does; or set mcp = false",
+        );
+    }
 }
 
 /// What codex knows of its own login. Only the model's service knows whether

@@ -142,6 +142,10 @@ fn without_its_other_binary_it_says_so_and_workers_go_without_tools() {
     command.arg("mcp");
     let refused = sandbox.run(command).refused(127, "bin/cx-mcp is not there");
     assert!(refused.stderr().contains("hint: it comes with cx"), "{refused}");
+    let mut command = sandbox.command("lone-cx");
+    command.arg("doctor");
+    let said = sandbox.run(command).stdout();
+    assert!(said.contains("cx-mcp is not beside cx"), "{said}");
     sandbox.script_tool("codex", "printf '%s\\n' \"$@\" > arguments");
     let mut command = sandbox.command("lone-cx");
     command.args(["spawn", "-n", "bare", "x"]);
