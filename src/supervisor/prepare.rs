@@ -104,7 +104,11 @@ impl Supervisor {
             return Ok(Err(format!("cannot make {}: {error}", folder.display())));
         }
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.append(&Event::Worktree(Worktree { engine: made.engine.to_owned(), took_ms }))?;
+        self.append(&Event::Worktree(Worktree {
+            engine: made.taken.engine.to_string(),
+            took_ms,
+            why: made.taken.why(),
+        }))?;
         Ok(Ok(()))
     }
 

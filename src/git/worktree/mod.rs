@@ -6,11 +6,13 @@
 //! [`remove`] takes away; a half-removed one lies in the trash folder beside
 //! it, with or without its entry, and [`remove`] can simply be called again.
 
+mod engine;
 mod given;
 mod scratch;
 mod state;
 mod submodules;
 
+pub use engine::{Engine, Taken};
 pub use given::note_given;
 pub(super) use given::{GIVEN, Given};
 pub use scratch::{check_out, is_scratch};
@@ -44,8 +46,8 @@ pub struct NewWorktree<'a> {
 /// How a worktree was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Made {
-    /// Which engine made it.
-    pub engine: &'static str,
+    /// Which engine made it, and why no cheaper one did.
+    pub taken: Taken,
     /// Submodules (their paths) that the source does not have either, and that were left empty.
     pub empty_submodules: Vec<PathBuf>,
 }
@@ -105,7 +107,7 @@ pub fn create(place: &Place, new: &NewWorktree<'_>, lock: &Path) -> Result<Made,
     let added = git.arg(new.path).arg(new.base).run();
     let made = added.and_then(|_| submodules::populate(place.checkout.as_deref(), new.path));
     match made {
-        Ok(empty_submodules) => Ok(Made { engine: "git worktree add", empty_submodules }),
+        Ok(empty_submodules) => Ok(Made { taken: Taken::by(Engine::Git), empty_submodules }),
         Err(error) => {
             // Nothing of anybody's is in it yet. The first error is the one to tell.
             if let Ok(Some(trash)) = remove_unlocked(place, new.path) {
