@@ -106,6 +106,8 @@ impl FromArgMatches for Cli {
 /// Reads a command line, the program's name first.
 pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
     let verb = args.get(1).and_then(|word| word.to_str());
+    let as_kill = verb.filter(|verb| *verb == "kill").map(|_| commands::kill::in_full(args));
+    let args = as_kill.as_deref().unwrap_or(args);
     let mut cx = match verb.and_then(describe) {
         Some(verb) => Top::command().subcommand(verb),
         None => Cli::command(),
@@ -178,11 +180,16 @@ verbs! {
     "fg" => Fg(commands::fg::FgArgs),
     "kill" => Kill(commands::kill::KillArgs),
     "clean" => Clean(commands::clean::CleanArgs),
+    "memory" => Memory(commands::memory::MemoryArgs),
     "agents" => Agents(commands::agents::AgentsArgs),
     "plan" => Plan(commands::plan::PlanArgs),
     "route" => Route(commands::route::RouteArgs),
     "usage" => Usage(commands::usage::UsageArgs),
     "serve" => Serve(commands::serve::ServeArgs),
+    "mcp" => Mcp(commands::mcp::McpArgs),
+    #[command(hide = true)]
+    "__report" => Report(commands::report::ReportArgs),
+    "skill" => Skill(commands::skill::SkillArgs),
     "events" => Events(commands::events::EventsArgs),
     "trust" => Trust(commands::trust::TrustArgs),
     "backends" => Backends(commands::backends::BackendsArgs),
@@ -196,7 +203,7 @@ verbs! {
 
 /// What is wrong with a command line, said as everything else is: one sentence and
 /// one next step. None for what is no error, such as help.
-pub fn complaint(error: &clap::Error) -> Option<Failure> {
+pub fn complaint(error: &clap::Error, args: &[OsString]) -> Option<Failure> {
     use clap::error::ErrorKind;
     if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return None;
@@ -208,7 +215,8 @@ pub fn complaint(error: &clap::Error) -> Option<Failure> {
     // Of `<JOB>...`, which would look like the end of a longer sentence.
     let sentence = sentence.trim_end_matches('.').to_owned();
     let mut tip = None;
-    let mut verb = "cx".to_owned();
+    let named = args.get(1).and_then(|word| word.to_str()).filter(|word| describe(word).is_some());
+    let mut verb = named.map_or_else(|| "cx".to_owned(), |verb| format!("cx {verb}"));
     for part in parts {
         let part = words(part);
         if let Some(said) = part.strip_prefix("tip: ") {

@@ -14,6 +14,7 @@ pub mod failure;
 pub mod git;
 pub mod job;
 pub mod ledger;
+pub mod memory;
 pub mod plan;
 pub mod process;
 pub mod schema;
@@ -21,7 +22,7 @@ pub mod supervisor;
 pub mod ui;
 mod view;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use commands::{completions, segment};
 use process::{leash, secrets, start, within};
@@ -31,31 +32,40 @@ use process::{leash, secrets, start, within};
 /// The hidden verbs come before the command line is parsed: a supervisor lives
 /// as long as its worker, and keeps in memory what it has ever touched.
 pub fn main(args: &[OsString]) -> ExitCode {
+    let name =
+        args.first().map(|name| Path::new(name).file_name() == Some(within::WITHIN.as_ref()));
+    if name == Some(true) {
+        return within::main(&args[1..]);
+    }
     match args.get(1).and_then(|verb| verb.to_str()) {
         Some(start::SUPERVISE) => {
-            secrets::keep(&[]);
+            secrets::keep();
             return supervisor::main(&args[2..]);
         }
         Some(leash::LEASH) => return leash::main(&args[2..]),
         Some(start::RECOVER) => {
-            secrets::keep(&[]);
+            secrets::keep();
             return supervisor::main_recover(&args[2..]);
+        }
+        Some(start::CHECKPOINT) => {
+            secrets::keep();
+            return supervisor::main_checkpoint(&args[2..]);
         }
         Some(within::WITHIN) => return within::main(&args[2..]),
         Some(start::RUN) => {
-            secrets::keep(&[]);
+            secrets::keep();
             return commands::run::main(&args[2..]);
         }
         Some(segment::VERB) => return segment::main(&args[2..]),
         _ => {}
     }
     completions::answer();
-    secrets::keep(&[]);
+    secrets::keep();
     let cli = match cli::parse(args) {
         Ok(cli) => cli,
         Err(error) => {
             let code = u8::try_from(error.exit_code()).unwrap_or(2);
-            match cli::complaint(&error) {
+            match cli::complaint(&error, args) {
                 Some(failure) => ui::failure(&failure),
                 // Help and version come this way too, on stdout and with 0.
                 None => drop(error.print()),

@@ -78,6 +78,14 @@ impl Ground {
         command
     }
 
+    /// `cx` with these arguments, to its end, which has to be a success.
+    pub(crate) fn quiet_cx<S: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+    ) -> Result<()> {
+        succeed(&mut self.cx(args))
+    }
+
     /// Runs a program that has to succeed.
     pub(crate) fn quiet<S: AsRef<OsStr>>(
         &self,
@@ -152,9 +160,11 @@ pub(crate) fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
         extra_args: Vec::new(),
         env_exclude: Vec::new(),
         git: false,
+        mcp: false,
         schema: false,
         checkpoint_ms: None,
         secrets: Vec::new(),
+        sharing: None,
         notice: None,
         title: "true".to_owned(),
     })

@@ -17,12 +17,15 @@ pub mod diff;
 pub mod doctor;
 pub mod events;
 pub mod fg;
+mod fields;
 pub mod generate;
 pub mod init;
 pub mod jobs;
 pub mod kill;
 pub mod logs;
 pub mod man;
+pub mod mcp;
+pub mod memory;
 pub mod merge;
 mod notify;
 pub mod path;
@@ -31,6 +34,7 @@ pub mod plan;
 pub mod prompt;
 pub mod push;
 mod records;
+pub mod report;
 pub mod resolve;
 pub mod resume;
 pub mod retry;
@@ -44,6 +48,7 @@ pub mod serve;
 mod session;
 mod settings;
 pub mod show;
+pub mod skill;
 pub mod spawn;
 pub mod status;
 pub mod trust;
@@ -73,6 +78,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Status(args) => status::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Jobs(args) => jobs::run(args),
+        Command::Memory(args) => memory::run(args),
         Command::Usage(args) => usage::run(args),
         Command::Wait(args) => wait::run(args),
         Command::Collect(args) => collect::run(args),
@@ -99,6 +105,9 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Plan(args) => plan::run(args),
         Command::Route(args) => route::run(args),
         Command::Serve(args) => serve::run(args),
+        Command::Mcp(args) => mcp::run(args),
+        Command::Report(args) => report::run(args),
+        Command::Skill(args) => skill::run(args),
         Command::Events(args) => events::run(args),
         Command::Trust(args) => trust::run(args),
         Command::Backends(args) => backends::run(args),

@@ -36,7 +36,7 @@ impl Settings {
     /// Reads the configuration for where we stand.
     pub(super) fn load(session: &Session) -> Result<Self, Failure> {
         let mut loaded = load(session)?;
-        secrets::keep(&loaded.config.secrets);
+        secrets::keep_also(&loaded.config.secrets);
         let mut notes: Vec<String> = loaded
             .warnings
             .iter()
@@ -77,6 +77,12 @@ impl Settings {
             };
             Failure::usage(format!("there is no backend '{name}'")).hint(hint)
         })
+    }
+
+    /// Who says which backend works where nobody else does.
+    pub(super) fn who_chose_backend() -> &'static str {
+        let is_said = std::env::var_os("CX_BACKEND").is_some_and(|value| !value.is_empty());
+        if is_said { "CX_BACKEND" } else { "the configuration" }
     }
 
     /// Names that somebody typed. Each stands for a backend.

@@ -27,7 +27,7 @@ pub struct Job {
     /// Its number.
     pub job: JobId,
     /// What was decided when it was spawned.
-    pub spec: Spawned,
+    pub spec: Box<Spawned>,
     /// How far it has come.
     pub phase: Phase,
     /// When it was spawned.
@@ -104,7 +104,7 @@ pub struct Job {
 }
 
 impl Job {
-    fn new(job: JobId, at: Timestamp, spec: Spawned) -> Self {
+    fn new(job: JobId, at: Timestamp, spec: Box<Spawned>) -> Self {
         // A job that has to queue says so itself; all others may run at once.
         let admitted = !spec.is_limited() && spec.after.is_empty();
         let phase = if spec.is_limited() { Phase::Queued } else { Phase::Starting };
@@ -407,7 +407,7 @@ impl State {
                 self.supersede(record.job, &spec);
                 self.jobs
                     .entry(record.job)
-                    .or_insert_with(|| Job::new(record.job, record.at, *spec));
+                    .or_insert_with(|| Job::new(record.job, record.at, spec));
             }
             event => {
                 if matches!(event, Event::Unmerged(_)) {
@@ -481,19 +481,20 @@ impl State {
         }
     }
 
-    /// Forgets closed jobs but for the last `keep` and those whose names are
-    /// still in use, and ended runs but for the last `keep_runs`.
-    pub(super) fn prune(&mut self, keep: usize, keep_runs: usize) {
+    /// Takes out and gives closed jobs but for the last `keep` and those whose names
+    /// are still in use, and forgets ended runs but for the last `keep_runs`.
+    pub(super) fn prune(&mut self, keep: usize, keep_runs: usize) -> Vec<Job> {
         runs::prune(&mut self.runs, keep_runs);
+        let goes_on = |run: &str| self.runs.get(run).is_some_and(Run::is_open);
         let closed: Vec<JobId> = self
             .jobs
             .values()
+            .filter(|job| !job.is_open() && !job.holds_name())
             // A run that goes on looks at all attempts at its tasks.
-            .filter(|job| !job.is_open() && job.is_put_away() && !job.holds_name())
+            .filter(|job| job.is_put_away() || !job.spec.run.as_deref().is_some_and(goes_on))
             .map(|job| job.job)
             .collect();
-        for id in closed.iter().take(closed.len().saturating_sub(keep)) {
-            self.jobs.remove(id);
-        }
+        let gone = closed.iter().take(closed.len().saturating_sub(keep));
+        gone.filter_map(|id| self.jobs.remove(id)).collect()
     }
 }

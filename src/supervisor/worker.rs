@@ -7,15 +7,15 @@ use std::{
 };
 
 use super::{
-    Stop, Supervisor, SupervisorError, checkpoint::Checkpoints, finish::Ended, grant,
-    litter::Litter, prepare,
+    Stop, Supervisor, SupervisorError, checkpoint::Checkpoints, finish::Ended, litter::Litter,
+    prepare,
 };
 use crate::{
-    backend::{self, LaunchInput, Stdin},
+    backend::{self, LaunchInput, Stdin, Tools},
     job::{Mode, secret},
     ledger::{Event, Running},
     process::{
-        confine, crash,
+        confine, crash, start,
         within::Bounds,
         worker::{Input, WorkerCommand},
     },
@@ -40,15 +40,16 @@ impl Supervisor {
             self.spec.tree.as_ref().map(|tree| tree.path.clone()).or(self.spec.checkout.clone());
         let argv: Vec<_> = self.spec.argv.iter().map(Into::into).collect();
         let places = self.writable_places();
-        let token = self.files.token();
-        let grant =
-            match self.place().and_then(|place| grant::open(&self.spec, &self.files, &place)) {
-                Ok(grant) => grant,
-                // Outside of repositories there is nothing to open.
-                Err(_) if !self.spec.git => None,
-                Err(reason) => return Ok(Ended::stopped(Stop::not_started(reason))),
-            };
+        let token = self.spec.endpoint.is_some().then(|| self.files.token());
+        let grant = match self.open_grant() {
+            Ok(grant) => grant,
+            Err(reason) => return Ok(Ended::stopped(Stop::not_started(reason))),
+        };
         let folders = grant.as_ref().map_or(&[][..], |grant| &grant.folders);
+        let server = if self.spec.mcp { start::mcp_server() } else { None };
+        // Not its worktree, which may say that it belongs to another repository.
+        let home = self.spec.checkout.as_deref().unwrap_or(&self.spec.cwd);
+        let tools = server.as_deref().map(|cx| Tools { cx, dir: Path::new(home) });
         let launch = backend::launch(&LaunchInput {
             backend: &self.backend,
             id: &self.spec.id,
@@ -70,10 +71,11 @@ impl Supervisor {
             folders,
             commands_confined: places.is_some(),
             endpoint: self.spec.endpoint.as_ref(),
-            token_file: token.exists().then_some(token.as_path()),
+            token_file: token.as_deref().filter(|token| token.exists()),
             agent: self.spec.agent.as_deref(),
             alias: self.spec.alias.as_deref(),
             usd: self.usd_left()?,
+            tools,
         });
         drop(prompt);
         let mut env = self.worker_env();
@@ -81,7 +83,9 @@ impl Supervisor {
         env.extend(grant.map(|grant| grant.env).unwrap_or_default());
         if let Some(prefix) = backend::command_prefix(&self.backend) {
             let exclude = self.spec.env_exclude.clone();
-            env.extend(Bounds { writable: places.clone(), exclude }.environment(prefix)?);
+            let server = tools.as_ref().and_then(Tools::words).unwrap_or_default();
+            let bounds = Bounds { writable: places.clone(), exclude, server };
+            env.extend(bounds.environment(prefix, self.files.dir())?);
         }
         // What is set is not taken out.
         let is_ours = |name: &String| env.iter().any(|(known, _)| known == name.as_str());
@@ -105,7 +109,7 @@ impl Supervisor {
             },
             stdout: self.files.stdout(),
             stderr: self.files.stderr(),
-            confine: places.map(|places| self.with_own_places(places)),
+            confine: places.map(|places| self.with_own_places(places, server.is_some())),
         };
         let reader = self.spec.mode == Mode::Reader;
         let unconfined = reader && self.is_confinable() && command.confine.is_none();
@@ -134,7 +138,6 @@ impl Supervisor {
         self.usage.is_worker = true;
         let watched = self.watch(worker, &[&stdout, &stderr]);
         self.usage.is_worker = false;
-        self.checkpoints = None;
         let mut watched = watched?;
         watched.ran += self.tries.ran;
         if let Some((litter, root)) = litter {
@@ -161,6 +164,8 @@ impl Supervisor {
     /// Where the worker stands.
     pub(super) fn start_folder(&self) -> PathBuf {
         match &self.spec.tree {
+            // Joined with nothing, it would end in a slash.
+            Some(tree) if tree.prefix.is_empty() => PathBuf::from(&tree.path),
             Some(tree) => Path::new(&tree.path).join(&tree.prefix),
             None => PathBuf::from(&self.spec.cwd),
         }
@@ -188,9 +193,17 @@ impl Supervisor {
         Some(places)
     }
 
-    /// `places`, and those where the worker's program itself has to write.
-    fn with_own_places(&self, mut places: Vec<PathBuf>) -> Vec<PathBuf> {
+    /// `places`, and those where the worker's program itself has to write; and with it our
+    /// own tools, which it starts where it is confined.
+    fn with_own_places(&self, mut places: Vec<PathBuf>, has_tools: bool) -> Vec<PathBuf> {
         places.extend(backend::own_places(&self.backend, |name| std::env::var_os(name)));
+        // Only what is there can be opened to it.
+        if has_tools
+            && self.files.create_reported().is_ok()
+            && self.store.create_memory_dir().is_ok()
+        {
+            places.extend([self.files.reported(), self.store.memory_dir()]);
+        }
         places
     }
 

@@ -121,6 +121,7 @@ fn points() -> BTreeSet<&'static str> {
             &CLEAN,
             &COLLECT,
             &RUN_SELDOM,
+            &crate::packed::PACK,
         ]
         .concat(),
     );

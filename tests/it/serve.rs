@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 
 use serde_json::{Value, json};
 
-use crate::support::{DEADLINE, Running, Sandbox};
+use crate::support::{DEADLINE, Gate, Running, Sandbox};
 
 /// A server of the repository, as a test's clients see it.
 struct Served {
@@ -320,16 +320,22 @@ fn when_the_server_ends_so_do_the_jobs_of_its_clients() {
     }
 }
 
-#[test]
-fn requests_wait_for_their_turn_and_only_so_many_are_let_in() {
-    let sandbox = Sandbox::new();
-    let served = Served::start(&sandbox, &["-b", "sh", "--max-jobs", "1"]);
+/// A server with one place, whose first request stands at the gate; the second one waits.
+fn one_at_a_time(sandbox: &Sandbox) -> (Served, Gate, TcpStream, TcpStream) {
+    let served = Served::start(sandbox, &["-b", "sh", "--max-jobs", "1"]);
     let gate = sandbox.gate("gate");
     let task = json!({ "task": gate.pass() }).to_string();
     let first = served.post("/run", JSON, &task);
     gate.arrived();
     let second = served.post("/run", JSON, &task);
     sandbox.until(2, "started");
+    (served, gate, first, second)
+}
+
+#[test]
+fn requests_wait_for_their_turn_and_only_so_many_are_let_in() {
+    let sandbox = Sandbox::new();
+    let (served, gate, first, second) = one_at_a_time(&sandbox);
     assert_eq!(sandbox.job("%2")["status"], "queued");
     // 62 more say nothing at all, and are in nobody's way but that of the next.
     let idle: Vec<TcpStream> = (0..62).map(|_| served.send("")).collect();
@@ -435,18 +441,37 @@ fn who_asks_too_soon_is_told_when() {
 fn a_job_that_is_queued_or_lost_ends_its_request_too() {
     let sandbox = Sandbox::new();
     sandbox.expect_leftovers();
-    let served = Served::start(&sandbox, &["-b", "sh", "--max-jobs", "1"]);
-    let gate = sandbox.gate("gate");
-    let task = json!({ "task": gate.pass() }).to_string();
-    let first = served.post("/run", JSON, &task);
-    gate.arrived();
-    let second = served.post("/run", JSON, &task);
-    sandbox.until(2, "started");
+    let (served, _gate, first, second) = one_at_a_time(&sandbox);
     drop(second);
     assert_eq!(sandbox.until(2, "exited")["outcome"], "killed");
     let supervisor = sandbox.until(1, "started")["supervisor"]["pid"].as_i64().unwrap();
     sandbox.sh(&format!("kill -9 {supervisor}")).ok();
     let answer = whole(first);
     assert_eq!((status(&answer), &body_of(&answer)["error"]["outcome"]), (500, &json!("lost")));
+    served.end(&sandbox);
+}
+
+/// Both have one place, and one has to answer the other.
+#[test]
+fn a_job_that_asks_a_server_of_its_own_repository_lends_it_its_place() {
+    let mut sandbox = Sandbox::new();
+    sandbox.add_tool("curl");
+    let served = Served::start(&sandbox, &["-b", "sh", "--max-jobs", "1"]);
+    sandbox.set("CODEX_URL", served.url());
+    for name in ["a", "b"] {
+        sandbox.cx(["spawn", "-b", "http", "--max-jobs", "1", "-n", name, "echo hello"]).ok();
+    }
+    sandbox.cx(["wait", "a", "b"]).ok();
+    assert_eq!(sandbox.cx(["logs", "b"]).ok().stdout().lines().last(), Some("hello"));
+    // Nobody else gets a place by saying so.
+    let gate = sandbox.gate("gate");
+    let stop = gate.pass();
+    sandbox.spawn_sh(["-n", "holds", "--max-jobs", "1", &stop]);
+    let headers = format!("{JSON}Cx-Job-Id: 0123456789abcdef\r\n");
+    let asked = served.post("/run", &headers, &json!({ "task": "true" }).to_string());
+    sandbox.until(6, "started");
+    assert_eq!(sandbox.job("%6")["status"], "queued");
+    gate.open();
+    assert_eq!(status(&whole(asked)), 200);
     served.end(&sandbox);
 }

@@ -17,7 +17,10 @@ use super::{
     respond,
 };
 use crate::{
-    backend::{self, http::NO_AGENT},
+    backend::{
+        self,
+        http::{ASKER, NO_AGENT},
+    },
     commands::{
         collect::message_file,
         kill,
@@ -28,7 +31,7 @@ use crate::{
         view,
     },
     failure::Failure,
-    job::{JobId, Outcome},
+    job::{JobId, Outcome, Usage},
     ledger::{Event, Job},
     process::{
         attend::{Attendance, Heard},
@@ -89,8 +92,9 @@ fn answer(server: &Server, client: &TcpStream) -> Result<(), Refusal> {
     }
     guard::is_json(&head)?;
     let Some(body) = sender.body(&head)? else { return Ok(()) };
-    let asked: Asked = serde_json::from_slice(&body)
-        .map_err(|e| Refusal::new(400, format!("the request is not what is asked for: {e}")))?;
+    let asked: Asked = serde_json::from_slice(&body).map_err(|e| {
+        Refusal::new(400, format!("the body has to be JSON, {{\"task\": \"...\"}} at least: {e}"))
+    })?;
     drop(body);
     work(server, client, &head, &asked)
 }
@@ -106,9 +110,11 @@ fn work(server: &Server, client: &TcpStream, head: &Head, asked: &Asked) -> Resu
         ));
     }
     let session = Session::open().map_err(internal)?;
-    let job = start(server, &session, asked)?;
+    let takes_place = is_asked_here(&session, head)?;
+    let job = start(server, &session, asked, takes_place)?;
     let session = &session;
-    let request = Request { server, session, client, is_stream: head.is_stream() };
+    let is_stream = head.is_stream();
+    let request = Request { server, session, client, is_stream, counts_here: takes_place };
     match request.attend(&job) {
         Ok(Some(job)) => request.hand_out(&job).map_err(internal),
         Ok(None) => Ok(()),
@@ -124,13 +130,28 @@ fn given(name: Option<&str>) -> Option<&str> {
     name.map(str::trim).filter(|name| !name.is_empty() && *name != NO_AGENT)
 }
 
-fn start(server: &Server, session: &Session, asked: &Asked) -> Result<Job, Refusal> {
+/// Whether it is a live job of this repository that asks. It has its place already, and
+/// would wait for the one who is to answer, while that one waits for its place.
+fn is_asked_here(session: &Session, head: &Head) -> Result<bool, Refusal> {
+    let Some(asker) = head.header(&ASKER.to_ascii_lowercase())? else { return Ok(false) };
+    let state = session.state().map_err(internal)?;
+    let is_asker = |job: &&Job| job.spec.id == asker && job.spec.endpoint.is_some();
+    Ok(state.jobs.values().filter(is_asker).any(Job::is_live))
+}
+
+fn start(
+    server: &Server,
+    session: &Session,
+    asked: &Asked,
+    takes_place: bool,
+) -> Result<Job, Refusal> {
     let mut args: Vec<String> =
         ["spawn", "--json", "--read", "--no-preamble", "--no-hold", "--file", "-", "--backend"]
             .map(str::to_owned)
             .into();
     args.push(server.backend.clone());
     args.extend(server.options.iter().cloned());
+    args.extend(takes_place.then(|| "--takes-place".to_owned()));
     let (alias, agent) = (given(asked.alias.as_deref()), given(asked.agent.as_deref()));
     // An alias may be the client's own, and its agent one that is known here too.
     let role = match (alias, agent) {
@@ -186,6 +207,8 @@ struct Request<'a> {
     session: &'a Session,
     client: &'a TcpStream,
     is_stream: bool,
+    /// Who asks is in the same ledger: what is used must not count there twice.
+    counts_here: bool,
 }
 
 impl Request<'_> {
@@ -203,7 +226,7 @@ impl Request<'_> {
         }
         loop {
             let mut attendance =
-                Attendance::new(self.client, files.dir(), files.lock()).map_err(failed)?;
+                Attendance::new(self.client, files.dir(), &files.lock()).map_err(failed)?;
             // What came before the watch wakes nobody.
             if self.is_stream && self.tell(&mut reader, false).is_err() {
                 return self.give_up(job);
@@ -308,7 +331,8 @@ impl Request<'_> {
                 "summary": ui::cut(summary.trim(), SUMMARY_MAX), "output": output,
                 "logs": job.notes, "outcome": "succeeded", "job": id, "name": name,
             });
-            let usage = job.usage();
+            let own = |usage| if self.counts_here { Usage::default() } else { usage };
+            let usage = job.usage().map(own);
             if let (Some(usage), Some(body)) = (usage, body.as_object_mut()) {
                 let usage = json!({ "tokensIn": usage.input, "tokensOut": usage.output });
                 body.insert("usage".to_owned(), usage);

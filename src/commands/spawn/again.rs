@@ -12,6 +12,7 @@ use super::{
     Launched, SpawnArgs,
     check::Checked,
     endpoint::Target,
+    kin::{self, Kin},
     launch_one,
     limits::{Limits, UseArgs},
     task::Task,
@@ -77,9 +78,29 @@ impl Checked {
         let backend = kept_backend(session, before)?;
         let others = in_its_place(session, before, &again.from)?;
         let is_told = again.prompt.is_some();
+        let history = session.history()?;
+        let kin = Kin::of(&history, before);
+        let mut notes = settings.notes.clone();
+        let mut title = old.title.clone();
         let prompt = match again.prompt {
-            Some(prompt) => prompt,
-            None => prompt_of(session, before)?,
+            Some(prompt) => {
+                title = Task { bytes: prompt.clone(), argv: Vec::new() }.title();
+                prompt
+            }
+            None if again.from == From::Thread => prompt_of(session, before)?,
+            // A new conversation knows nothing of what was said in the old one.
+            None => {
+                let turns = kin::turns(&history, before);
+                let said = said_in(session, &turns)?;
+                if let [_, _, ..] = said.as_slice() {
+                    title.clone_from(turns.first().map_or(&old.title, |first| &first.spec.title));
+                    notes.push(format!(
+                        "it begins a new conversation, and is told all {} messages of the old one",
+                        said.len()
+                    ));
+                }
+                said.join(b"\n\n".as_slice())
+            }
         };
         if old.argv.is_empty() {
             backend::check_prompt(&backend, &prompt)
@@ -94,7 +115,7 @@ impl Checked {
                 })?,
                 true,
             ),
-            None => (old.name.clone(), false),
+            None => (kin.root, false),
         };
         let after = match again.from {
             _ if before.is_live() => vec![before.job],
@@ -138,8 +159,8 @@ impl Checked {
             task: None,
             group: None,
             tree,
+            repeats: resumes.is_none().then_some(before.job),
             resumes,
-            repeats: (again.from == From::Base).then_some(before.job),
             after,
             timeout_ms: again.timeout.map(millis).or(old.timeout_ms),
             silence_ms: again.silence.map(millis).or(old.silence_ms),
@@ -147,15 +168,12 @@ impl Checked {
             fallbacks: if again.from == From::Thread { Vec::new() } else { old.fallbacks.clone() },
             secrets: settings.config.secrets.clone(),
             notice: settings.notice(old.notice.as_ref().is_some_and(|notice| notice.notify)),
-            title: if is_told {
-                Task { bytes: prompt.clone(), argv: Vec::new() }.title()
-            } else {
-                old.title.clone()
-            },
-            ..old.clone()
+            title,
+            ..Spawned::clone(old)
         };
         let all = (backend, others);
-        let mut checked = Self::of(spec, all, prompt, named, base, settings.notes.clone());
+        let mut checked = Self::of(spec, all, prompt, named, base, notes);
+        checked.kin = kin.names;
         checked.token = Target::token_again(old.endpoint.as_ref(), settings)?;
         // Another question has another answer.
         checked.spec.schema &= !is_told;
@@ -251,8 +269,24 @@ fn schema_of(session: &Session, job: &Job) -> Result<Vec<u8>, Failure> {
     })
 }
 
+/// What was said in a conversation. What was said again, because it came to nothing, counts
+/// once.
+fn said_in(session: &Session, turns: &[&Job]) -> Result<Vec<Vec<u8>>, Failure> {
+    let mut said: Vec<Vec<u8>> = Vec::new();
+    for turn in turns {
+        let mut prompt = prompt_of(session, turn)?;
+        if turns.len() > 1 {
+            prompt.truncate(prompt.trim_ascii_end().len());
+        }
+        if said.last() != Some(&prompt) {
+            said.push(prompt);
+        }
+    }
+    Ok(said)
+}
+
 /// What a job was told, byte for byte.
-fn prompt_of(session: &Session, job: &Job) -> Result<Vec<u8>, Failure> {
+pub(in crate::commands) fn prompt_of(session: &Session, job: &Job) -> Result<Vec<u8>, Failure> {
     fs::read(session.store.job(job.job).prompt()).map_err(|e| {
         Failure::usage(format!(
             "the prompt of {} cannot be read: {e}; nothing was started",

@@ -18,21 +18,24 @@ mod context;
 mod draft;
 mod endpoint;
 mod group;
+mod kin;
 mod known;
 mod limits;
 mod place;
 mod planned;
 mod reader;
+mod recall;
 mod resolver;
 mod role;
 mod secrets;
 mod task;
 mod text;
+mod unstarted;
 mod wants;
 mod who;
 mod words;
 
-pub(super) use again::{Again, From, again, read_words, require_thread};
+pub(super) use again::{Again, From, again, prompt_of, read_words, require_thread};
 pub(super) use limits::UseArgs;
 pub(super) use planned::{Begun, PlanRoles, Spawner, Work};
 pub(super) use reader::{Asked, ask_reader};
@@ -174,6 +177,10 @@ pub struct SpawnArgs {
     #[arg(long, value_name = "N", value_parser = crate::job::parse_count::<std::num::NonZeroU64>)]
     max_jobs: Option<std::num::NonZeroU64>,
 
+    /// Take the place of another job, which waits for this one: `cx serve` says it of who asks
+    #[arg(long, hide = true)]
+    pub(super) takes_place: bool,
+
     /// Do not start without the repository's setup command, trusted or not
     #[arg(long)]
     require_setup: bool,
@@ -181,6 +188,14 @@ pub struct SpawnArgs {
     /// Let a codex writer commit by itself: only in its worktree, and on its own branch
     #[arg(long, conflicts_with = "read")]
     git: bool,
+
+    /// Do not give a worker of codex or claude the tools of `cx mcp --worker`
+    #[arg(long)]
+    no_mcp: bool,
+
+    /// Refuse a backend that runs the task as a command: for tasks of other people
+    #[arg(long, hide = true)]
+    no_sh: bool,
 
     /// The answer has to be JSON that fits this JSON schema; one that does not is asked for once more
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -264,6 +279,12 @@ pub fn run(args: &SpawnArgs) -> Result<Exit, Failure> {
     let session = Session::open()?;
     let settings = Settings::load(&session)?;
     let mut checked = Checked::check_all(args, &session, &settings)?;
+    if args.no_sh && checked.iter().flat_map(Checked::backends).any(Backend::runs_commands) {
+        return Err(Failure::usage(
+            "the task would be run as a command, outside of any sandbox; nothing was started",
+        )
+        .hint("name a backend of a model's, such as codex; `cx mcp --allow-sh` allows sh"));
+    }
     let jobs = launch(&session, &settings, &mut checked)?;
     let mut out = ui::out();
     let printed: Vec<Printed> = jobs.iter().map(Entered::printed).collect();
@@ -317,7 +338,8 @@ fn launch(
         enter(session, &mut appender, drafts, specs, head.next)?
     };
     crash::point("spawned");
-    for (job, one) in jobs.iter_mut().zip(checked.iter()) {
+    let mut broken = None;
+    for (index, (job, one)) in jobs.iter_mut().zip(checked.iter()).enumerate() {
         if let Some(token) = &one.token {
             // Not before the job exists: whoever looks after it removes this.
             let files = session.store.job(job.id);
@@ -330,7 +352,10 @@ fn launch(
             }
             session.store.append(job.id, &Event::FellOver(fell.clone())).map_err(store)?;
         }
-        job.start(session)?;
+        if let Err(error) = job.start(session) {
+            broken = Some((index, error));
+            break;
+        }
         crash::point("supervisor-started");
         for note in &one.notes {
             if !one.quiet {
@@ -346,7 +371,10 @@ fn launch(
                 .map_err(store)?;
         }
     }
-    Ok(jobs)
+    match broken {
+        None => Ok(jobs),
+        Some((index, error)) => Err(unstarted::end(session, jobs.split_off(index), &error)),
+    }
 }
 
 /// Those that have names which were asked for, and need them no more: merged or
@@ -389,15 +417,11 @@ struct Entered {
 
 impl Entered {
     /// Starts its supervisor and hands it the lock.
-    fn start(&mut self, session: &Session) -> Result<(), Failure> {
-        let id = self.id;
-        let failed =
-            |e: io::Error| Failure::internal(format!("cannot start a supervisor for {id}: {e}"));
+    fn start(&mut self, session: &Session) -> io::Result<()> {
         let (number, at) = (self.id.0.to_string(), self.offset.to_string());
         let supervisor = [session.store.dir().as_os_str(), OsStr::new(&number), OsStr::new(&at)];
-        // Should this fail, the lock goes with it, and the job is found lost.
         let Some(lock) = self.lock.take() else { return Ok(()) };
-        start::supervisor(&supervisor, &self.spec.id, lock).map_err(failed)
+        start::supervisor(&supervisor, &self.spec.id, lock)
     }
 
     fn printed(&self) -> Printed<'_> {
