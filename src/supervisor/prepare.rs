@@ -66,10 +66,13 @@ impl Supervisor {
             branch: tree.branch.as_deref(),
             base: &base,
         };
-        let made = match worktree::create(place, &new, &self.store.worktree_lock()) {
-            Ok(made) => made,
-            Err(error) => return Ok(Err(format!("its worktree could not be made: {error}"))),
-        };
+        let made =
+            match worktree::create_in_steps(place, &new, &self.store.worktree_lock(), &|step| {
+                crash::point(step.name());
+            }) {
+                Ok(made) => made,
+                Err(error) => return Ok(Err(format!("its worktree could not be made: {error}"))),
+            };
         self.has_tree = true;
         crash::point("worktree-made");
         if let Err(error) = self.stand(place, tree) {

@@ -1,12 +1,14 @@
 //! Linked worktrees: made, listed, removed.
 //!
-//! Every command that changes the list of worktrees holds one lock file, since
-//! two `git worktree add` at once race on git's own files. What a crash leaves:
-//! a half-made worktree is an entry that git calls `locked: initializing`, which
+//! Git makes a worktree without a file in it; [`fill`] fills it, or git where that is not
+//! sure to give the same. Every command that changes the list of worktrees holds one lock
+//! file, since two `git worktree add` at once race on git's own files; filling needs none.
+//! What a crash leaves: a half-made worktree is an entry that git calls `locked: initializing`, which
 //! [`remove`] takes away; a half-removed one lies in the trash folder beside
 //! it, with or without its entry, and [`remove`] can simply be called again.
 
 mod engine;
+mod fill;
 mod given;
 mod scratch;
 mod state;
@@ -23,11 +25,15 @@ pub use submodules::{links_only_here, only_here};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::SystemTime;
 
 use super::command::{path as path_of, records};
 use super::place::read_pointer;
 use super::{Git, GitError, Oid, Place, Repo, refs};
+
+/// Why git keeps a worktree that is being made.
+const INITIALIZING: &str = "initializing";
 
 /// The folder beside worktrees into which removed ones are renamed.
 const TRASH: &str = ".trash";
@@ -81,15 +87,45 @@ fn locked(lock: &Path) -> Result<File, GitError> {
     Ok(file)
 }
 
+/// How far the making of a worktree is, for who wants to know, or to stop there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Git knows it and its branch; no file is in it.
+    Added,
+    /// Its files are there, and its index.
+    Filled,
+}
+
+impl Step {
+    /// The name of its crash point.
+    pub fn name(self) -> &'static str {
+        match self {
+            Step::Added => "worktree-added",
+            Step::Filled => "worktree-filled",
+        }
+    }
+}
+
 /// Makes a linked worktree, with a new branch or detached, as `git worktree add` does:
 /// attributes, filters (LFS) and the sparse patterns of `place`'s checkout count.
 ///
 /// The user's `post-checkout` hook does not run: it belongs to the person's own
 /// checkouts, and its failure would fail the job. Submodules that the source
 /// checkout has come along, from its objects where they suffice. When anything
-/// fails, neither worktree nor branch is left. `lock` is the lock file.
+/// fails, neither worktree nor branch is left. `lock` is the lock file, held only
+/// while git's own files are written.
 pub fn create(place: &Place, new: &NewWorktree<'_>, lock: &Path) -> Result<Made, GitError> {
-    let _lock = locked(lock)?;
+    create_in_steps(place, new, lock, &|_| ())
+}
+
+/// [`create`], which tells `at` of each [`Step`].
+pub fn create_in_steps(
+    place: &Place,
+    new: &NewWorktree<'_>,
+    lock: &Path,
+    at: &dyn Fn(Step),
+) -> Result<Made, GitError> {
+    let held = locked(lock)?;
     if let Some(branch) = new.branch
         && Repo::open(place).branch_exists(branch)?
     {
@@ -99,26 +135,83 @@ pub fn create(place: &Place, new: &NewWorktree<'_>, lock: &Path) -> Result<Made,
         let source = io::Error::from(ErrorKind::AlreadyExists);
         return Err(GitError::io("make worktree", new.path)(source));
     }
-    let git = Git::at(place.folder()).config("checkout.workers", "0").args(["worktree", "add"]);
+    // Side by side: each waits for a git of its own.
+    let plan = || fill::plan(place, new.base);
+    let (plan, added) = thread::scope(|scope| {
+        let planned = thread::Builder::new().spawn_scoped(scope, plan);
+        let added = add(place, new);
+        drop(held);
+        let failed = |_| Err("it could not be planned".to_owned());
+        (planned.map_or_else(|_| plan(), |planned| planned.join().unwrap_or_else(failed)), added)
+    });
+    let made = added.and_then(|tree| {
+        at(Step::Added);
+        let taken = fill_with(plan, &tree)?;
+        let empty_submodules = submodules::populate(place.checkout.as_deref(), new.path)?;
+        at(Step::Filled);
+        finished(&tree)?;
+        Ok(Made { taken, empty_submodules })
+    });
+    made.inspect_err(|_| {
+        // Nothing of anybody's is in it yet. The first error is the one to tell.
+        let Ok(_held) = locked(lock) else { return };
+        if let Ok(Some(trash)) = remove_unlocked(place, new.path) {
+            let _ = delete(&trash);
+        }
+        if let Some(branch) = new.branch {
+            let _ = refs::delete_branch(&Repo::open(place), branch, new.base);
+        }
+    })
+}
+
+/// What would make a worktree at `commit`, were none to be had for less.
+pub fn expected(place: &Place, commit: &Oid) -> Taken {
+    match fill::plan(place, commit) {
+        Ok(_) => Taken::by(Engine::Copied),
+        Err(why) => Taken { engine: Engine::Git, why: vec![why] },
+    }
+}
+
+/// Has git write its own files of a new worktree, and its branch: all but the content.
+/// It is `locked: initializing` until [`finished`].
+fn add(place: &Place, new: &NewWorktree<'_>) -> Result<Place, GitError> {
+    let git = Git::at(place.folder()).args(["worktree", "add", "--no-checkout"]);
+    let git = git.args(["--lock", "--reason", INITIALIZING]);
     let git = match new.branch {
         Some(branch) => git.args(["--no-track", "-b", branch]),
         None => git.args(["--quiet", "--detach"]),
     };
-    let added = git.arg(new.path).arg(new.base).run();
-    let made = added.and_then(|_| submodules::populate(place.checkout.as_deref(), new.path));
-    match made {
-        Ok(empty_submodules) => Ok(Made { taken: Taken::by(Engine::Git), empty_submodules }),
-        Err(error) => {
-            // Nothing of anybody's is in it yet. The first error is the one to tell.
-            if let Ok(Some(trash)) = remove_unlocked(place, new.path) {
-                let _ = delete(&trash);
-            }
-            if let Some(branch) = new.branch {
-                let _ = refs::delete_branch(&Repo::open(place), branch, new.base);
-            }
-            Err(error)
+    git.arg(new.path).arg(new.base).run()?;
+    let path = fs::canonicalize(new.path).map_err(GitError::io("read", new.path))?;
+    let git_dir = read_pointer(&path.join(".git"), &path)?;
+    let git_dir = fs::canonicalize(&git_dir).map_err(GitError::io("read", &git_dir))?;
+    Ok(Place {
+        common_dir: place.common_dir.clone(),
+        git_dir,
+        checkout: Some(path),
+        prefix: PathBuf::new(),
+        is_bare: false,
+    })
+}
+
+/// Writes files and index of a worktree that [`add`] has made, by the plan or else by git.
+fn fill_with(plan: Result<fill::Plan, String>, tree: &Place) -> Result<Taken, GitError> {
+    let filled = plan.and_then(|plan| fill::fill(&plan, tree));
+    match filled {
+        Ok(engine) => Ok(Taken::by(engine)),
+        Err(why) => {
+            // What `git worktree add` does.
+            let git = tree.git().config("checkout.workers", "0");
+            git.args(["reset", "--hard", "--quiet", "--no-recurse-submodules"]).run()?;
+            Ok(Taken { engine: Engine::Git, why: vec![why] })
         }
     }
+}
+
+/// Says to git that nothing more is made of it.
+fn finished(tree: &Place) -> Result<(), GitError> {
+    let locked = tree.git_dir.join("locked");
+    fs::remove_file(&locked).map_err(GitError::io("remove", &locked))
 }
 
 /// Makes a linked worktree for cx itself: HEAD is detached at `commit`, and
@@ -154,7 +247,7 @@ fn remove_unlocked(place: &Place, path: &Path) -> Result<Option<PathBuf>, GitErr
     // Git's own files say all that its list would, without a look at every other worktree.
     let admin = admin_dir(place, path);
     if let Some(reason) = admin.as_deref().map(lock_of).transpose()?.flatten()
-        && reason != "initializing"
+        && reason != INITIALIZING
     {
         return Err(GitError::WorktreeLocked { path: path.to_owned(), reason });
     }
