@@ -9,10 +9,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::{
-    NewWorktree, add, admin_dir, delete, fill, fill_with, finished, locked, place_of,
-    remove_unlocked, submodules,
-};
+use super::make::{NewWorktree, add, fill_with, finished};
+use super::{admin_dir, delete, fill, locked, place_of, remove_unlocked, submodules};
 use crate::git::{GitError, Oid, Place};
 
 /// Brings the scratch worktree at `path` to `commit`, and makes it where it is
