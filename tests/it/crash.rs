@@ -20,8 +20,15 @@ const SPAWN: [(&str, bool); 4] =
     [("draft", false), ("settled", false), ("spawned", true), ("supervisor-started", true)];
 
 /// Points in a supervisor before its worker is started.
-const BEFORE_WORKER: [&str; 5] =
-    ["supervisor-up", "started", "worktree-made", "worktree", "before-worker"];
+const BEFORE_WORKER: [&str; 7] = [
+    "supervisor-up",
+    "started",
+    "worktree-added",
+    "worktree-filled",
+    "worktree-made",
+    "worktree",
+    "before-worker",
+];
 
 /// Points while its worker runs.
 const WITH_WORKER: [&str; 2] = ["worker", "running"];
