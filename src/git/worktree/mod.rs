@@ -8,6 +8,7 @@
 
 mod engine;
 mod given;
+pub mod pool;
 mod scratch;
 mod state;
 mod submodules;
@@ -155,6 +156,7 @@ fn remove_unlocked(place: &Place, path: &Path) -> Result<Option<PathBuf>, GitErr
     let admin = admin_dir(place, path);
     if let Some(reason) = admin.as_deref().map(lock_of).transpose()?.flatten()
         && reason != "initializing"
+        && reason != pool::LOCKED
     {
         return Err(GitError::WorktreeLocked { path: path.to_owned(), reason });
     }
@@ -241,20 +243,27 @@ fn same_path(a: &Path, b: &Path) -> bool {
 }
 
 fn rename_away(path: &Path) -> Result<Option<PathBuf>, GitError> {
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+    let (Some(parent), Some(_)) = (path.parent(), path.file_name()) else {
         return Err(GitError::NotAWorktree(path.to_owned()));
     };
     if fs::symlink_metadata(path).is_err() {
         return Ok(None);
     }
-    let trash = parent.join(TRASH);
+    // Trees of the pool lie one deeper.
+    let folder = parent.parent().filter(|_| parent.file_name() == Some(pool::POOL.as_ref()));
+    move_to_trash(path, folder.unwrap_or(parent)).map(Some)
+}
+
+/// Renames `path` into the trash folder in `folder`, on the same file system.
+fn move_to_trash(path: &Path, folder: &Path) -> Result<PathBuf, GitError> {
+    let trash = folder.join(TRASH);
     fs::create_dir_all(&trash).map_err(GitError::io("make", &trash))?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let mut target = name.to_owned();
+    let mut target = path.file_name().unwrap_or_default().to_owned();
     target.push(format!(".{}.{}", now.as_nanos(), std::process::id()));
     let target = trash.join(target);
     fs::rename(path, &target).map_err(GitError::io("rename", path))?;
-    Ok(Some(target))
+    Ok(target)
 }
 
 /// What lies in the trash folders beside the worktree at `path`: removed, not yet deleted.
