@@ -46,6 +46,7 @@ mod settings;
 pub mod show;
 pub mod spawn;
 pub mod status;
+pub mod tidy;
 pub mod trust;
 pub mod usage;
 pub mod wait;

@@ -130,6 +130,11 @@ impl Store {
         self.dir.join("worktree.lock")
     }
 
+    /// The folder of orders for who deletes and cleans in the background.
+    pub fn tidy_dir(&self) -> PathBuf {
+        self.dir.join("tidy")
+    }
+
     /// The lock that serialises merges into this repository.
     pub fn merge_lock(&self) -> PathBuf {
         self.dir.join("merge.lock")

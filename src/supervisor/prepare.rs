@@ -9,7 +9,10 @@ use std::{
 
 use super::{Stop, Supervisor, SupervisorError};
 use crate::{
-    git::{self, Place, include, worktree},
+    git::{
+        self, GitError, Place, include,
+        worktree::{self, pool::Step},
+    },
     ledger::{Event, Tree, Worktree},
     process::{
         crash,
@@ -66,7 +69,7 @@ impl Supervisor {
             branch: tree.branch.as_deref(),
             base: &base,
         };
-        let made = match worktree::create(place, &new, &self.store.worktree_lock()) {
+        let made = match self.recycle_or_create(place, &new) {
             Ok(made) => made,
             Err(error) => return Ok(Err(format!("its worktree could not be made: {error}"))),
         };
@@ -110,6 +113,23 @@ impl Supervisor {
             why: made.taken.why(),
         }))?;
         Ok(Ok(()))
+    }
+
+    /// Takes a tree of the pool, or makes one.
+    fn recycle_or_create(
+        &self,
+        place: &Place,
+        new: &worktree::NewWorktree<'_>,
+    ) -> Result<worktree::Made, GitError> {
+        let (lock, step) = (self.store.worktree_lock(), |step: Step| crash::point(step.name()));
+        match worktree::pool::recycle(place, new, &lock, &step)? {
+            Ok(made) => Ok(made),
+            Err(why) => {
+                let mut made = worktree::create(place, new, &lock)?;
+                made.taken.why.splice(0..0, why);
+                Ok(made)
+            }
+        }
     }
 
     /// Says what of the checkout the worktree has not, because nobody committed it.

@@ -61,7 +61,7 @@ use crate::{
     failure::{Exit, Failure},
     job::{Candidate as _, JobId, Mode, parse_duration},
     ledger::{self, Appender, Event, Job, Note, Spawned},
-    process::{crash, lock, start},
+    process::{crash, lock, start, tidy},
     ui,
 };
 use check::Checked;
@@ -345,6 +345,10 @@ fn launch(
                 .append(job.id, &Event::Note(Note { text: note.clone() }))
                 .map_err(store)?;
         }
+    }
+    if jobs.iter().any(|job| job.spec.tree.is_some()) {
+        // What an earlier command has left to be deleted needs the same disk.
+        let _ = tidy::start(session.store.dir());
     }
     Ok(jobs)
 }

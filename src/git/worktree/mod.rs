@@ -292,6 +292,24 @@ pub fn delete(trash: &Path) -> Result<(), GitError> {
     Ok(())
 }
 
+/// The same for what holds no more than `few` files and folders; otherwise nothing is
+/// deleted, and the answer is `false`.
+pub fn delete_if_small(trash: &Path, few: usize) -> Result<bool, GitError> {
+    let (mut count, mut pending) = (0, vec![trash.to_owned()]);
+    while let Some(folder) = pending.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            count += 1;
+            if count > few {
+                return Ok(false);
+            }
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                pending.push(entry.path());
+            }
+        }
+    }
+    delete(trash).map(|()| true)
+}
+
 /// Removes the folder that worktrees lie in, if it is empty, while nobody makes one.
 pub fn remove_empty(folder: &Path, lock: &Path) -> Result<(), GitError> {
     let _lock = locked(lock)?;

@@ -43,13 +43,16 @@ pub fn admit(
         Ok(Err(why)) => why,
         Err(error) => error.to_string(),
     };
+    Ok(Admitted::Removed(why, drop_waiting(place, path, lock)?))
+}
+
+/// Removes a tree that lies in the folder of the pool and is not in the pool. Where it lies now,
+/// to be deleted.
+pub fn drop_waiting(place: &Place, path: &Path, lock: &Path) -> Result<Option<PathBuf>, GitError> {
     match remove(place, path, lock) {
-        Ok(trash) => Ok(Admitted::Removed(why, trash)),
-        // Nothing of git's: a tree whose folder of git's is gone, or something else's.
-        Err(GitError::NotAWorktree(_)) => {
-            Ok(Admitted::Removed(why, super::super::rename_away(path)?))
-        }
-        Err(error) => Err(error),
+        // A tree whose folder of git's is gone, or something else.
+        Err(GitError::NotAWorktree(_)) => super::super::rename_away(path),
+        removed => removed,
     }
 }
 
@@ -228,13 +231,13 @@ fn sweep(
     let names = Names::of(rules);
     let is_folder =
         |path: &PathBuf| fs::symlink_metadata(tree.join(path)).is_ok_and(|meta| meta.is_dir());
-    let named: Vec<PathBuf> = strangers
+    let candidates: Vec<PathBuf> = strangers
         .iter()
         .filter(|path| path.to_str().is_some() && names.has(tree, path) && is_folder(path))
         .cloned()
         .collect();
     let mut kept = Vec::new();
-    for path in ignored(there, named).map_err(io::Error::other)? {
+    for path in ignored(there, candidates).map_err(io::Error::other)? {
         if let Some(size) = caches::size(tree, &path, owner)? {
             bytes += size;
             kept.push(path);

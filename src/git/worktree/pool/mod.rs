@@ -30,7 +30,7 @@ mod caches;
 mod claim;
 mod give;
 
-pub use admit::{Admitted, admit};
+pub use admit::{Admitted, admit, drop_waiting};
 pub use claim::recycle;
 pub use give::{give, is_worth_keeping};
 
@@ -85,6 +85,13 @@ pub struct Rules {
     /// Names of caches: of a folder anywhere, or a path from the root where there is a `/`.
     /// Without it, by what kind of project it lies in.
     pub keep: Option<Vec<String>>,
+}
+
+impl Rules {
+    /// Nothing is kept.
+    pub fn nothing() -> Self {
+        Self { max: 0, age: Duration::ZERO, bytes: 0, min_files: 0, keep: None }
+    }
 }
 
 /// What is known of a tree in the pool.
@@ -209,6 +216,16 @@ pub fn beyond<'a>(pooled: &'a [Pooled], rules: &Rules) -> Vec<&'a Pooled> {
         !fits
     };
     pooled.iter().filter(has_no_room).collect()
+}
+
+/// Removes a tree from the pool, unless somebody has taken it meanwhile. Where it lies
+/// now, to be deleted.
+pub fn drop_tree(place: &Place, tree: &Pooled, lock: &Path) -> Result<Option<PathBuf>, GitError> {
+    let _lock = locked(lock)?;
+    if !tree.admin.join(NOTE).exists() || admin_of(place, &tree.path).is_none() {
+        return Ok(None);
+    }
+    super::remove_unlocked(place, &tree.path)
 }
 
 /// Removes the folder of the pool, and that of the trash, where nothing is in them.

@@ -93,7 +93,7 @@ fn a_used_tree_is_handed_on_as_a_fresh_one_but_for_its_cache() {
     assert_eq!(list(&fixture.place()).unwrap()[1].branch, None);
     assert_eq!(
         waiting(&fixture.place(), &fixture.beside("repo.cx"), &fixture.lock()).unwrap(),
-        [given.clone()]
+        std::slice::from_ref(&given)
     );
     // Nobody gets it before it was looked at.
     assert_eq!(recycled(&fixture, "b", &fixture.oid("HEAD")), Err(None));

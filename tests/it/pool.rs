@@ -1,0 +1,173 @@
+//! Worktrees that are used again, and what is deleted in the background.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+
+use crate::crash::{GIVE, TAKE};
+use crate::support::Sandbox;
+
+/// A repository whose worktrees are worth keeping, however small.
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("Cargo.toml", "[package]\n");
+    sandbox.write(".gitignore", "target/\n*.log\n.cx/\n");
+    sandbox.git(["add", "-A"]);
+    sandbox.git(["commit", "-q", "-m", "a project"]);
+    sandbox.write(".cx/config.toml", "[pool]\nmin-files = 0\n");
+    sandbox
+}
+
+/// Waits until nothing is deleted or cleaned in the background.
+fn tidied(sandbox: &Sandbox) {
+    if let Ok(lock) = File::open(sandbox.repo().join(".git/cx/tidy.lock")) {
+        lock.lock_shared().unwrap();
+    }
+    sandbox.until_quiet();
+}
+
+fn trees(sandbox: &Sandbox) -> PathBuf {
+    sandbox.root().join("repo.cx")
+}
+
+/// What lies in a folder among the worktrees.
+fn among(sandbox: &Sandbox, name: &str) -> usize {
+    fs::read_dir(trees(sandbox).join(name)).into_iter().flatten().count()
+}
+
+/// A writer that is merged and collected.
+fn done_with(sandbox: &Sandbox, name: &str, script: &str) {
+    sandbox.written(name, script);
+    sandbox.cx(["collect", name]).ok();
+    // Not every one has something to merge.
+    sandbox.cx(["merge"]);
+}
+
+fn made_by(sandbox: &Sandbox, name: &str) -> String {
+    let shown = sandbox.cx(["show", name]).ok().stdout();
+    let line = shown.lines().find_map(|line| line.strip_prefix("made by")).unwrap();
+    line.trim().split(" in ").next().unwrap().to_owned()
+}
+
+#[test]
+fn a_worktree_goes_to_the_next_writer_with_its_cache_and_nothing_else() {
+    let sandbox = sandbox();
+    let script = "mkdir -p target/deep empty; echo warm > target/deep/cache; echo x > secret.log; \
+                  echo y > work; chmod 777 README.md";
+    done_with(&sandbox, "one", script);
+    assert_eq!(made_by(&sandbox, "one"), "git worktree add");
+    let cleaned = sandbox.cx(["clean"]).ok().stdout();
+    assert_eq!(cleaned, "[1] one removed worktree, branch and files\n");
+    assert!(!trees(&sandbox).join("one").exists());
+    tidied(&sandbox);
+    assert_eq!(among(&sandbox, ".pool"), 1);
+    sandbox.git(["worktree", "prune"]);
+    assert!(sandbox.cx(["doctor"]).stdout().contains("1 worktree is kept to be used again"));
+
+    let look = "ls -A; cat target/deep/cache work; git status --porcelain --ignored";
+    sandbox.written("two", look);
+    let seen = sandbox.cx(["collect", "two", "--format", "{message}"]).ok().stdout();
+    assert_eq!(
+        seen,
+        ".git\n.gitignore\nCargo.toml\nREADME.md\ntarget\nwork\nwarm\ny\n!! target/\n"
+    );
+    assert_eq!(made_by(&sandbox, "two"), "pool");
+    assert_eq!(among(&sandbox, ".pool"), 0);
+    assert_eq!(sandbox.git(["worktree", "list"]).lines().count(), 2);
+    let mode = fs::metadata(trees(&sandbox).join("two/README.md")).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::mode(&mode) & 0o022, 0);
+
+    // Given back once more, and then not wanted.
+    sandbox.cx(["clean"]).ok();
+    tidied(&sandbox);
+    assert!(sandbox.cx(["clean", "--pool", "-n"]).ok().stdout().starts_with("would remove "));
+    assert_eq!(among(&sandbox, ".pool"), 1);
+    sandbox.cx(["clean", "--pool"]).ok();
+    tidied(&sandbox);
+    assert!(!trees(&sandbox).exists());
+    assert_eq!(sandbox.git(["worktree", "list"]).lines().count(), 1);
+    assert_eq!(sandbox.cx(["clean", "--pool"]).ok().stderr(), "cx: the pool is empty\n");
+}
+
+#[test]
+fn without_a_pool_and_of_what_is_small_nothing_stays() {
+    for config in ["[pool]\nmax = 0\nmin-files = 0\n", "[pool]\nkeep = []\n"] {
+        let sandbox = sandbox();
+        sandbox.write(".cx/config.toml", config);
+        done_with(&sandbox, "one", "mkdir target; echo warm > target/cache");
+        sandbox.cx(["clean"]).ok();
+        assert!(!trees(&sandbox).exists());
+        assert!(!sandbox.repo().join(".git/cx/tidy").exists());
+    }
+}
+
+#[test]
+fn what_is_large_is_deleted_in_the_background() {
+    let sandbox = sandbox();
+    sandbox.write(".cx/config.toml", "[pool]\nmax = 0\n");
+    done_with(&sandbox, "one", "mkdir target; for n in $(seq 600); do echo > target/$n; done");
+    sandbox.cx(["clean"]).ok();
+    tidied(&sandbox);
+    assert!(!trees(&sandbox).exists());
+    assert_eq!(among(&sandbox, ".trash"), 0);
+}
+
+#[test]
+fn a_crash_while_one_is_given_up_is_finished_by_the_next_clean() {
+    for at in GIVE {
+        let sandbox = sandbox();
+        if at == "tidy-deleting" {
+            sandbox.write(".cx/config.toml", "[pool]\nmax = 0\n");
+        }
+        let script = "mkdir target; for n in $(seq 600); do echo > target/$n; done; echo y > work";
+        done_with(&sandbox, "one", script);
+        let mut clean = sandbox.cx_command(["clean"]);
+        clean.env("CX_CRASH_AT", at);
+        let crashed = sandbox.run(clean);
+        let in_background = ["pool-cleaned", "tidy-deleting"].contains(&at);
+        if in_background {
+            crashed.ok()
+        } else {
+            crashed.signal(9)
+        };
+        tidied(&sandbox);
+        // Also a listing goes on with what was ordered.
+        let next: &[&str] = if in_background { &["jobs", "-a"] } else { &["clean"] };
+        sandbox.cx(next).ok();
+        tidied(&sandbox);
+        assert!(!trees(&sandbox).join("one").exists(), "{at}");
+        assert_eq!(among(&sandbox, ".trash"), 0, "{at}");
+        let kept = usize::from(!["pool-renamed", "tidy-deleting"].contains(&at));
+        assert_eq!(among(&sandbox, ".pool"), kept, "{at}");
+        assert_eq!(sandbox.git(["worktree", "list"]).lines().count(), 1 + kept, "{at}");
+        assert_eq!(sandbox.read("work"), "y\n");
+        sandbox.written("two", "cat work");
+        assert_eq!(made_by(&sandbox, "two"), ["git worktree add", "pool"][kept], "{at}");
+        sandbox.git(["fsck", "--strict"]);
+    }
+}
+
+#[test]
+fn a_crash_while_one_is_taken_leaves_no_half_of_it() {
+    for at in TAKE {
+        let sandbox = sandbox();
+        done_with(&sandbox, "one", "mkdir target; echo warm > target/cache");
+        sandbox.cx(["clean"]).ok();
+        tidied(&sandbox);
+        let mut spawn = sandbox.cx_command(["spawn", "-w", "-b", "sh", "-n", "two", "echo x > f"]);
+        spawn.env("CX_CRASH_AT", at);
+        sandbox.run(spawn).ok();
+        sandbox.cx(["wait", "two"]).code(1);
+        assert_eq!(sandbox.job("two")["status"], "lost", "{at}");
+        assert!(!trees(&sandbox).join("two").exists(), "{at}");
+        assert_eq!(sandbox.git(["branch", "--list", "cx/two"]), "", "{at}");
+        sandbox.cx(["collect", "two"]);
+        sandbox.cx(["clean"]).ok();
+        tidied(&sandbox);
+        let kept = usize::from(at == "pool-claimed");
+        assert_eq!(among(&sandbox, ".pool"), kept, "{at}");
+        assert_eq!(among(&sandbox, ".trash"), 0, "{at}");
+        assert_eq!(sandbox.git(["worktree", "list"]).lines().count(), 1 + kept, "{at}");
+        sandbox.written("two", "cat Cargo.toml");
+        assert_eq!(made_by(&sandbox, "two"), ["git worktree add", "pool"][kept], "{at}");
+    }
+}
