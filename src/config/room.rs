@@ -1,6 +1,8 @@
 //! The tables `[pool]` and `[port]`: what is kept of worktrees, and which ports are whose.
 
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -8,6 +10,7 @@ use serde::de::{self, Deserializer, Visitor};
 
 use super::value::Span;
 use super::{file::File, first};
+use crate::job::JobId;
 
 const DAY: Duration = Duration::from_hours(24);
 const GB: u64 = 1_000_000_000;
@@ -76,6 +79,26 @@ impl Ports {
     }
 }
 
+/// Where the kernel's own choice of ports begins, by default.
+const EPHEMERAL: u16 = 32_768;
+
+impl Ports {
+    /// The first port of a job, by its number and where the state of its repository lies:
+    /// no two of a repository's jobs have the same, unless another thousand lie between them,
+    /// and other repositories begin elsewhere. Whether nobody else listens there is not
+    /// asked: it could be otherwise a moment later.
+    pub fn of_job(self, state: &Path, id: JobId) -> Option<u16> {
+        let blocks = EPHEMERAL.checked_sub(self.first)?.checked_div(self.count)?;
+        let here =
+            state.as_os_str().as_bytes().iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, b| {
+                (hash ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3)
+            });
+        let block = (here >> 32).wrapping_add(id.0).checked_rem(u64::from(blocks))?;
+        let offset = u16::try_from(block).ok()?.checked_mul(self.count)?;
+        self.first.checked_add(offset)
+    }
+}
+
 /// A number of bytes, as `"20GB"` or as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bytes(u64);
@@ -120,6 +143,21 @@ fn size(word: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_job_has_ports_of_its_own() {
+        let ports = Ports { first: 20_000, count: 10 };
+        let of = |state: &str, id| ports.of_job(Path::new(state), JobId(id)).unwrap();
+        let mut all: Vec<u16> = (1..=1276).map(|id| of("/a/.git/cx", id)).collect();
+        assert!(all.iter().all(|port| (20_000..=32_758).contains(port) && port % 10 == 0));
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 1276);
+        assert_ne!(of("/a/.git/cx", 1), of("/b/.git/cx", 1));
+        for (first, count) in [(20_000, 0), (40_000, 10), (32_767, 10)] {
+            assert_eq!(Ports { first, count }.of_job(Path::new("/a"), JobId(1)), None);
+        }
+    }
 
     #[test]
     fn sizes_are_numbers_with_a_unit() {

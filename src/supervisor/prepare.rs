@@ -228,6 +228,12 @@ impl Supervisor {
             ("CX_NAME".into(), self.spec.name.as_str().into()),
             ("TMPDIR".into(), self.files.tmp().into()),
         ];
+        if let Some(port) = self.spec.port {
+            env.push(("CX_PORT".into(), port.to_string().into()));
+        }
+        if self.spec.checkout.is_some() {
+            env.push(("CX_CACHE".into(), self.store.cache_dir().into()));
+        }
         if let Some(run) = &self.spec.run {
             env.push(("CX_RUN".into(), run.clone().into()));
         }

@@ -171,3 +171,35 @@ fn a_crash_while_one_is_taken_leaves_no_half_of_it() {
         assert_eq!(made_by(&sandbox, "two"), ["git worktree add", "pool"][kept], "{at}");
     }
 }
+
+#[test]
+fn jobs_have_ports_of_their_own_and_a_folder_together() {
+    let sandbox = sandbox();
+    let ports = |name: &str| -> u16 {
+        let said = sandbox.cx(["collect", name, "--format", "{message}"]).ok().stdout();
+        said.lines().next().unwrap().parse().unwrap()
+    };
+    sandbox.written("one", "echo $CX_PORT; echo shared > \"$CX_CACHE/file\"");
+    sandbox.reader("two", "echo $CX_PORT; cat \"$CX_CACHE/file\"; echo x > \"$CX_CACHE/file\"");
+    sandbox.cx(["wait", "two"]);
+    let said = sandbox.cx(["collect", "two", "--format", "{message}"]).stdout();
+    assert!(said.ends_with("\nshared\n"), "{said}");
+    let cache = sandbox.repo().join(".git/cx/cache/file");
+    assert_eq!(fs::read_to_string(cache).unwrap(), "shared\n", "a reader only reads there");
+    let (one, two) = (ports("one"), said.lines().next().unwrap().parse::<u16>().unwrap());
+    assert!(one >= 20_000 && one.abs_diff(two) >= 10, "{one} {two}");
+    sandbox.cx(["retry", "one"]).ok();
+    sandbox.cx(["wait"]).code(1);
+    let events = sandbox.ledger().events();
+    let given: Vec<_> = events.iter().filter_map(|e| e["port"].as_u64()).collect();
+    assert_eq!(given, [one, two, one].map(u64::from), "who goes on has the same");
+
+    sandbox.write(".cx/config.toml", "[port]\nfirst = 30000\ncount = 100\n");
+    sandbox.reader("three", "echo $CX_PORT");
+    sandbox.cx(["wait", "three"]).ok();
+    assert!(ports("three") >= 30_000 && ports("three") % 100 == 0);
+    sandbox.write(".cx/config.toml", "[port]\ncount = 0\n");
+    sandbox.reader("four", "echo ${CX_PORT-none}");
+    sandbox.cx(["wait", "four"]).ok();
+    assert_eq!(sandbox.cx(["collect", "four", "--format", "{message}"]).ok().stdout(), "none\n");
+}

@@ -139,6 +139,8 @@ impl Checked {
             group: None,
             tree,
             resumes,
+            // The one whose they were is over.
+            port: old.port.filter(|_| !matches!(again.from, From::Commit(_))),
             repeats: (again.from == From::Base).then_some(before.job),
             after,
             timeout_ms: again.timeout.map(millis).or(old.timeout_ms),

@@ -207,8 +207,7 @@ impl Checked {
         notes.extend(target.notes);
         notes.extend(role.iter().flat_map(|role| role.notes(args, &backend)));
         let setup = if base.is_some() { settings.setup(args.require_setup)? } else { Vec::new() };
-        let max_jobs = args.max_jobs.map(std::num::NonZeroU64::get);
-        let max_jobs = max_jobs.or_else(|| config.max_jobs.map(|n| n.get() as u64));
+        let max_jobs = config.max_jobs.map(|n| n.get() as u64);
         let limits = Limits::check(&args.uses, config, known.budget, (&backend, model.as_deref()))?;
         for able in &chosen.rest {
             let other = (&able.backend, able.model.as_deref());
@@ -242,6 +241,7 @@ impl Checked {
                 resolves: None,
                 resumes: None,
                 repeats: None,
+                port: None,
                 after: after.iter().map(|job| job.job).collect(),
                 timeout_ms: timeout.map(millis),
                 silence_ms: silence.map(millis),
@@ -249,7 +249,7 @@ impl Checked {
                 price: limits.price,
                 hold: limits.hold,
                 grace_ms: millis(config.grace),
-                max_jobs,
+                max_jobs: args.max_jobs.map(std::num::NonZeroU64::get).or(max_jobs),
                 pools,
                 setup,
                 include: config.worktree.include.clone(),

@@ -58,6 +58,7 @@ use super::{
 };
 use crate::{
     backend::Backend,
+    config::Ports,
     failure::{Exit, Failure},
     job::{Candidate as _, JobId, Mode, parse_duration},
     ledger::{self, Appender, Event, Job, Note, Spawned},
@@ -314,7 +315,7 @@ fn launch(
             .iter()
             .map(|one| one.finish(session, settings, &head))
             .collect::<Result<Vec<_>, _>>()?;
-        enter(session, &mut appender, drafts, specs, head.next)?
+        enter(session, settings.config.ports, &mut appender, drafts, specs, head.next)?
     };
     crash::point("spawned");
     for (job, one) in jobs.iter_mut().zip(checked.iter()) {
@@ -420,13 +421,14 @@ impl Entered {
 /// Gives the drafts their numbers and writes the jobs into the ledger.
 fn enter(
     session: &Session,
+    ports: Ports,
     appender: &mut Appender<'_>,
     drafts: Vec<Draft>,
     specs: Vec<Spawned>,
     next: u64,
 ) -> Result<Vec<Entered>, Failure> {
     let mut entered: Vec<Entered> = Vec::new();
-    for (draft, spec) in drafts.into_iter().zip(specs) {
+    for (draft, mut spec) in drafts.into_iter().zip(specs) {
         if spec.is_limited() && spec.after.is_empty() {
             lock::begin_turn_wait(&draft.lock, spec.turns().len()).map_err(|e| {
                 Failure::internal(format!("cannot queue the job: {e}; nothing was started"))
@@ -435,6 +437,7 @@ fn enter(
         let next = entered.last().map_or(next, |last| last.id.0 + 1);
         let id = settle(session, draft.folder.path(), next)?;
         crash::point("settled");
+        spec.port = spec.port.or_else(|| ports.of_job(session.store.dir(), id));
         let event = Event::Spawned(Box::new(spec));
         let offset = match appender.append(id, &event) {
             Ok(offset) => offset,
