@@ -178,6 +178,7 @@ verbs! {
     "fg" => Fg(commands::fg::FgArgs),
     "kill" => Kill(commands::kill::KillArgs),
     "clean" => Clean(commands::clean::CleanArgs),
+    "du" => Du(commands::du::DuArgs),
     "agents" => Agents(commands::agents::AgentsArgs),
     "plan" => Plan(commands::plan::PlanArgs),
     "route" => Route(commands::route::RouteArgs),

@@ -33,28 +33,28 @@ use process::{leash, secrets, start, within};
 pub fn main(args: &[OsString]) -> ExitCode {
     match args.get(1).and_then(|verb| verb.to_str()) {
         Some(start::SUPERVISE) => {
-            secrets::keep(&[]);
+            secrets::keep();
             return supervisor::main(&args[2..]);
         }
         Some(leash::LEASH) => return leash::main(&args[2..]),
         Some(start::RECOVER) => {
-            secrets::keep(&[]);
+            secrets::keep();
             return supervisor::main_recover(&args[2..]);
         }
         Some(within::WITHIN) => return within::main(&args[2..]),
         Some(start::RUN) => {
-            secrets::keep(&[]);
+            secrets::keep();
             return commands::run::main(&args[2..]);
         }
         Some(start::TIDY) => {
-            secrets::keep(&[]);
+            secrets::keep();
             return commands::tidy::main(&args[2..]);
         }
         Some(segment::VERB) => return segment::main(&args[2..]),
         _ => {}
     }
     completions::answer();
-    secrets::keep(&[]);
+    secrets::keep();
     let cli = match cli::parse(args) {
         Ok(cli) => cli,
         Err(error) => {

@@ -36,7 +36,7 @@ impl Settings {
     /// Reads the configuration for where we stand.
     pub(super) fn load(session: &Session) -> Result<Self, Failure> {
         let mut loaded = load(session)?;
-        secrets::keep(&loaded.config.secrets);
+        secrets::keep_also(&loaded.config.secrets);
         let mut notes: Vec<String> = loaded
             .warnings
             .iter()

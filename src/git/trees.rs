@@ -1,8 +1,9 @@
 //! Trees, compared and changed in process.
 //!
 //! What `git diff-tree` takes a child for: only folders that differ are looked
-//! into, and no renames are looked for. Where the repository is one that only
-//! git reads, git is asked.
+//! into, and no renames are looked for. Git is asked where the repository is one
+//! that only git reads, and for many at once, of which each would read the folders
+//! of their common ancestor again.
 
 use std::cmp::Ordering;
 use std::ffi::OsStr;
@@ -12,6 +13,9 @@ use std::path::Path;
 use super::command::records;
 use super::repo::{lib_oid, oid_of};
 use super::{GitError, Oid, Repo};
+
+/// More pairs than this are compared sooner by a process of git's.
+const WORTH_A_PROCESS: usize = 24;
 
 /// What lies at a path: its mode and its object.
 type Thing = (i32, git2::Oid);
@@ -62,16 +66,56 @@ pub(super) fn differences(repo: &Repo, old: &Oid, new: &Oid) -> Result<Vec<Diffe
         };
         return Ok(changes.into_iter().map(difference).collect());
     }
-    let args = ["diff-tree", "-r", "-z", "--name-status", "--no-renames"];
+    let one = [(old.clone(), new.clone())];
+    Ok(by_git(repo, &one)?.pop().unwrap_or_default())
+}
+
+/// The same for each of these pairs, in their order.
+pub(super) fn all_differences(
+    repo: &Repo,
+    pairs: &[(Oid, Oid)],
+) -> Result<Vec<Vec<Difference>>, GitError> {
+    if pairs.len() > WORTH_A_PROCESS || repo.lib().is_none() {
+        return by_git(repo, pairs);
+    }
+    pairs.iter().map(|(old, new)| differences(repo, old, new)).collect()
+}
+
+/// One `git diff-tree` for all.
+fn by_git(repo: &Repo, pairs: &[(Oid, Oid)]) -> Result<Vec<Vec<Difference>>, GitError> {
+    // Of two commits in a line it would take the second for a parent of the first.
+    let trees = trees_of(repo, pairs.iter().flat_map(|(old, new)| [old, new]))?;
+    let (trees, _) = trees.as_chunks::<2>();
+    let heads: Vec<String> = trees.iter().map(|[old, new]| format!("{old} {new}\n")).collect();
+    let args = ["diff-tree", "--stdin", "-r", "-z", "--name-status", "--no-renames"];
     let git = repo.place().git().args(args).arg("--ignore-submodules=none");
-    let output = git.arg(old).arg(new).read()?;
-    let fields: Vec<&[u8]> = records(&output.stdout).collect();
-    let (pairs, _) = fields.as_chunks::<2>();
-    let difference = |[letter, path]: &[&[u8]; 2]| Difference {
-        path: path.to_vec(),
-        letter: letter.first().copied().unwrap_or(b'M'),
-    };
-    Ok(pairs.iter().map(difference).collect())
+    let output = git.stdin(heads.concat()).read()?;
+    let mut rest = output.stdout.as_slice();
+    let all = heads.iter().map(|head| {
+        rest = rest.strip_prefix(head.as_bytes())?;
+        let mut found = Vec::new();
+        // A head begins with an object id, a record with one letter and a NUL.
+        while let [letter, 0, record @ ..] = rest {
+            let end = record.iter().position(|b| *b == 0)?;
+            found.push(Difference { path: record[..end].to_vec(), letter: *letter });
+            rest = &record[end + 1..];
+        }
+        Some(found)
+    });
+    let all: Option<Vec<_>> = all.collect();
+    all.ok_or_else(|| GitError::Answer("git diff-tree --stdin".to_owned()))
+}
+
+/// The tree of each of these commits or trees.
+fn trees_of<'o>(repo: &Repo, ids: impl Iterator<Item = &'o Oid>) -> Result<Vec<Oid>, GitError> {
+    if let Some(lib) = repo.lib() {
+        return ids.map(|id| oid_of(tree(lib, id)?.id())).collect();
+    }
+    let asked = ids.fold(String::new(), |all, id| all + id.as_str() + "^{tree}\n");
+    let args = ["cat-file", "--batch-check=%(objectname)"];
+    let output = repo.place().git().args(args).stdin(asked).read()?.text();
+    let not_one = |_| GitError::Answer("git cat-file".to_owned());
+    output.lines().map(|line| Oid::new(line).map_err(not_one)).collect()
 }
 
 /// The submodules whose commit is another one in `new`, each with that commit.
@@ -231,6 +275,13 @@ mod tests {
         let said = differences(&fixture.repo(), old, new).unwrap();
         let git = Repo::open_with_git(&fixture.place());
         assert_eq!(said, differences(&git, old, new).unwrap());
+        let pairs = [(new.clone(), new.clone()), (old.clone(), new.clone())];
+        let many = pairs.iter().cycle().take(2 * WORTH_A_PROCESS).cloned().collect::<Vec<_>>();
+        let found = all_differences(&fixture.repo(), &many).unwrap();
+        assert_eq!(found.len(), many.len());
+        for (at, found) in found.iter().enumerate() {
+            assert_eq!(found.as_slice(), if at % 2 == 0 { &[][..] } else { &said }, "{at}");
+        }
         let shown = |one: Difference| (one.letter, String::from_utf8(one.path).unwrap());
         said.into_iter().map(shown).collect()
     }

@@ -121,18 +121,35 @@ fn longest(value: &str, is_there: impl Fn(&str) -> bool, end: End) -> Option<&st
 /// Whether a variable's `name` fits `pattern`, in which `*` stands for any characters
 /// and `?` for one; in any case.
 pub fn fits_name(pattern: &str, name: &str) -> bool {
-    fn fits(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut pattern, mut name) = (pattern.as_bytes(), name.as_bytes());
+    // Nearly every one is of this form, and each start looks for three of them in the
+    // names of the whole environment.
+    if let [b'*', part @ .., b'*'] = pattern
+        && !part.is_empty()
+        && !part.contains(&b'*')
+        && !part.contains(&b'?')
+    {
+        return name.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part));
+    }
+    // What follows the last star, and where in the name that was tried last.
+    let mut star = None;
+    loop {
         match (pattern, name) {
-            ([], []) => true,
-            ([b'*', rest @ ..], _) => {
-                fits(rest, name) || name.split_first().is_some_and(|(_, n)| fits(pattern, n))
+            ([b'*', after @ ..], _) => {
+                star = Some((after, name));
+                pattern = after;
             }
-            ([b'?', pattern @ ..], [_, name @ ..]) => fits(pattern, name),
-            ([p, pattern @ ..], [n, name @ ..]) => p.eq_ignore_ascii_case(n) && fits(pattern, name),
-            _ => false,
+            ([], []) => return true,
+            ([p, after @ ..], [n, rest @ ..]) if *p == b'?' || p.eq_ignore_ascii_case(n) => {
+                (pattern, name) = (after, rest);
+            }
+            _ => {
+                let Some((after, [_, rest @ ..])) = star else { return false };
+                star = Some((after, rest));
+                (pattern, name) = (after, rest);
+            }
         }
     }
-    fits(pattern.as_bytes(), name.as_bytes())
 }
 
 static KEPT: RwLock<Secrets> = RwLock::new(Secrets { values: Vec::new() });

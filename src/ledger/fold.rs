@@ -27,7 +27,7 @@ pub struct Job {
     /// Its number.
     pub job: JobId,
     /// What was decided when it was spawned.
-    pub spec: Spawned,
+    pub spec: Box<Spawned>,
     /// How far it has come.
     pub phase: Phase,
     /// When it was spawned.
@@ -104,7 +104,7 @@ pub struct Job {
 }
 
 impl Job {
-    fn new(job: JobId, at: Timestamp, spec: Spawned) -> Self {
+    fn new(job: JobId, at: Timestamp, spec: Box<Spawned>) -> Self {
         // A job that has to queue says so itself; all others may run at once.
         let admitted = !spec.is_limited() && spec.after.is_empty();
         let phase = if spec.is_limited() { Phase::Queued } else { Phase::Starting };
@@ -407,7 +407,7 @@ impl State {
                 self.supersede(record.job, &spec);
                 self.jobs
                     .entry(record.job)
-                    .or_insert_with(|| Job::new(record.job, record.at, *spec));
+                    .or_insert_with(|| Job::new(record.job, record.at, spec));
             }
             event => {
                 if matches!(event, Event::Unmerged(_)) {

@@ -70,7 +70,8 @@ impl WorkerCommand {
         };
         expression =
             expression.stdout_file(append(&self.stdout)?).stderr_file(append(&self.stderr)?);
-        for name in &self.env_remove {
+        // Each of these is one more expression around it, and hardly ever is one set.
+        for name in self.env_remove.iter().filter(|name| std::env::var_os(name).is_some()) {
             expression = expression.env_remove(name);
         }
         for (name, value) in &self.env {

@@ -5,13 +5,13 @@
 
 use std::{ffi::OsString, fs, io, path::Path};
 
-use super::finish::Finisher;
+use super::{Supervisor, finish::Finisher};
 use crate::{
     git::{
         Place,
         grant::{self, Seal},
     },
-    ledger::{JobFiles, Note, Spawned, Store, StoreError},
+    ledger::{Note, Store, StoreError},
     process::crash,
 };
 
@@ -22,26 +22,29 @@ pub(super) struct Grant {
     pub(super) env: Vec<(OsString, OsString)>,
 }
 
-/// Opens git's folder of the worktree for the worker; the sentence says why not.
-pub(super) fn open(
-    spec: &Spawned,
-    files: &JobFiles,
-    place: &Place,
-) -> Result<Option<Grant>, String> {
-    let (true, Some((tree, branch))) = (spec.git, spec.branch()) else { return Ok(None) };
-    let told = |error: &dyn std::fmt::Display| format!("it cannot be let commit: {error}");
-    let objects = files.objects();
-    let seal = grant::open(place, Path::new(&tree.path), branch, (&objects, &files.stand_in()))
-        .map_err(|e| told(&e))?;
-    let bytes = serde_json::to_vec(&seal).map_err(|e| told(&e))?;
-    files.replace(&files.seal(), &bytes).map_err(|e| told(&e))?;
-    let folders = vec![seal.git_dir().to_owned(), objects.clone()];
-    let shared = place.common_dir.join("objects");
-    let env = vec![
-        ("GIT_OBJECT_DIRECTORY".into(), objects.into()),
-        ("GIT_ALTERNATE_OBJECT_DIRECTORIES".into(), shared.into()),
-    ];
-    Ok(Some(Grant { folders, env }))
+impl Supervisor {
+    /// Opens git's folder of the worktree for the worker of a job that may commit; the
+    /// sentence says why not.
+    pub(super) fn open_grant(&self) -> Result<Option<Grant>, String> {
+        let (true, Some((tree, branch))) = (self.spec.git, self.spec.branch()) else {
+            return Ok(None);
+        };
+        let place = self.place()?;
+        let told = |error: &dyn std::fmt::Display| format!("it cannot be let commit: {error}");
+        let objects = self.files.objects();
+        let stands_in = self.files.stand_in();
+        let seal = grant::open(&place, Path::new(&tree.path), branch, (&objects, &stands_in))
+            .map_err(|e| told(&e))?;
+        let bytes = serde_json::to_vec(&seal).map_err(|e| told(&e))?;
+        self.files.replace(&self.files.seal(), &bytes).map_err(|e| told(&e))?;
+        let folders = vec![seal.git_dir().to_owned(), objects.clone()];
+        let shared = place.common_dir.join("objects");
+        let env = vec![
+            ("GIT_OBJECT_DIRECTORY".into(), objects.into()),
+            ("GIT_ALTERNATE_OBJECT_DIRECTORIES".into(), shared.into()),
+        ];
+        Ok(Some(Grant { folders, env }))
+    }
 }
 
 impl Finisher<'_> {

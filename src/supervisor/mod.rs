@@ -193,7 +193,7 @@ fn run(call: Call) -> Result<(), SupervisorError> {
     let Some(Event::Spawned(spec)) = store.record_at(offset)?.map(|record| record.event) else {
         return Err(SupervisorError::NoJob);
     };
-    secrets::keep(&spec.secrets);
+    secrets::keep_also(&spec.secrets);
     let files = store.job(id);
     let backend = Backend::of_job(spec.backend, &files.backend())?;
     let supervisor = Supervisor {

@@ -94,7 +94,7 @@ pub(super) fn run(
     if job.exited.is_some() {
         return Ok(());
     }
-    secrets::keep(&job.spec.secrets);
+    secrets::keep_also(&job.spec.secrets);
     store.append(id, &Event::Started(Started { supervisor: tree::myself()? }))?;
     crash::point("recovery-started");
     let files = store.job(id);

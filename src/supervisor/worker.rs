@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    Stop, Supervisor, SupervisorError, checkpoint::Checkpoints, finish::Ended, grant,
-    litter::Litter, prepare,
+    Stop, Supervisor, SupervisorError, checkpoint::Checkpoints, finish::Ended, litter::Litter,
+    prepare,
 };
 use crate::{
     backend::{self, LaunchInput, Stdin},
@@ -43,14 +43,11 @@ impl Supervisor {
             self.spec.tree.as_ref().map(|tree| tree.path.clone()).or(self.spec.checkout.clone());
         let argv: Vec<_> = self.spec.argv.iter().map(Into::into).collect();
         let places = self.writable_places();
-        let token = self.files.token();
-        let grant =
-            match self.place().and_then(|place| grant::open(&self.spec, &self.files, &place)) {
-                Ok(grant) => grant,
-                // Outside of repositories there is nothing to open.
-                Err(_) if !self.spec.git => None,
-                Err(reason) => return Ok(Ended::stopped(Stop::not_started(reason))),
-            };
+        let token = self.spec.endpoint.is_some().then(|| self.files.token());
+        let grant = match self.open_grant() {
+            Ok(grant) => grant,
+            Err(reason) => return Ok(Ended::stopped(Stop::not_started(reason))),
+        };
         let mut folders = grant.as_ref().map(|grant| grant.folders.clone()).unwrap_or_default();
         folders.extend((self.spec.mode == Mode::Writer).then(|| self.store.cache_dir()));
         let launch = backend::launch(&LaunchInput {
@@ -74,7 +71,7 @@ impl Supervisor {
             folders: &folders,
             commands_confined: places.is_some(),
             endpoint: self.spec.endpoint.as_ref(),
-            token_file: token.exists().then_some(token.as_path()),
+            token_file: token.as_deref().filter(|token| token.exists()),
             agent: self.spec.agent.as_deref(),
             alias: self.spec.alias.as_deref(),
             usd: self.usd_left()?,

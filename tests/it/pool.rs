@@ -203,3 +203,25 @@ fn jobs_have_ports_of_their_own_and_a_folder_together() {
     sandbox.cx(["wait", "four"]).ok();
     assert_eq!(sandbox.cx(["collect", "four", "--format", "{message}"]).ok().stdout(), "none\n");
 }
+
+#[test]
+fn what_things_take_on_disk_is_told() {
+    let sandbox = sandbox();
+    assert_eq!(sandbox.cx(["du", "--json"]).ok().json()["jobs"], serde_json::json!([]));
+    done_with(&sandbox, "one", "mkdir target; head -c 300000 /dev/zero > target/cache; echo hello");
+    let all = sandbox.cx(["du", "--json"]).ok().json();
+    let one = &all["jobs"][0];
+    assert!(one["worktree"].as_u64().unwrap() > 300_000, "{all}");
+    assert!(
+        one["outputs"].as_u64().unwrap() > 0 && all["total"].as_u64() > one["worktree"].as_u64()
+    );
+    let shown = sandbox.cx(["du"]).ok().stdout();
+    assert!(shown.contains("[1] one") && shown.contains(" total"), "{shown}");
+    sandbox.cx(["clean"]).ok();
+    tidied(&sandbox);
+    let all = sandbox.cx(["du", "--json"]).ok().json();
+    assert_eq!((&all["jobs"], &all["trash"]), (&serde_json::json!([]), &serde_json::json!(0)));
+    assert!(all["pool"][0]["bytes"].as_u64().unwrap() > 300_000, "{all}");
+    assert_eq!(all["pool"][0]["caches"], serde_json::json!(["target"]));
+    assert!(sandbox.cx(["du"]).ok().stdout().contains(", with target"));
+}

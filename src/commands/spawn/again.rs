@@ -154,7 +154,7 @@ impl Checked {
             } else {
                 old.title.clone()
             },
-            ..old.clone()
+            ..Spawned::clone(old)
         };
         let all = (backend, others);
         let mut checked = Self::of(spec, all, prompt, named, base, settings.notes.clone());

@@ -15,7 +15,7 @@ use std::thread;
 use super::ancestors::{Ancestors, Branch};
 use super::tree::{Merged, merge, merge_pairs};
 use super::{Conflict, case};
-use crate::git::trees::{Difference, differences};
+use crate::git::trees::{Difference, all_differences};
 use crate::git::{GitError, Oid, Place, Repo};
 
 /// Fewer merges than this cost less than starting another process.
@@ -100,7 +100,7 @@ pub struct Effort {
 
 /// The pairs of `tips` (indices into it) of which git cannot merge one with the
 /// other. Pairs without a common ancestor are left out, and so is a commit that
-/// is in the other's history. No process tells what meets, and one for each
+/// is in the other's history. At most one process tells what meets, and one for each
 /// common ancestor merges that; only pairs that change attributes, or whose
 /// histories cross, cost one of their own. Least is asked where the last of `tips`
 /// is the one that the others were made from.
@@ -239,8 +239,10 @@ fn touched(
         return Ok(all);
     }
     let folds = case::is_ignored(repo)?;
-    for (base, tip) in pairs {
-        let one = Touched::of(&differences(repo, &base, &tip)?, folds);
+    let pairs: Vec<_> = pairs.into_iter().collect();
+    let changes = all_differences(repo, &pairs)?;
+    for ((base, tip), changes) in pairs.into_iter().zip(changes) {
+        let one = Touched::of(&changes, folds);
         let one = only_gone(repo, &repo.tree_of(&tip)?, one, folds);
         all.insert((base, tip), one);
     }
