@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fs, io, os::unix::fs::MetadataExt, path::Path};
 
-use nix::sys::statvfs::statvfs;
+use nix::sys::{statfs::statfs, statvfs::statvfs};
 
 /// What an ordinary user may still put onto a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,15 @@ pub fn room(path: &Path) -> io::Result<Room> {
         bytes: found.blocks_available().saturating_mul(found.fragment_size()),
         files: (found.files() > 0).then(|| found.files_available()),
     })
+}
+
+/// Whether copies on the file system that `path` lies on may share their blocks: btrfs,
+/// xfs, bcachefs, zfs.
+pub fn may_share_blocks(path: &Path) -> bool {
+    let known = [0x9123_683e_u64, 0x5846_5342, 0xca45_1a4e, 0x2fc1_2fc1];
+    // The width of the number differs from libc to libc.
+    let kind = statfs(path).map(|found| format!("{:x}", found.filesystem_type().0));
+    kind.is_ok_and(|kind| known.iter().any(|known| format!("{known:x}") == kind))
 }
 
 /// Adds up what files take: blocks, not sizes, and a file of several names once.

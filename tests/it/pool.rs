@@ -224,4 +224,6 @@ fn what_things_take_on_disk_is_told() {
     assert!(all["pool"][0]["bytes"].as_u64().unwrap() > 300_000, "{all}");
     assert_eq!(all["pool"][0]["caches"], serde_json::json!(["target"]));
     assert!(sandbox.cx(["du"]).ok().stdout().contains(", with target"));
+    sandbox.cx(["clean", "--pool"]).ok();
+    tidied(&sandbox);
 }

@@ -47,7 +47,7 @@ pub(super) struct Checked {
     /// The name was chosen by the person, and must not be another.
     named: bool,
     /// Base commit and prefix of a job with a worktree.
-    base: Option<(String, String)>,
+    pub(super) base: Option<(String, String)>,
     /// Where its branch is made, if that is not the base.
     pub(super) start: Option<Oid>,
     /// The shape of its answer, as a document of JSON.

@@ -26,6 +26,7 @@ mod reader;
 mod resolver;
 mod role;
 mod secrets;
+mod space;
 mod task;
 mod text;
 mod wants;
@@ -295,6 +296,7 @@ fn launch(
     checked: &mut [Checked],
 ) -> Result<Vec<Entered>, Failure> {
     checked.iter().try_for_each(Checked::refuse_secrets)?;
+    space::look(session, settings, checked)?;
     let drafts =
         checked.iter().map(|one| Draft::make(session, one)).collect::<Result<Vec<_>, _>>()?;
     let mut jobs = {

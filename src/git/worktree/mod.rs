@@ -335,6 +335,26 @@ fn make_writable(folder: &Path) {
     }
 }
 
+/// How many files the index of `place` has, as it says in its first bytes.
+pub fn tracked_files(place: &Place) -> Option<u64> {
+    entries(&place.git_dir.join("index"))
+}
+
+fn entries(index: &Path) -> Option<u64> {
+    let mut head = [0; 12];
+    io::Read::read_exact(&mut File::open(index).ok()?, &mut head).ok()?;
+    let [b'D', b'I', b'R', b'C', _, _, _, _, count @ ..] = head else { return None };
+    Some(u64::from(u32::from_be_bytes(count)))
+}
+
+/// What the files in the index of `place` take on disk at least, in blocks of 4 KiB. It reads
+/// all of the index.
+pub fn tracked_bytes(place: &Place) -> Option<u64> {
+    let index = git2::Index::open(&place.git_dir.join("index")).ok()?;
+    let blocks = index.iter().map(|entry| u64::from(entry.file_size).div_ceil(4096));
+    Some(blocks.sum::<u64>() * 4096)
+}
+
 /// The worktrees that git knows, the main one first.
 pub fn list(place: &Place) -> Result<Vec<Listed>, GitError> {
     let output = Git::at(place.folder()).args(["worktree", "list", "--porcelain", "-z"]).read()?;

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::caches::Names;
 use super::{ADMIN_GOES, LOCKED, POOL, Rules, Step, admin_of, point_at, stranger, write};
-use crate::git::worktree::{lock_of, locked, place_of};
+use crate::git::worktree::{entries, lock_of, locked, place_of};
 use crate::git::{GitError, Place, Repo};
 
 /// Whether a worktree is worth keeping: it has so many files, or a cache at its root.
@@ -18,14 +18,6 @@ pub fn is_worth_keeping(place: &Place, path: &Path, rules: &Rules) -> bool {
     let Some(admin) = admin_of(place, path) else { return false };
     let many = entries(&admin.join("index")).is_some_and(|count| count >= rules.min_files);
     many || Names::of(rules).any_at_root(path)
-}
-
-/// How many files an index has: it says so in its first bytes.
-fn entries(index: &Path) -> Option<u64> {
-    let mut head = [0; 12];
-    std::io::Read::read_exact(&mut fs::File::open(index).ok()?, &mut head).ok()?;
-    let [b'D', b'I', b'R', b'C', _, _, _, _, count @ ..] = head else { return None };
-    Some(u64::from(u32::from_be_bytes(count)))
 }
 
 /// Gives the worktree at `path` to the pool beside it, where it has to be looked at before
