@@ -106,6 +106,8 @@ impl FromArgMatches for Cli {
 /// Reads a command line, the program's name first.
 pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
     let verb = args.get(1).and_then(|word| word.to_str());
+    let as_kill = verb.filter(|verb| *verb == "kill").map(|_| commands::kill::in_full(args));
+    let args = as_kill.as_deref().unwrap_or(args);
     let mut cx = match verb.and_then(describe) {
         Some(verb) => Top::command().subcommand(verb),
         None => Cli::command(),
@@ -179,11 +181,16 @@ verbs! {
     "kill" => Kill(commands::kill::KillArgs),
     "clean" => Clean(commands::clean::CleanArgs),
     "du" => Du(commands::du::DuArgs),
+    "memory" => Memory(commands::memory::MemoryArgs),
     "agents" => Agents(commands::agents::AgentsArgs),
     "plan" => Plan(commands::plan::PlanArgs),
     "route" => Route(commands::route::RouteArgs),
     "usage" => Usage(commands::usage::UsageArgs),
     "serve" => Serve(commands::serve::ServeArgs),
+    "mcp" => Mcp(commands::mcp::McpArgs),
+    #[command(hide = true)]
+    "__report" => Report(commands::report::ReportArgs),
+    "skill" => Skill(commands::skill::SkillArgs),
     "events" => Events(commands::events::EventsArgs),
     "trust" => Trust(commands::trust::TrustArgs),
     "backends" => Backends(commands::backends::BackendsArgs),

@@ -14,6 +14,7 @@ pub mod failure;
 pub mod git;
 pub mod job;
 pub mod ledger;
+pub mod memory;
 pub mod plan;
 pub mod process;
 pub mod schema;
@@ -21,7 +22,7 @@ pub mod supervisor;
 pub mod ui;
 mod view;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use commands::{completions, segment};
 use process::{leash, secrets, start, within};
@@ -31,6 +32,11 @@ use process::{leash, secrets, start, within};
 /// The hidden verbs come before the command line is parsed: a supervisor lives
 /// as long as its worker, and keeps in memory what it has ever touched.
 pub fn main(args: &[OsString]) -> ExitCode {
+    let name =
+        args.first().map(|name| Path::new(name).file_name() == Some(within::WITHIN.as_ref()));
+    if name == Some(true) {
+        return within::main(&args[1..]);
+    }
     match args.get(1).and_then(|verb| verb.to_str()) {
         Some(start::SUPERVISE) => {
             secrets::keep();
@@ -40,6 +46,10 @@ pub fn main(args: &[OsString]) -> ExitCode {
         Some(start::RECOVER) => {
             secrets::keep();
             return supervisor::main_recover(&args[2..]);
+        }
+        Some(start::CHECKPOINT) => {
+            secrets::keep();
+            return supervisor::main_checkpoint(&args[2..]);
         }
         Some(within::WITHIN) => return within::main(&args[2..]),
         Some(start::RUN) => {

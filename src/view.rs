@@ -52,6 +52,8 @@ pub(crate) struct JobView<'a> {
     pub title: &'a str,
     /// What it did last, while it runs.
     pub activity: Option<String>,
+    /// What it said last of how far it is, while it runs.
+    pub report: Option<String>,
     /// What `cx wait JOB` gives; none while it is live.
     pub exit_code: Option<u8>,
     /// Until when it is on hold, and why.
@@ -170,6 +172,7 @@ impl<'a> JobView<'a> {
             group: spec.group.as_deref(),
             title: &spec.title,
             activity: activity(job, &files),
+            report: report(job, &files),
             exit_code: exited.map(|e| e.code),
             hold: hold_of(job).map(|hold| HoldView {
                 until: hold.until,
@@ -329,6 +332,20 @@ pub(crate) fn activity(job: &Job, files: &JobFiles) -> Option<String> {
                 backend::activity(&shown_backend(files, job), &tail, root.map(Path::new))?;
             Some(secret::redacted(&activity).into_owned())
         }
+    }
+}
+
+/// What a running worker said last of how far it is. Only one with cx's tools can.
+pub(crate) fn report(job: &Job, files: &JobFiles) -> Option<String> {
+    let can = job.spec.mcp && job.phase == Phase::Running;
+    can.then(|| files.last_report()).flatten().map(|line| ui::clean(&line))
+}
+
+/// The same before what it does, for listings.
+pub(crate) fn activity_with_report(job: &Job, files: &JobFiles) -> Option<String> {
+    match (report(job, files), activity(job, files)) {
+        (Some(report), Some(activity)) => Some(format!("{report} · {activity}")),
+        (report, activity) => report.or(activity),
     }
 }
 

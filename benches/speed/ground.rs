@@ -153,9 +153,11 @@ pub(crate) fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
         extra_args: Vec::new(),
         env_exclude: Vec::new(),
         git: false,
+        mcp: false,
         schema: false,
         checkpoint_ms: None,
         secrets: Vec::new(),
+        sharing: None,
         notice: None,
         title: "true".to_owned(),
     })

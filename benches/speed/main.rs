@@ -8,6 +8,7 @@
 //! `--quick` takes fewer samples; other words choose the measurements to be made.
 
 mod ground;
+mod memory;
 mod merging;
 mod report;
 mod starting;
@@ -21,13 +22,14 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 type Measurement = (&'static str, fn(bool) -> Result<Vec<Row>>);
 
-const MEASUREMENTS: [Measurement; 7] = [
+const MEASUREMENTS: [Measurement; 8] = [
     ("spawn", starting::spawn),
     ("wait", waiting::wait),
     ("sleeping", waiting::sleeping),
     ("thousand", starting::thousand),
     ("jobs", starting::jobs),
     ("merge", merging::merge),
+    ("memory", memory::memory),
     ("size", size),
 ];
 

@@ -50,7 +50,7 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::job::{BackendChoice, Mode};
+use crate::job::{BackendChoice, Mode, Sharing};
 
 /// A role that a job can be given.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +92,7 @@ pub struct Agent {
     pub template: Option<String>,
     /// What a task has to be about for it to be chosen.
     pub triggers: Triggers,
-    /// Whom it would share its memory with. Nothing reads it yet.
+    /// Whom it shares with what its jobs store in the memory.
     pub sharing: Sharing,
     /// Where it was found.
     pub source: Source,
@@ -180,15 +180,6 @@ impl Hooks {
             ("hooks.failure", &self.failure),
         ]
     }
-}
-
-/// Whom an agent would share its memory with.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sharing {
-    /// Ids of agents.
-    pub share_with: Vec<String>,
-    /// What is left out.
-    pub redact: Vec<String>,
 }
 
 /// A key that a definition has and this cx does not honour. It is kept so that

@@ -57,6 +57,21 @@ pub enum PromptError {
 }
 
 impl PromptError {
+    /// The same, said of `task` where the fault is in it: nobody knows how long what
+    /// stands around it in `prompt` is.
+    #[must_use]
+    pub fn within(mut self, task: &[u8], prompt: &[u8]) -> Self {
+        if let Self::NotUtf8 { at, .. } | Self::NulInArgument { at, .. } = &mut self {
+            let mut places = prompt.windows(task.len().max(1)).enumerate();
+            let begins = places.find(|(_, part)| *part == task).map(|(begins, _)| begins);
+            let inner = begins.and_then(|begins| at.checked_sub(begins));
+            if let Some(inner) = inner.filter(|inner| *inner < task.len()) {
+                *at = inner;
+            }
+        }
+        self
+    }
+
     /// What helps.
     pub fn hint(&self) -> Option<String> {
         match self {

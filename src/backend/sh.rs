@@ -147,6 +147,7 @@ mod tests {
             agent: None,
             alias: None,
             usd: None,
+            tools: None,
         }
     }
 

@@ -78,6 +78,7 @@ pub(super) fn input<'a>(
         endpoint: None,
         token_file: None,
         agent: None,
+        tools: None,
         alias: None,
         usd: None,
     }

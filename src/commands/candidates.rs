@@ -3,7 +3,9 @@
 //! It comes from the ledger as it is; nothing is swept or written, and whatever
 //! fails offers nothing.
 
-use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use std::ffi::OsStr;
+
+use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 
 use super::{session::Session, settings::Settings, view};
 use crate::{
@@ -14,50 +16,61 @@ use crate::{
     plan::{PATTERNS, Pattern},
 };
 
-fn jobs(wanted: fn(&Job) -> bool) -> ArgValueCandidates {
-    ArgValueCandidates::new(move || {
+fn jobs(wanted: fn(&Job) -> bool) -> ArgValueCompleter {
+    ArgValueCompleter::new(move |current: &OsStr| {
         let candidates = || -> Option<Vec<CompletionCandidate>> {
+            let begun = current.to_str()?;
             let session = Session::open().ok()?;
             let state = session.store.state().ok()?;
-            let candidate = |job: &Job| {
+            let candidate = |job: &Job, word: &str| {
                 let help = format!("{} · {}", view::status(job), job.spec.title);
-                CompletionCandidate::new(job.spec.name.as_str()).help(Some(help.into()))
+                CompletionCandidate::new(word).help(Some(help.into()))
             };
+            let jobs = state.jobs.values().rev().filter(|job| wanted(job));
+            if begun.starts_with('%') {
+                let numbered = jobs.map(|job| (job, job.job.to_string()));
+                let matching = numbered.filter(|(_, word)| word.starts_with(begun));
+                return Some(matching.map(|(job, word)| candidate(job, &word)).collect());
+            }
             // Newest first; of several jobs with one name a name means the newest.
             let mut seen = std::collections::BTreeSet::new();
-            let jobs = state.jobs.values().rev().filter(|job| wanted(job));
-            Some(
-                jobs.filter(|job| seen.insert(job.spec.name.as_str().to_owned()))
-                    .map(candidate)
-                    .collect(),
-            )
+            let named = jobs.map(|job| (job, job.spec.name.as_str()));
+            let matching = named.filter(|(_, name)| name.starts_with(begun));
+            let first = matching.filter(|(_, name)| seen.insert((*name).to_owned()));
+            Some(first.map(|(job, name)| candidate(job, name)).collect())
         };
         candidates().unwrap_or_default()
     })
 }
 
+/// Signals that somebody may want to send.
+pub(crate) fn signal() -> ArgValueCandidates {
+    let names = ["TERM", "INT", "KILL", "HUP", "QUIT", "STOP", "CONT", "USR1", "USR2"];
+    ArgValueCandidates::new(move || names.map(CompletionCandidate::new).into())
+}
+
 /// Every job.
-pub(crate) fn any_job() -> ArgValueCandidates {
+pub(crate) fn any_job() -> ArgValueCompleter {
     jobs(|_| true)
 }
 
 /// Jobs that are not over.
-pub(crate) fn live_job() -> ArgValueCandidates {
+pub(crate) fn live_job() -> ArgValueCompleter {
     jobs(Job::is_live)
 }
 
 /// Jobs that are over.
-pub(crate) fn finished_job() -> ArgValueCandidates {
+pub(crate) fn finished_job() -> ArgValueCompleter {
     jobs(|job| !job.is_live() && !job.files_gone)
 }
 
 /// Writers.
-pub(crate) fn writer() -> ArgValueCandidates {
+pub(crate) fn writer() -> ArgValueCompleter {
     jobs(|job| job.spec.mode == Mode::Writer && !job.is_without_tree())
 }
 
 /// Writers that are over and hold unmerged work.
-pub(crate) fn finished_writer() -> ArgValueCandidates {
+pub(crate) fn finished_writer() -> ArgValueCompleter {
     jobs(Job::is_unmerged)
 }
 

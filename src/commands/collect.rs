@@ -1,5 +1,7 @@
 //! `cx collect`
 
+mod digest;
+
 use std::{
     fs::{self, File},
     io::{self, Write},
@@ -11,6 +13,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
+    fields::Fields,
     session::{Session, label, refuse_in_worker, shown_backend, store},
     view::{self, JobView},
 };
@@ -46,6 +49,11 @@ pub struct CollectArgs {
     /// One JSON array: what `cx jobs --json` says, and `message`
     #[arg(long, conflicts_with = "format")]
     json: bool,
+
+    /// The answers cut to BYTES in all, each job's share as fair as can be, and where to
+    /// read more: for an orchestrator that is an agent. 4000 if no number is given
+    #[arg(long, value_name = "BYTES", num_args = 0..=1, require_equals = true, default_missing_value = "4000", conflicts_with_all = ["json", "format", "output"])]
+    digest: Option<usize>,
 
     /// One line for each job, with {name}, {job}, {status}, {code}, {seconds},
     /// {message}, {reason}, {branch}, {commits}, {files}, {input}, {output},
@@ -83,6 +91,8 @@ enum Shape<'a> {
     Detailed,
     /// One object, as other tools read it.
     Object,
+    /// With so much of its answer as there is room for, in bytes of all together.
+    Digest(usize),
 }
 
 impl<'a> Shape<'a> {
@@ -90,12 +100,13 @@ impl<'a> Shape<'a> {
     fn of(args: &'a CollectArgs) -> Result<Self, Failure> {
         Ok(match args.format.as_deref() {
             None if args.json => Self::Array,
+            None if args.digest.is_some() => Self::Digest(args.digest.unwrap_or_default()),
             None => Self::Plain,
             Some("summary") => Self::Summary,
             Some("detailed") => Self::Detailed,
             Some("json") => Self::Object,
             Some(format) => {
-                fill(format, &|_| Some(String::new()))?;
+                FIELDS.fill(format, &|_| String::new())?;
                 Self::Lines(format)
             }
         })
@@ -158,7 +169,7 @@ pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
             .hint("-o DIR writes the answers to files"));
     }
     let mut out = ui::out();
-    let (mut rows, mut workers) = (Vec::new(), Vec::new());
+    let (mut rows, mut workers, mut digest) = (Vec::new(), Vec::new(), Vec::new());
     for (index, job) in jobs.iter().enumerate() {
         let view = JobView::new(job, &session.store);
         let message = message(&session, job)?;
@@ -183,11 +194,12 @@ pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
                 result: message.map(text),
             }),
             Shape::Lines(format) => {
-                let line = fill(format, &|key| field(key, &view, message.as_deref()))?;
+                let line = FIELDS.fill(format, &|key| field(key, &view, message.as_deref()))?;
                 out.foreign(line.as_bytes())?;
                 out.line("")?;
             }
             Shape::Summary => out.line(headline(job, &view))?,
+            Shape::Digest(_) => digest.push((job, message.map(text).unwrap_or_default())),
             Shape::Plain | Shape::Detailed if args.output.is_some() => {
                 out.line(headline(job, &view))?;
             }
@@ -206,6 +218,11 @@ pub fn run(args: &CollectArgs) -> Result<Exit, Failure> {
             let Count { total, completed, failed } = Count::of(&jobs);
             let jobs = ui::plural(total as u64, "job");
             out.line(format_args!("== {jobs}: {completed} completed, {failed} failed"))?;
+        }
+        Shape::Digest(bytes) => {
+            for line in digest::lines(&digest, bytes) {
+                out.line(line)?;
+            }
         }
         Shape::Plain | Shape::Lines(_) => {}
     }
@@ -366,10 +383,10 @@ fn print(
     Ok(())
 }
 
-/// A field of `--format`; `None` for one that does not exist.
-fn field(key: &str, view: &JobView<'_>, message: Option<&[u8]>) -> Option<String> {
+/// A field of `--format`.
+fn field(key: &str, view: &JobView<'_>, message: Option<&[u8]>) -> String {
     let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
-    Some(match key {
+    match key {
         "name" => view.name.to_owned(),
         "job" => view.job.0.to_string(),
         "status" => view.status.to_owned(),
@@ -383,60 +400,11 @@ fn field(key: &str, view: &JobView<'_>, message: Option<&[u8]>) -> Option<String
         "input" => view.usage.unwrap_or_default().input.to_string(),
         "output" => view.usage.unwrap_or_default().output.to_string(),
         "agent" => text(view.agent),
-        "backend" => view.backend.to_owned(),
-        _ => return None,
-    })
+        _ => view.backend.to_owned(),
+    }
 }
 
-const FIELDS: [&str; 14] = [
+const FIELDS: Fields = Fields(&[
     "name", "job", "status", "code", "seconds", "message", "reason", "branch", "commits", "files",
     "input", "output", "agent", "backend",
-];
-
-/// Fills `{fields}` and `\n`, `\t`, `\\`; `{{` is a brace. What was filled in is
-/// not looked at again.
-fn fill(format: &str, value: &dyn Fn(&str) -> Option<String>) -> Result<String, Failure> {
-    let mut filled = String::new();
-    let mut rest = format;
-    while let Some(at) = rest.find(['{', '\\']) {
-        filled.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let escapes = [("{{", "{"), ("\\n", "\n"), ("\\t", "\t"), ("\\\\", "\\")];
-        if let Some((from, to)) = escapes.iter().find(|(from, _)| rest.starts_with(from)) {
-            filled.push_str(to);
-            rest = &rest[from.len()..];
-            continue;
-        }
-        let key = rest.strip_prefix('{').and_then(|inner| inner.split_once('}'));
-        match key {
-            Some((key, after)) if FIELDS.contains(&key) => {
-                filled.push_str(&value(key).unwrap_or_default());
-                rest = after;
-            }
-            Some((key, _)) => {
-                return Err(Failure::usage(format!("--format has no field '{key}'"))
-                    .hint(format!("the fields are {}", FIELDS.join(", "))));
-            }
-            None => {
-                filled.push_str(&rest[..1]);
-                rest = &rest[1..];
-            }
-        }
-    }
-    filled.push_str(rest);
-    Ok(filled)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn formats_are_filled_once() {
-        let value = |key: &str| Some(format!("<{key}{{name}}>"));
-        assert_eq!(fill("{job}\\t{{{name}", &value).expect("fills"), "<job{name}>\t{<name{name}>");
-        assert_eq!(fill("a{b \\x", &value).expect("fills"), "a{b \\x");
-        let error = fill("{nope}", &value).expect_err("unknown");
-        assert_eq!(error.message, "--format has no field 'nope'");
-    }
-}
+]);

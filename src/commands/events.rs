@@ -1,8 +1,12 @@
 //! `cx events`
 
 use clap::Args;
+use jiff::Timestamp;
 
-use super::session::{Session, store};
+use super::{
+    session::{Session, store},
+    usage::since,
+};
 use crate::{
     failure::{Exit, Failure},
     ledger::{Event, Follower, NO_JOB, Record, decode},
@@ -20,6 +24,10 @@ pub struct EventsArgs {
     #[arg(short, long)]
     follow: bool,
 
+    /// From then on: today, 7d, 12h, 2026-11-20
+    #[arg(long, value_name = "D", value_parser = since)]
+    since: Option<Timestamp>,
+
     /// The ledger's own lines
     #[arg(long)]
     json: bool,
@@ -28,20 +36,27 @@ pub struct EventsArgs {
 /// Runs the verb.
 pub fn run(args: &EventsArgs) -> Result<Exit, Failure> {
     let session = Session::open()?;
-    let mut follower = Follower::new(&session.store, 0);
+    let mut follower = match args.since {
+        None => Follower::new(&session.store, 0),
+        Some(time) => Follower::since(&session.store, time).map_err(store)?,
+    };
     let watch = args.follow.then(|| watch_ledger(&session)).transpose()?;
     let mut out = ui::out();
     loop {
-        for line in follower.lines().map_err(store)? {
-            if args.json && decode(&line).is_some() {
-                out.bytes(&line)?;
+        let lines = follower.some_lines().map_err(store)?;
+        for line in &lines {
+            if args.json && decode(line).is_some() {
+                out.bytes(line)?;
                 continue;
             }
-            match decode(&line) {
+            match decode(line) {
                 Some(record) => out.line(sentence(&record))?,
                 None if line == b"\n" => {}
                 None => ui::warn("a line of the ledger cannot be read, and was passed over"),
             }
+        }
+        if !lines.is_empty() {
+            continue;
         }
         out.flush()?;
         let Some(watch) = &watch else { return Ok(Exit::Success) };

@@ -35,6 +35,10 @@ pub struct JobsArgs {
     #[arg(long, value_name = "RUN", add = super::candidates::any_run())]
     run: Option<String>,
 
+    /// A line for each, as short as can be, and nothing of a job's task: for agents
+    #[arg(short, long, conflicts_with_all = ["long", "json"])]
+    brief: bool,
+
     /// One JSON array of jobs
     #[arg(long)]
     json: bool,
@@ -57,6 +61,10 @@ pub fn run(args: &JobsArgs) -> Result<Exit, Failure> {
         let views: Vec<_> =
             shown.iter().map(|job| JobView::new(job, &session.store).queued(job, &waits)).collect();
         out.json(&views)?;
+    } else if args.brief {
+        for job in &shown {
+            out.line(brief(&session, job, &waits))?;
+        }
     } else {
         for line in table(&session, &shown, &open, &waits, args.long) {
             out.line(line)?;
@@ -93,7 +101,7 @@ fn table(
         let files = session.store.job(job.job);
         let activity = match waits.get(&job.job) {
             Some(wait) => Some(view::turn(job, wait)),
-            None => view::activity(job, &files),
+            None => view::activity_with_report(job, &files),
         };
         table.row(vec![
             format!("[{}]{}", job.job.0, view::mark(open, job.job)),
@@ -114,6 +122,23 @@ fn table(
         .zip(jobs)
         .flat_map(|(line, job)| [line, format!("      {}", details(job))])
         .collect()
+}
+
+/// The most columns of what a job does, in a brief listing.
+const BRIEF: usize = 60;
+
+/// `1 auth running 12s: half of the tests pass`.
+fn brief(session: &Session, job: &Job, waits: &BTreeMap<JobId, Wait>) -> String {
+    let activity = match waits.get(&job.job) {
+        Some(wait) => Some(view::turn(job, wait)),
+        None => view::activity_with_report(job, &session.store.job(job.job)),
+    };
+    let (name, took) = (&job.spec.name, ui::short(view::elapsed(job)));
+    let line = format!("{} {name} {} {took}", job.job.0, view::status_with_code(job));
+    match ui::clean(&doing(job, activity)).as_str() {
+        "" => line,
+        doing => format!("{line}: {}", ui::cut(doing, BRIEF)),
+    }
 }
 
 /// What a job does, or what is still to be done with it.

@@ -1,5 +1,7 @@
 //! `cx kill`
 
+use std::{ffi::OsString, time::Duration};
+
 use clap::Args;
 
 use super::session::{Recoveries, Session, label, refuse_in_worker, store};
@@ -18,12 +20,12 @@ use crate::{
 /// on its branch. Returns when nothing of the job runs any more.
 #[derive(Debug, Args)]
 pub struct KillArgs {
-    /// The signal, by name or number
+    /// The signal, by name or number; -9 and -KILL are understood as well
     ///
     /// KILL ends at once; STOP and CONT pause and go on; USR1, USR2 and the
     /// like are passed on to the worker. CONT also ends the hold of a job that waits
     /// until a model's service may be asked again.
-    #[arg(short, long, value_name = "SIG", default_value = "TERM")]
+    #[arg(short, long, value_name = "SIG", default_value = "TERM", add = super::candidates::signal())]
     signal: String,
 
     /// All live jobs (of this `CX_RUN`, where that is set)
@@ -37,6 +39,26 @@ pub struct KillArgs {
     /// The jobs
     #[arg(value_name = "JOB", required_unless_present_any = ["all", "run"], add = super::candidates::live_job())]
     jobs: Vec<String>,
+}
+
+/// A command line of `cx kill`, with `-9` and `-KILL` as `--signal=9` and
+/// `--signal=KILL`: that is how everybody's fingers write it.
+pub fn in_full(args: &[OsString]) -> Vec<OsString> {
+    let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
+    let full = |(at, arg): (usize, &OsString)| {
+        let word = arg.to_str().and_then(|word| word.strip_prefix('-')).filter(|_| at < end);
+        let is_signal = |word: &&str| {
+            // Options have small letters.
+            word.starts_with(|c: char| c.is_ascii_digit() || c.is_ascii_uppercase())
+                && signals::number(word).is_some()
+        };
+        let is_value = at > 0 && matches!(args[at - 1].to_str(), Some("-s" | "--signal"));
+        match word.filter(is_signal) {
+            Some(word) if !is_value => format!("--signal={word}").into(),
+            _ => arg.clone(),
+        }
+    };
+    args.iter().enumerate().map(full).collect()
 }
 
 /// Runs the verb.
@@ -78,15 +100,20 @@ pub fn run(args: &KillArgs) -> Result<Exit, Failure> {
             ui::note(format_args!("{} {}", label(job), super::view::status_with_code(&ended)));
         }
     }
+    let exit = if over.is_empty() && !unheard { Exit::Success } else { Exit::Failed };
     if let (Some(run), true) =
         (session.run.as_ref().filter(|_| args.run.is_some()), signals::ends(signal))
     {
         let path = session.store.run(run).lock();
+        if !path.exists() {
+            // Jobs with its name (`CX_RUN`), through which nobody works.
+            return Ok(exit);
+        }
         lock::wait(&path).map_err(|e| {
             Failure::internal(format!("cannot wait for the lock {}: {e}", path.display()))
         })?;
     }
-    Ok(if over.is_empty() && !unheard { Exit::Success } else { Exit::Failed })
+    Ok(exit)
 }
 
 /// Has whoever works through the run start no more, and returns once that is so.
@@ -109,7 +136,7 @@ fn stop_run(session: &Session) -> Result<(), Failure> {
             }
         }
         // One that is killed writes nothing, so look again now and then.
-        watch.wait(deadline_in(std::time::Duration::from_millis(200))).map_err(failed)?;
+        watch.wait(deadline_in(Duration::from_millis(200))).map_err(failed)?;
     }
 }
 
@@ -130,10 +157,28 @@ pub(super) fn request(session: &Session, job: &Job, signal: i32) -> Result<bool,
     } else {
         tree::signal_all_below(supervisor, signal)
     };
-    sent.map_err(|e| {
+    let sent = sent.map_err(|e| {
         Failure::internal(format!("cannot signal the processes of {}: {e}", label(job)))
             .hint(format!("are they yours? `cx show {}` has their numbers", job.spec.name))
-    })
+    })?;
+    if signals::name(signal) == "STOP" && sent {
+        until_stopped(session, job.job)?;
+    }
+    Ok(sent)
+}
+
+/// Returns once the worker stands still. The kernel stops it a little after it is sent
+/// the signal, and tells nobody but its parent.
+fn until_stopped(session: &Session, id: JobId) -> Result<(), Failure> {
+    const LOOKS: u32 = 100;
+    let Some(worker) = session.fresh(id)?.worker else { return Ok(()) };
+    for _ in 0..LOOKS {
+        if tree::is_stopped(worker) || !tree::is_alive(worker) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
 }
 
 /// The job's supervisor; a moment after the spawn it has not said yet who it
@@ -156,6 +201,32 @@ fn supervisor(session: &Session, id: JobId) -> Result<Option<crate::job::Process
             recoveries.failed(session, &job)?;
         }
         // A supervisor that dies writes nothing, so look again now and then.
-        watch.wait(deadline_in(std::time::Duration::from_millis(200))).map_err(failed)?;
+        watch.wait(deadline_in(Duration::from_millis(200))).map_err(failed)?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_may_stand_as_it_does_for_kill() {
+        let full = |line: &str| {
+            let words: Vec<OsString> = line.split(' ').map(Into::into).collect();
+            in_full(&words).join(" ".as_ref()).into_string().expect("text")
+        };
+        assert_eq!(full("cx kill -9 a"), "cx kill --signal=9 a");
+        assert_eq!(full("cx kill a -KILL"), "cx kill a --signal=KILL");
+        assert_eq!(full("cx kill -SIGINT %1"), "cx kill --signal=SIGINT %1");
+        for same in [
+            "cx kill -s 9 a",
+            "cx kill -sKILL a",
+            "cx kill -s -9 a",
+            "cx kill -NONE a",
+            "cx kill -999 a",
+            "cx kill -- -9",
+        ] {
+            assert_eq!(full(same), same);
+        }
     }
 }

@@ -18,12 +18,15 @@ pub mod doctor;
 pub mod du;
 pub mod events;
 pub mod fg;
+mod fields;
 pub mod generate;
 pub mod init;
 pub mod jobs;
 pub mod kill;
 pub mod logs;
 pub mod man;
+pub mod mcp;
+pub mod memory;
 pub mod merge;
 mod notify;
 pub mod path;
@@ -32,6 +35,7 @@ pub mod plan;
 pub mod prompt;
 pub mod push;
 mod records;
+pub mod report;
 pub mod resolve;
 pub mod resume;
 pub mod retry;
@@ -45,6 +49,7 @@ pub mod serve;
 mod session;
 mod settings;
 pub mod show;
+pub mod skill;
 pub mod spawn;
 pub mod status;
 pub mod tidy;
@@ -75,6 +80,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Status(args) => status::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Jobs(args) => jobs::run(args),
+        Command::Memory(args) => memory::run(args),
         Command::Usage(args) => usage::run(args),
         Command::Wait(args) => wait::run(args),
         Command::Collect(args) => collect::run(args),
@@ -102,6 +108,9 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Plan(args) => plan::run(args),
         Command::Route(args) => route::run(args),
         Command::Serve(args) => serve::run(args),
+        Command::Mcp(args) => mcp::run(args),
+        Command::Report(args) => report::run(args),
+        Command::Skill(args) => skill::run(args),
         Command::Events(args) => events::run(args),
         Command::Trust(args) => trust::run(args),
         Command::Backends(args) => backends::run(args),

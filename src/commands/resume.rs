@@ -57,7 +57,7 @@ impl Said {
 /// What may be different in the new job.
 #[derive(Debug, Default, Args)]
 pub(super) struct How {
-    /// Its name; the old one's with a number if not given
+    /// Its name; that of the first of these jobs with the next number if not given: w, w-2, w-3
     #[arg(short, long, value_name = "NAME")]
     name: Option<String>,
 

@@ -6,7 +6,7 @@ use super::{
     diff::checkpoint_of,
     resume::{How, last_of, refuse_live},
     session::{Session, refuse_in_worker},
-    spawn::From,
+    spawn::{From, prompt_of},
 };
 use crate::failure::{Exit, Failure};
 
@@ -15,6 +15,11 @@ use crate::failure::{Exit, Failure};
 /// A new job with the same prompt and a new conversation. A writer goes on in the
 /// same worktree, from where that stands; with --fresh it gets one of its own, from
 /// the commit that the job started from, and the old one stays as it is.
+///
+/// Of a job that went on from another (`cx resume`, `cx send`), what it was told is
+/// said again in their conversation. With --fresh and --from-checkpoint the new job
+/// begins a conversation, and is told all that was said in the old one. Of a job that
+/// has gone on, it is the last that is retried; with --fresh, the one that is named.
 ///
 /// What it came after counts again: where such a job was retried too, the last try.
 /// One of them that has failed is to be retried first.
@@ -50,6 +55,20 @@ pub fn run(args: &RetryArgs) -> Result<Exit, Failure> {
         let commit = checkpoint_of(session.repository("retry")?, &job)?;
         return args.how.start(&session, &job, From::Commit(commit), None);
     }
-    let from = if args.fresh || job.is_without_tree() { From::Base } else { From::Files };
-    args.how.start(&session, &job, from, None)
+    let went_on = job.spec.resumes.as_ref().filter(|resumes| !resumes.anew && !args.fresh);
+    let Some(resumes) = went_on else {
+        let from = if args.fresh || job.is_without_tree() { From::Base } else { From::Files };
+        return args.how.start(&session, &job, from, None);
+    };
+    let history = session.history()?;
+    match history.jobs.get(&resumes.job) {
+        // It never came to its worker, and gave back what it took over.
+        Some(before) if before.went_on != Some(job.job) => {
+            let said = prompt_of(&session, &job)?;
+            let before = last_of(&session, &before.job.to_string())?;
+            refuse_live(&before, "retry", "`cx kill` ends it")?;
+            args.how.start(&session, &before, From::Thread, Some(said))
+        }
+        _ => args.how.start(&session, &job, From::Thread, None),
+    }
 }

@@ -14,7 +14,7 @@ use crate::{
     config::Roots,
     failure::{Exit, Failure},
     git::{GitError, Place, grant},
-    job::{Candidate, JobId, SpecError, resolve},
+    job::{Candidate, JobId, Spec, SpecError, resolve},
     ledger::{FollowedState, Job, JobFiles, Run, State, Store, StoreError},
     process::lock,
     supervisor::recover_lost,
@@ -181,7 +181,6 @@ impl Session {
     pub(super) fn jobs(&self, words: &[String]) -> Result<Vec<Job>, Failure> {
         let state = self.state()?;
         let known: Vec<Job> = state.jobs.into_values().collect();
-        let mut all: Option<Vec<Job>> = None;
         let mut found: Vec<Job> = Vec::new();
         let mut before: Option<(&str, String)> = None;
         for word in words {
@@ -196,12 +195,8 @@ impl Session {
             let job = match resolve(word, &known) {
                 Ok(job) => job.clone(),
                 Err(SpecError::NoSuchJob(_)) => {
-                    if all.is_none() {
-                        all =
-                            Some(self.store.history().map_err(store)?.jobs.into_values().collect());
-                    }
-                    let all = all.as_deref().unwrap_or_default();
-                    resolve(word, all).map_err(|error| unresolved(error, word, all))?.clone()
+                    let all = self.ever(word)?;
+                    resolve(word, &all).map_err(|error| unresolved(error, word, &all))?.clone()
                 }
                 Err(error) => return Err(unresolved(error, word, &known)),
             };
@@ -234,8 +229,21 @@ impl Session {
         if group.is_some() || !matches!(resolve(word, &known), Err(SpecError::NoSuchJob(_))) {
             return Ok(group);
         }
-        let all: Vec<Job> = self.store.history().map_err(store)?.jobs.into_values().collect();
-        Ok(group_in(word, &all))
+        Ok(group_in(word, &self.ever(word)?))
+    }
+
+    /// All jobs that there ever were and that `word` may mean, ascending.
+    fn ever(&self, word: &str) -> Result<Vec<Job>, Failure> {
+        match Spec::parse(word) {
+            Spec::Number(id) | Spec::Both(id, _) => {
+                Ok(self.store.numbered(id).map_err(store)?.into_iter().collect())
+            }
+            Spec::Name(name) if name.is_empty() => Ok(Vec::new()),
+            Spec::Name(name) => self.store.named_like(&name).map_err(store),
+            Spec::Current | Spec::Previous => {
+                Ok(self.store.history().map_err(store)?.jobs.into_values().collect())
+            }
+        }
     }
 
     /// The one job that `words` name. What `cx spawn` prints may come as two
@@ -275,8 +283,19 @@ impl Session {
     /// The same session, for the jobs of one run alone where one is named.
     pub(super) fn narrowed(mut self, run: Option<&str>) -> Result<Self, Failure> {
         if let Some(word) = run {
-            let state = self.store.history().map_err(store)?;
-            self.run = Some(Self::find_run(word, &state)?.id().to_owned());
+            // Who sets `CX_RUN` by hand makes a run of which nothing but its jobs knows.
+            let is_of_it = |job: &Job| job.spec.run.as_deref() == Some(word);
+            let is_known = |s: &State| s.runs.contains_key(word) || s.jobs.values().any(is_of_it);
+            let mut state = self.store.state().map_err(store)?;
+            if !is_known(&state) {
+                // It was long ago, or that is only the beginning of its id.
+                state = self.store.history().map_err(store)?;
+            }
+            let found = Self::find_run(word, &state).map(|run| run.id().to_owned());
+            self.run = Some(match found {
+                Err(_) if is_known(&state) => word.to_owned(),
+                found => found?,
+            });
         }
         Ok(self)
     }

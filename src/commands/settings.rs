@@ -79,6 +79,12 @@ impl Settings {
         })
     }
 
+    /// Who says which backend works where nobody else does.
+    pub(super) fn who_chose_backend() -> &'static str {
+        let is_said = std::env::var_os("CX_BACKEND").is_some_and(|value| !value.is_empty());
+        if is_said { "CX_BACKEND" } else { "the configuration" }
+    }
+
     /// Names that somebody typed. Each stands for a backend.
     pub(super) fn choice(&self, words: &str) -> Result<BackendChoice, Failure> {
         let wrong = |e: BackendChoiceError| Failure::usage(format!("'{words}' {e}"));

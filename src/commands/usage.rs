@@ -57,7 +57,7 @@ enum By {
 }
 
 /// Where a look back begins. Reads as the end of a sentence where it fails.
-fn since(word: &str) -> Result<Timestamp, String> {
+pub(super) fn since(word: &str) -> Result<Timestamp, String> {
     let midnight = |day: Date| day.to_zoned(TimeZone::UTC).map(|at| at.timestamp());
     let wrong = "is neither a day nor a duration: write today, 7d, 12h or 2026-11-20";
     let now = Timestamp::now();
@@ -105,7 +105,9 @@ struct Sum {
 
 impl From<Tally> for Sum {
     fn from(tally: Tally) -> Self {
-        let unknown = tally.cost_unknown + tally.tokens_unknown;
+        // One that several backends worked at is unknown in the sum of each.
+        let cost_unknown = tally.cost_unknown.min(tally.jobs.max(1));
+        let unknown = cost_unknown + tally.tokens_unknown;
         let is_known = unknown == 0 || tally.cost_usd.micros() > 0;
         Self {
             jobs: tally.jobs,
@@ -113,7 +115,7 @@ impl From<Tally> for Sum {
             cached: tally.cached,
             output: tally.output,
             cost_usd: is_known.then_some(tally.cost_usd),
-            cost_unknown: tally.cost_unknown,
+            cost_unknown,
             tokens_unknown: tally.tokens_unknown,
         }
     }

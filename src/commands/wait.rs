@@ -50,7 +50,8 @@ pub struct WaitArgs {
 
     /// Return when one has ended, and print which: its exit code is ours
     ///
-    /// With `cx collect "$(cx wait -n)"` in a loop, each job comes once.
+    /// With `cx collect "$(cx wait -n)"` in a loop, each job comes once; until it is
+    /// collected, the one that ended first comes again.
     #[arg(short = 'n', long)]
     any: bool,
 
@@ -94,7 +95,9 @@ pub fn run(args: &WaitArgs) -> Result<Exit, Failure> {
 }
 
 fn wait_for_all(session: &Session, args: &WaitArgs) -> Result<Exit, Failure> {
-    if args.run.is_some() {
+    if let (Some(_), Some(run)) = (&args.run, &session.run)
+        && session.store.run(run).dir().exists()
+    {
         return wait_for_run(session, args.timeout);
     }
     let mut jobs = if args.jobs.is_empty() {
@@ -418,7 +421,7 @@ fn lines(session: &Session, jobs: &[Job]) -> Vec<String> {
     let mut table =
         Table::new(&[Align::Right, Align::Left, Align::Right, Align::Left, Align::Left]);
     for job in jobs {
-        let doing = view::activity(job, &session.store.job(job.job))
+        let doing = view::activity_with_report(job, &session.store.job(job.job))
             .or_else(|| job.exited.as_ref().and_then(|exited| exited.reason.clone()))
             .unwrap_or_else(|| job.spec.title.clone());
         table.row(vec![

@@ -34,6 +34,7 @@ pub(super) struct Layer {
     pub(super) grace: Option<Span>,
     pub(super) secrets: Option<Vec<String>>,
     pub(super) notify: Option<bool>,
+    pub(super) mcp: Option<bool>,
     pub(super) hooks: HooksLayer,
     pub(super) worktree: WorktreeLayer,
     pub(super) codex: ProgramLayer,

@@ -97,6 +97,8 @@ pub struct Config {
     pub secrets: Vec<String>,
     /// Whether a person is told when what they have started is over.
     pub notify: bool,
+    /// Whether workers are given cx's own tools, where their program takes some.
+    pub mcp: bool,
     /// What runs once a job is over.
     pub hooks: EndHooks,
     /// Where writers work.
@@ -272,6 +274,7 @@ impl Config {
             grace: overrides.grace.or_else(grace).unwrap_or(GRACE),
             secrets: files.iter().filter_map(|file| file.layer.secrets.clone()).flatten().collect(),
             notify: first(files, |layer| layer.notify).unwrap_or(false),
+            mcp: first(files, |layer| layer.mcp).unwrap_or(true),
             hooks: EndHooks {
                 on_exit: commanded(files, |layer| layer.hooks.on_exit.clone()),
                 on_failure: commanded(files, |layer| layer.hooks.on_failure.clone()),

@@ -72,6 +72,7 @@ fn without_files_there_are_the_defaults() {
             grace: Duration::from_secs(5),
             secrets: Vec::new(),
             notify: false,
+            mcp: true,
             hooks: EndHooks {
                 on_exit: None,
                 on_failure: None,

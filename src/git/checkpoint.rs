@@ -5,6 +5,8 @@
 //! HEAD, and where nothing has changed since the last one none is made. A crash
 //! leaves the ref where it was, or moved; what it was before is in its reflog.
 
+use std::path::Path;
+
 use super::{CommitMessage, Git, GitError, Head, Oid, Place, Repo, commit, diff, refs};
 
 /// Where they are kept: `refs/cx/checkpoints/NAME`.
@@ -23,14 +25,14 @@ pub struct Checkpoint {
 
 /// Makes one of the worktree of the job `name`; none where nothing is new since the
 /// last, or since HEAD. `there` is its worktree, as [`grant::seen`](super::grant::seen)
-/// has it.
+/// has it; `scratch` a folder for what is needed meanwhile, which a crash leaves there.
 pub fn take(
-    place: &Place,
-    there: &Place,
+    (place, there): (&Place, &Place),
+    scratch: &Path,
     name: &str,
     message: &CommitMessage,
 ) -> Result<Option<Oid>, GitError> {
-    let tree = diff::snapshot(there)?;
+    let tree = diff::snapshot_in(there, scratch)?;
     let repo = Repo::open(there);
     let head = match repo.head()? {
         Head::Branch { oid, .. } | Head::Detached(oid) => oid,

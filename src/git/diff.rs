@@ -1,6 +1,6 @@
 //! What changed: listed for cx, or shown to a person by git itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::command::{on_terminal, path as path_of};
@@ -88,8 +88,12 @@ fn parse(bytes: &[u8]) -> Option<Vec<FileChange>> {
 /// may go on; files that vanish meanwhile are left out. `there` is the worktree, as
 /// [`grant::seen`](super::grant::seen) has it.
 pub fn snapshot(there: &Place) -> Result<Oid, GitError> {
-    let scratch = tempfile::tempdir_in(&there.git_dir)
-        .map_err(GitError::io("make a folder in", &there.git_dir))?;
+    snapshot_in(there, &there.git_dir)
+}
+
+/// The same, with what is needed meanwhile below `folder`.
+pub(super) fn snapshot_in(there: &Place, folder: &Path) -> Result<Oid, GitError> {
+    let scratch = tempfile::tempdir_in(folder).map_err(GitError::io("make a folder in", folder))?;
     let index = scratch.path().join("index");
     let git = || -> Git { there.git().env("GIT_INDEX_FILE", &index) };
     if stage::copy_index(&there.git_dir.join("index"), &index).is_err() {

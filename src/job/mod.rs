@@ -14,6 +14,7 @@ mod name;
 mod outcome;
 mod price;
 pub mod secret;
+mod sharing;
 mod spec;
 mod template;
 
@@ -26,6 +27,7 @@ pub use limit::{CountError, DurationError, parse_count, parse_duration};
 pub use name::{JobName, NameError, slug};
 pub use outcome::{Outcome, Usage, WorkerExit};
 pub use price::Price;
+pub use sharing::Sharing;
 pub use spec::{Candidate, Spec, SpecError, resolve};
 pub use template::{Template, Unset, is_template_name};
 

@@ -16,8 +16,8 @@ use super::run::{RunEnded, RunRevised, RunRunning, RunStarted, RunStopping, Task
 use super::usage::Used;
 use super::{Hooks, Notice};
 use crate::job::{
-    BackendName, Budget, Endpoint, JobId, JobName, Mode, Outcome, Price, ProcessRef, Usage,
-    WorkerExit,
+    BackendName, Budget, Endpoint, JobId, JobName, Mode, Outcome, Price, ProcessRef, Sharing,
+    Usage, WorkerExit,
 };
 
 /// The version that this cx writes. Readers take every version up to it, and
@@ -212,6 +212,9 @@ pub struct Spawned {
     /// Whether the worker may commit by itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub git: bool,
+    /// Whether its program is given cx's own tools (`cx mcp --worker`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mcp: bool,
     /// Whether the answer has to fit the schema among the job's files.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub schema: bool,
@@ -221,6 +224,9 @@ pub struct Spawned {
     /// Patterns of variables whose values are secrets, besides the usual ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<String>,
+    /// Whom it shares with what it stores in the memory; all where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharing: Option<Sharing>,
     /// Who is told of its end; trusted by then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<Notice>,

@@ -481,19 +481,21 @@ impl State {
         }
     }
 
-    /// Forgets closed jobs but for the last `keep` and those whose names are
-    /// still in use, and ended runs but for the last `keep_runs`.
-    pub(super) fn prune(&mut self, keep: usize, keep_runs: usize) {
+    /// Takes out closed jobs but for the last `keep` and those whose names are
+    /// still in use, and forgets ended runs but for the last `keep_runs`. Gives
+    /// what was taken out.
+    pub(super) fn prune(&mut self, keep: usize, keep_runs: usize) -> Vec<Job> {
         runs::prune(&mut self.runs, keep_runs);
+        let goes_on = |run: &str| self.runs.get(run).is_some_and(Run::is_open);
         let closed: Vec<JobId> = self
             .jobs
             .values()
+            .filter(|job| !job.is_open() && !job.holds_name())
             // A run that goes on looks at all attempts at its tasks.
-            .filter(|job| !job.is_open() && job.is_put_away() && !job.holds_name())
+            .filter(|job| job.is_put_away() || !job.spec.run.as_deref().is_some_and(goes_on))
             .map(|job| job.job)
             .collect();
-        for id in closed.iter().take(closed.len().saturating_sub(keep)) {
-            self.jobs.remove(id);
-        }
+        let gone = closed.iter().take(closed.len().saturating_sub(keep));
+        gone.filter_map(|id| self.jobs.remove(id)).collect()
     }
 }

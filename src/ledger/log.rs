@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Seek, SeekFrom, Write},
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::PathBuf,
 };
@@ -11,8 +11,10 @@ use jiff::Timestamp;
 
 use super::{
     event::{Event, Record},
-    fold::State,
+    fold::{Job, State},
     line::{decode, encode},
+    parts::Chunks,
+    renew,
     snapshot::{self, Head},
     store::{Store, StoreError, at},
 };
@@ -92,6 +94,16 @@ impl Store {
         snapshot::history(self)
     }
 
+    /// The job of this number, however long ago it was closed.
+    pub fn numbered(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        snapshot::numbered(self, id)
+    }
+
+    /// All jobs that ever were whose names begin so, ascending by number.
+    pub fn named_like(&self, beginning: &str) -> Result<Vec<Job>, StoreError> {
+        snapshot::named_like(self, beginning)
+    }
+
     /// The record whose line begins at `offset`.
     pub fn record_at(&self, offset: u64) -> Result<Option<Record>, StoreError> {
         let path = self.ledger_path();
@@ -100,14 +112,18 @@ impl Store {
         let mut line = Vec::new();
         io::BufRead::read_until(&mut io::BufReader::new(file), b'\n', &mut line)
             .map_err(at("read", &path))?;
+        if line.first() == Some(&0) {
+            let lines = Chunks::new(self, offset)?.next()?.unwrap_or_default();
+            line = lines.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default().to_vec();
+        }
         Ok(decode(&line))
     }
 
     /// Folds what has come since the last snapshot into a new one, where that
     /// has grown long enough to be felt. Failing to is no error: a snapshot is
-    /// never needed.
-    pub fn refresh_snapshot(&self) {
-        snapshot::refresh(self);
+    /// never needed. Says whether there is a new one.
+    pub fn refresh_snapshot(&self) -> bool {
+        renew::refresh(self)
     }
 }
 
@@ -193,7 +209,7 @@ impl FollowedState<'_> {
 /// Reads the ledger's lines as they come, from any offset.
 #[derive(Debug)]
 pub struct Follower {
-    path: PathBuf,
+    store: Store,
     /// Where the next line begins.
     offset: u64,
 }
@@ -201,7 +217,7 @@ pub struct Follower {
 impl Follower {
     /// From `offset`, which must be the beginning of a line.
     pub fn new(store: &Store, offset: u64) -> Self {
-        Self { path: store.ledger_path(), offset }
+        Self { store: store.clone(), offset }
     }
 
     /// From the ledger's end.
@@ -210,20 +226,32 @@ impl Follower {
         Self::new(store, len)
     }
 
+    /// From the first event of that time or a later one. Presumes that the clock was
+    /// never set back: costs what looking up a word in a dictionary does.
+    pub fn since(store: &Store, time: Timestamp) -> Result<Self, StoreError> {
+        Ok(Self::new(store, super::since::offset(store, time)?))
+    }
+
     /// The whole lines that have come since the last call, newline included. A
     /// line that is not finished yet comes with a later call, read anew: a write
     /// that failed is taken back, and another line may stand there then.
     pub fn lines(&mut self) -> Result<Vec<Vec<u8>>, StoreError> {
-        let mut file = match File::open(&self.path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other.map_err(at("open", &self.path))?,
-        };
-        file.seek(SeekFrom::Start(self.offset)).map_err(at("read", &self.path))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(at("read", &self.path))?;
-        let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
-        bytes.truncate(whole);
-        self.offset += whole as u64;
-        Ok(bytes.split_inclusive(|b| *b == b'\n').map(<[u8]>::to_vec).collect())
+        let Some(mut ledger) = snapshot::open_ledger(&self.store)? else { return Ok(Vec::new()) };
+        let bytes = snapshot::whole_lines_from(&self.store, &mut ledger, self.offset)?;
+        self.offset += bytes.len() as u64;
+        Ok(split(&bytes))
     }
+
+    /// The same, but not more than about a megabyte of them at once, for those who
+    /// read all that ever was. None where none have come.
+    pub fn some_lines(&mut self) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut chunks = Chunks::new(&self.store, self.offset)?;
+        let lines = chunks.next()?.unwrap_or_default();
+        self.offset = chunks.offset();
+        Ok(split(&lines))
+    }
+}
+
+fn split(lines: &[u8]) -> Vec<Vec<u8>> {
+    lines.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
 }

@@ -13,6 +13,7 @@
 //! - Nothing but this folder reads or writes these files.
 
 mod check;
+mod closed;
 mod event;
 mod fallback;
 mod fold;
@@ -23,12 +24,16 @@ mod landing;
 mod line;
 mod log;
 mod notice;
+mod pack;
+mod parts;
 mod phase;
 mod promise;
 mod redact;
+mod renew;
 mod run;
 mod runs;
 mod segment;
+mod since;
 mod snapshot;
 mod store;
 mod turn;
@@ -47,6 +52,7 @@ pub use landing::{Batch, Cleaned, Held, Merged, NotPicked, Unmerged};
 pub use line::{decode, glance};
 pub use log::{Appender, FollowedState, Follower};
 pub use notice::Notice;
+pub use pack::Packed;
 pub use phase::Phase;
 pub use promise::Promise;
 pub use run::{

@@ -10,35 +10,36 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
     os::unix::fs::FileExt,
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::{
+    closed::{Closed, Named, Odd},
+    event::Record,
     fold::{Job, State},
     hold::Clocks,
     line::{decode, glance},
+    pack::KEEP,
+    parts::Chunks,
     runs::Run,
     store::{Store, StoreError, at},
     usage::Book,
 };
 use crate::job::JobId;
 
-/// 2: with runs; 4: with how long they were worked on, and with what was used.
-/// What an earlier cx makes of it is nothing, and the other way round.
-const VERSION: u32 = 4;
+/// 2: with runs; 4: with how long they were worked on, and with what was used; 5: with
+/// the jobs that are put away. What an earlier cx makes of it is nothing, and the other
+/// way round.
+pub(super) const VERSION: u32 = 5;
 
 /// How many closed jobs stay at hand.
-const KEEP_CLOSED: usize = 100;
+pub(super) const KEEP_CLOSED: usize = 100;
 
 /// How many runs stay at hand, besides those that are not over.
-const KEEP_RUNS: usize = 20;
-
-/// A snapshot is renewed once this many bytes of ledger, or a quarter of the
-/// snapshot's own size, have come since.
-const RENEW_AFTER: u64 = 48 * 1024;
+pub(super) const KEEP_RUNS: usize = 20;
 
 /// How much of the ledger before the offset is compared.
 const CHECK: u64 = 64;
@@ -54,23 +55,26 @@ pub struct Head {
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Header {
-    snapshot: u32,
+    pub(super) snapshot: u32,
     pub(super) offset: u64,
-    before: String,
-    next: u64,
-    torn: u64,
+    pub(super) before: String,
+    pub(super) next: u64,
+    pub(super) torn: u64,
     /// How many lines of runs come before those of the jobs.
-    runs: usize,
+    pub(super) runs: usize,
     #[serde(default, skip_serializing_if = "Clocks::is_empty")]
-    clocks: Clocks,
+    pub(super) clocks: Clocks,
     /// How many bytes follow the header: a snapshot that was cut off is none.
-    body: u64,
-    taken: Vec<Holder>,
+    pub(super) body: u64,
+    /// Where the jobs are that have no line here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) closed: Option<Named>,
+    pub(super) taken: Vec<Holder>,
 }
 
 /// A job whose name is in use.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Holder {
+pub(super) struct Holder {
     job: JobId,
     name: String,
     /// It has a worktree, which keeps the name in use after its end.
@@ -79,7 +83,7 @@ struct Holder {
 }
 
 impl Holder {
-    fn of(job: &Job) -> Self {
+    pub(super) fn of(job: &Job) -> Self {
         Self {
             job: job.job,
             name: job.spec.name.as_str().to_owned(),
@@ -113,7 +117,11 @@ pub(super) fn open_ledger(store: &Store) -> Result<Option<File>, StoreError> {
 }
 
 /// The bytes of the ledger from `offset` up to its last newline.
-fn whole_lines_from(store: &Store, ledger: &mut File, offset: u64) -> Result<Vec<u8>, StoreError> {
+pub(super) fn whole_lines_from(
+    store: &Store,
+    ledger: &mut File,
+    offset: u64,
+) -> Result<Vec<u8>, StoreError> {
     let path = store.ledger_path();
     let mut bytes = Vec::new();
     ledger
@@ -122,11 +130,24 @@ fn whole_lines_from(store: &Store, ledger: &mut File, offset: u64) -> Result<Vec
         .map_err(at("read", &path))?;
     let end = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
     bytes.truncate(end);
+    if is_punched(&bytes) {
+        bytes.clear();
+        let mut chunks = Chunks::new(store, offset)?;
+        while let Some(chunk) = chunks.next()? {
+            bytes.extend(chunk);
+        }
+    }
     Ok(bytes)
 }
 
+/// Whether some of `bytes`, which were read from the ledger up to its end, have
+/// moved into a part. Nobody has to look through as few as always stay.
+pub(super) fn is_punched(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&0) || (bytes.len() as u64 > KEEP && bytes.contains(&0))
+}
+
 /// What stands in the ledger just before `offset`, as a string that compares.
-fn before(ledger: &File, offset: u64) -> Option<String> {
+pub(super) fn before(ledger: &File, offset: u64) -> Option<String> {
     let len = offset.min(CHECK);
     let mut bytes = vec![0; usize::try_from(len).ok()?];
     ledger.read_exact_at(&mut bytes, offset - len).ok()?;
@@ -205,19 +226,52 @@ fn of_no_account(line: &[u8]) -> Option<u64> {
 
 /// See [`Store::state`].
 pub(super) fn state(store: &Store) -> Result<State, StoreError> {
-    Ok(fold(store, true)?.0)
+    Ok(follow(store)?.0)
 }
 
 /// See [`Store::follow_state`].
 pub(super) fn follow(store: &Store) -> Result<(State, u64), StoreError> {
-    let (state, offset, _) = fold(store, true)?;
-    Ok((state, offset))
+    let Folded { mut state, end, .. } = fold(store)?;
+    state.prune(KEEP_CLOSED, KEEP_RUNS);
+    Ok((state, end))
 }
 
 /// See [`Store::follow_history`].
 pub(super) fn follow_history(store: &Store) -> Result<(State, u64), StoreError> {
-    let (state, offset, _) = fold(store, false)?;
-    Ok((state, offset))
+    let Folded { state, end, .. } = fold_all(store)?;
+    Ok((state, end))
+}
+
+/// See [`Store::history`].
+pub(super) fn history(store: &Store) -> Result<State, StoreError> {
+    Ok(fold_all(store)?.state)
+}
+
+/// See [`Store::numbered`].
+pub(super) fn numbered(store: &Store, id: JobId) -> Result<Option<Job>, StoreError> {
+    let Folded { mut state, closed, .. } = fold(store)?;
+    if let Some(job) = state.jobs.remove(&id) {
+        return Ok(Some(job));
+    }
+    match Past::new(store, closed).look(|closed| closed.job(id)) {
+        Ok(found) => Ok(found.flatten()),
+        Err(Odd) => Ok(history(store)?.jobs.remove(&id)),
+    }
+}
+
+/// See [`Store::named_like`].
+pub(super) fn named_like(store: &Store, beginning: &str) -> Result<Vec<Job>, StoreError> {
+    let Folded { state, closed, .. } = fold(store)?;
+    let (mut jobs, found) = match Past::new(store, closed).look(|c| c.named_like(beginning)) {
+        Ok(found) => (state.jobs, found.unwrap_or_default()),
+        Err(Odd) => (history(store)?.jobs, Vec::new()),
+    };
+    for job in found {
+        // What is folded already is newer.
+        jobs.entry(job.job).or_insert(job);
+    }
+    jobs.retain(|_, job| job.spec.name.as_str().starts_with(beginning));
+    Ok(jobs.into_values().collect())
 }
 
 /// Folds into `state` what has come since `offset`, and gives the new offset.
@@ -229,37 +283,103 @@ pub(super) fn catch_up(store: &Store, state: &mut State, offset: u64) -> Result<
 }
 
 fn fold_lines(state: &mut State, bytes: &[u8]) {
+    // With nothing put away nothing can be odd.
+    let _ = fold_lines_with(state, bytes, &mut |_, _| Ok(()));
+}
+
+/// Folds lines; before each, `recall` has a chance to bring back what was put away.
+pub(super) fn fold_lines_with(
+    state: &mut State,
+    bytes: &[u8],
+    recall: &mut dyn FnMut(&mut State, &Record) -> Result<(), Odd>,
+) -> Result<(), Odd> {
     for line in bytes.split_inclusive(|b| *b == b'\n') {
         match decode(line) {
-            Some(record) => state.fold(record),
+            Some(record) => {
+                recall(state, &record)?;
+                state.fold(record);
+            }
             None if line == b"\n" => {}
             None => state.torn += 1,
         }
     }
+    Ok(())
 }
 
-/// See [`Store::history`].
-pub(super) fn history(store: &Store) -> Result<State, StoreError> {
-    Ok(fold(store, false)?.0)
+/// What comes of folding.
+#[derive(Default)]
+pub(super) struct Folded {
+    pub(super) state: State,
+    /// Up to where.
+    pub(super) end: u64,
+    /// Where the jobs are that are not in `state`; none where all are.
+    pub(super) closed: Option<Named>,
+    /// It began with a snapshot.
+    pub(super) is_resumed: bool,
 }
 
-/// The state, the offset it speaks for, and where the snapshot ended that it
-/// was made from.
-fn fold(store: &Store, from_snapshot: bool) -> Result<(State, u64, u64), StoreError> {
-    let Some(mut ledger) = open_ledger(store)? else {
-        return Ok((State::new(), 0, 0));
-    };
-    let found = if from_snapshot { read_snapshot(store, &ledger) } else { None };
-    let (mut state, offset) = found.unwrap_or_else(|| (State::new(), 0));
-    let bytes = whole_lines_from(store, &mut ledger, offset)?;
-    fold_lines(&mut state, &bytes);
-    if from_snapshot {
-        state.prune(KEEP_CLOSED, KEEP_RUNS);
+/// The jobs that were put away, opened once something is wanted of them.
+struct Past<'a> {
+    store: &'a Store,
+    named: Option<Named>,
+    opened: Option<Closed>,
+}
+
+impl<'a> Past<'a> {
+    fn new(store: &'a Store, named: Option<Named>) -> Self {
+        Self { store, named, opened: None }
     }
-    Ok((state, offset + bytes.len() as u64, offset))
+
+    /// What `what` makes of them; none where none were put away.
+    fn look<T>(
+        &mut self,
+        what: impl FnOnce(&mut Closed) -> Result<T, Odd>,
+    ) -> Result<Option<T>, Odd> {
+        let Some(named) = &self.named else { return Ok(None) };
+        let closed = match &mut self.opened {
+            Some(closed) => closed,
+            none => none.insert(Closed::open(self.store, named)?),
+        };
+        what(closed).map(Some)
+    }
 }
 
-fn read_snapshot(store: &Store, ledger: &File) -> Option<(State, u64)> {
+/// Folds what has come since the snapshot.
+pub(super) fn fold(store: &Store) -> Result<Folded, StoreError> {
+    let Some(mut ledger) = open_ledger(store)? else {
+        return Ok(Folded { state: State::new(), ..Folded::default() });
+    };
+    let Some((mut state, offset, closed)) = read_snapshot(store, &ledger) else {
+        return fold_all(store);
+    };
+    let bytes = whole_lines_from(store, &mut ledger, offset)?;
+    let mut past = Past::new(store, closed);
+    let known = state.next;
+    let mut recall = |state: &mut State, record: &Record| {
+        // Most is said of jobs that are at hand.
+        if Closed::is_at_hand(state, record, known) {
+            return Ok(());
+        }
+        past.look(|closed| closed.recall(state, record)).map(drop)
+    };
+    if let Err(Odd) = fold_lines_with(&mut state, &bytes, &mut recall) {
+        return fold_all(store);
+    }
+    let end = offset + bytes.len() as u64;
+    Ok(Folded { state, end, closed: past.named, is_resumed: true })
+}
+
+/// Folds all that there ever was.
+fn fold_all(store: &Store) -> Result<Folded, StoreError> {
+    let mut state = State::new();
+    let mut chunks = Chunks::new(store, 0)?;
+    while let Some(lines) = chunks.next()? {
+        fold_lines(&mut state, &lines);
+    }
+    Ok(Folded { state, end: chunks.offset(), ..Folded::default() })
+}
+
+fn read_snapshot(store: &Store, ledger: &File) -> Option<(State, u64, Option<Named>)> {
     let (header, mut reader) = usable_header(store, ledger)?;
     let Header { next, torn, clocks, .. } = header;
     let mut line = Vec::new();
@@ -279,59 +399,5 @@ fn read_snapshot(store: &Store, ledger: &File) -> Option<(State, u64)> {
         }
         line.clear();
     }
-    Some((state, header.offset))
-}
-
-/// See [`Store::refresh_snapshot`].
-pub(super) fn refresh(store: &Store) {
-    let size = |path| std::fs::metadata(path).map_or(0, |meta| meta.len());
-    let ledger_len = size(store.ledger_path());
-    let snapshot_len = size(store.snapshot_path());
-    let Ok(Some(ledger)) = open_ledger(store) else { return };
-    let since = usable_header(store, &ledger).map_or(0, |(header, _)| header.offset);
-    if ledger_len.saturating_sub(since) < RENEW_AFTER.max(snapshot_len / 4) {
-        return;
-    }
-    // Whoever is at it already does it for all.
-    let lock = store.dir().join("snapshot.lock");
-    let Ok(lock) = File::options().create(true).append(true).open(lock) else { return };
-    if lock.try_lock().is_err() {
-        return;
-    }
-    let _ = write(store, &ledger);
-}
-
-pub(super) fn write(store: &Store, ledger: &File) -> Result<(), StoreError> {
-    let (state, offset, _) = fold(store, true)?;
-    let path = store.snapshot_path();
-    let Some(before) = before(ledger, offset) else { return Ok(()) };
-    let mut body = Vec::with_capacity(64 * 1024);
-    body.extend(state.book.encode()?);
-    for run in state.runs.values() {
-        jsonl::write(&mut body, run)?;
-    }
-    for job in state.jobs.values() {
-        jsonl::write(&mut body, job)?;
-    }
-    let header = Header {
-        snapshot: VERSION,
-        offset,
-        before,
-        next: state.next,
-        torn: state.torn,
-        runs: state.runs.len(),
-        clocks: state.clocks.clone(),
-        body: body.len() as u64,
-        taken: state.jobs.values().filter(|job| job.holds_name()).map(Holder::of).collect(),
-    };
-    let mut head = Vec::with_capacity(4 * 1024);
-    jsonl::write(&mut head, &header)?;
-    let persist = || -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(store.dir())?;
-        file.write_all(&head)?;
-        file.write_all(&body)?;
-        file.persist(&path)?;
-        Ok(())
-    };
-    persist().map_err(at("write", &path))
+    Some((state, header.offset, header.closed))
 }

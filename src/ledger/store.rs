@@ -3,6 +3,7 @@
 //! ```text
 //! STATE/ledger.jsonl        events, append-only
 //! STATE/snapshot.jsonl      a fold of them, replaceable
+//! STATE/parts/*.jsonl.gz    the ledger's beginning, once that is long
 //! STATE/segment           the state in one line, for prompts; replaceable
 //! STATE/worktree.lock       serialises worktree commands
 //! STATE/merge.lock          serialises merges
@@ -27,7 +28,7 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io,
+    io::{self, Write as _},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -86,7 +87,7 @@ impl StoreError {
                 "make room on that disk (`cx clean` removes what is merged and collected); nothing earlier was lost".to_owned(),
             ),
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Some(
-                "the state folder must be writable: inside a sandbox cx can only look".to_owned(),
+                "in a sandbox, where the state folder is read-only, cx can only look; an agent there uses the tools of `cx mcp`, whose server its program starts outside (`cx man mcp`)".to_owned(),
             ),
             _ => None,
         }
@@ -121,6 +122,11 @@ impl Store {
         self.dir.join("snapshot.jsonl")
     }
 
+    /// Where the ledger's beginning lies, once that is long.
+    pub(super) fn parts_dir(&self) -> PathBuf {
+        self.dir.join("parts")
+    }
+
     pub(super) fn segment_path(&self) -> PathBuf {
         self.dir.join("segment")
     }
@@ -143,6 +149,16 @@ impl Store {
     /// The lock that serialises merges into this repository.
     pub fn merge_lock(&self) -> PathBuf {
         self.dir.join("merge.lock")
+    }
+
+    /// The folder of the shared memory.
+    pub fn memory_dir(&self) -> PathBuf {
+        self.dir.join("memory")
+    }
+
+    /// Makes it, for a program that may write only what is there.
+    pub fn create_memory_dir(&self) -> Result<(), StoreError> {
+        private_dir(&self.memory_dir()).map_err(at("create", &self.memory_dir()))
     }
 
     /// The folder that holds the jobs' folders.
@@ -315,9 +331,37 @@ impl JobFiles {
         self.dir.join("objects")
     }
 
+    /// What whoever makes a checkpoint needs for a while.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.dir.join("checkpoint")
+    }
+
     /// The worker's `TMPDIR`.
     pub fn tmp(&self) -> PathBuf {
         self.dir.join("tmp")
+    }
+
+    /// What the worker said last of how far it is; the file is made with its job's tools.
+    pub fn reported(&self) -> PathBuf {
+        self.dir.join("report")
+    }
+
+    /// Makes the file of reports, empty, for a program that may write only what is there.
+    pub fn create_reported(&self) -> Result<(), StoreError> {
+        Self::create(&self.reported()).map(drop)
+    }
+
+    /// Replaces that. Written in place: a confined worker's program may write this one
+    /// file, and no other beside it. Whoever reads meanwhile sees less of a line.
+    pub fn report(&self, line: &str) -> Result<(), StoreError> {
+        let path = self.reported();
+        let mut file = Self::create(&path)?;
+        file.write_all(line.as_bytes()).map_err(at("write", &path))
+    }
+
+    /// What the worker said last of how far it is.
+    pub fn last_report(&self) -> Option<String> {
+        fs::read_to_string(self.reported()).ok().filter(|line| !line.is_empty())
     }
 
     /// Makes the job's folder, should somebody have removed it.
@@ -413,6 +457,6 @@ fn replace(dir: &Path, path: &Path, content: &[u8]) -> Result<(), StoreError> {
     write().map_err(at("write", path))
 }
 
-fn private_dir(dir: &Path) -> io::Result<()> {
+pub(super) fn private_dir(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }

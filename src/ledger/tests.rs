@@ -1,10 +1,12 @@
 //! Tests of the ledger, at its own boundary: a store in a folder of the test's own.
 
+mod closing;
 mod decoding;
 mod folding;
 mod heads;
 mod holding;
 mod logging;
+mod packing;
 mod runs;
 mod snapshots;
 mod using;
@@ -74,9 +76,11 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         extra_args: Vec::new(),
         env_exclude: Vec::new(),
         git: false,
+        mcp: false,
         schema: false,
         checkpoint_ms: None,
         secrets: Vec::new(),
+        sharing: None,
         notice: None,
         title: "a task".to_owned(),
     }

@@ -6,11 +6,7 @@
 //! the one before has used is its own. The sums of all days stay in the snapshot, so
 //! they cost nothing to ask for.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{BufRead, BufReader},
-};
+use std::collections::BTreeMap;
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
@@ -19,8 +15,9 @@ use super::{
     event::Spawned,
     fold::{Job, State},
     line::glance,
+    parts::Chunks,
     runs::Run,
-    store::{Store, StoreError, at},
+    store::{Store, StoreError},
 };
 use crate::job::{BudgetOf, JobId, Spent, Usage, Usd};
 
@@ -337,17 +334,10 @@ impl Store {
     /// What each job that had a worker has used, from the whole ledger, of whose
     /// lines only those are parsed that tell of it.
     pub fn usage_of_jobs(&self) -> Result<Vec<JobUse>, StoreError> {
-        let path = self.ledger_path();
-        let file = match File::open(&path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other.map_err(at("open", &path))?,
-        };
-        let mut reader = BufReader::with_capacity(256 * 1024, file);
         let mut jobs: BTreeMap<JobId, Entry> = BTreeMap::new();
-        let mut line = Vec::new();
-        while reader.read_until(b'\n', &mut line).map_err(at("read", &path))? > 0 {
-            fold_line(&mut jobs, &line);
-            line.clear();
+        let mut chunks = Chunks::new(self, 0)?;
+        while let Some(lines) = chunks.next()? {
+            lines.split_inclusive(|b| *b == b'\n').for_each(|line| fold_line(&mut jobs, line));
         }
         let all = jobs.into_values();
         Ok(all.filter(|entry| entry.ran).map(|entry| entry.job).collect())

@@ -129,6 +129,9 @@ pub struct Task {
     /// that one's folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<PathBuf>,
+    /// How many entries of the memory its worker is told, where the file says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recall: Option<NonZeroU32>,
     /// It runs only where this holds; otherwise it is passed over, and what
     /// needs it is not skipped for that.
     pub when: Option<String>,

@@ -1,8 +1,17 @@
-//! The room on a disk, and what takes it.
+//! The room on a disk, what takes it, and giving some of it back.
 
-use std::{collections::HashSet, fs, io, os::unix::fs::MetadataExt, path::Path};
+use std::{
+    collections::HashSet,
+    fs::{self, File},
+    io,
+    os::unix::fs::MetadataExt,
+    path::Path,
+};
 
-use nix::sys::{statfs::statfs, statvfs::statvfs};
+use nix::{
+    fcntl::{FallocateFlags, fallocate},
+    sys::{statfs::statfs, statvfs::statvfs},
+};
 
 /// What an ordinary user may still put onto a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +29,14 @@ pub fn room(path: &Path) -> io::Result<Room> {
         bytes: found.blocks_available().saturating_mul(found.fragment_size()),
         files: (found.files() > 0).then(|| found.files_available()),
     })
+}
+
+/// Gives the room of the first `len` bytes of a file back, which read as zeros from
+/// then on; what follows stays where it is. Some file systems cannot.
+pub fn punch(file: &File, len: u64) -> io::Result<()> {
+    let how = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+    fallocate(file, how, 0, i64::try_from(len).unwrap_or(i64::MAX))?;
+    Ok(())
 }
 
 /// Whether copies on the file system that `path` lies on may share their blocks: btrfs,

@@ -5,7 +5,7 @@
 //! is one system call that says it has no children.
 
 use std::{
-    io,
+    fs, io,
     time::{Duration, Instant},
 };
 
@@ -21,6 +21,7 @@ use nix::{
 use super::{
     lock::deadline_in,
     signals::Signals,
+    start,
     tree::{descendants, is_alive, signal},
     worker::Worker,
 };
@@ -42,16 +43,16 @@ pub fn has_children() -> bool {
     waitid(Id::All, flags) != Err(Errno::ECHILD)
 }
 
-/// Reaps every dead child. The worker is reaped through `worker`, which then
-/// knows how it ended. Whether any child is left.
-pub fn reap(mut worker: Option<&mut Worker>) -> io::Result<bool> {
+/// Reaps every dead child. Those of `known` are reaped through what is said there, which
+/// then knows how they ended. Whether any child is left.
+pub fn reap(known: &mut [&mut Worker]) -> io::Result<bool> {
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     loop {
         match waitid(Id::All, flags) {
             Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, _, _)) => {
-                match worker.as_deref_mut() {
-                    Some(worker) if worker.pid() == pid.as_raw() => worker.reap()?,
-                    _ => drop(waitpid(pid, Some(WaitPidFlag::WNOHANG))),
+                match known.iter_mut().find(|worker| worker.pid() == pid.as_raw()) {
+                    Some(worker) => worker.reap()?,
+                    None => drop(waitpid(pid, Some(WaitPidFlag::WNOHANG))),
                 }
             }
             Err(Errno::EINTR) => {}
@@ -61,7 +62,8 @@ pub fn reap(mut worker: Option<&mut Worker>) -> io::Result<bool> {
 }
 
 /// Ends everything below this process: `first` to all, then KILL to what is
-/// left after `grace`, until there is nothing. Returns how many were there.
+/// left after `grace`, until there is nothing. Returns how many were there, without
+/// the server of our own tools, which a worker's program does not wait for.
 ///
 /// Stopped processes are continued, so that they can hear the signal. `hurry` is
 /// asked whenever a request has come; once it says yes the grace time is over.
@@ -74,15 +76,19 @@ pub fn end_descendants(
 ) -> io::Result<u64> {
     let me = Pid::this().as_raw();
     let targets = descendants(&[me]);
+    let server = start::mcp_program().filter(|_| !targets.is_empty());
+    let runs = |process: &&ProcessRef| fs::read_link(format!("/proc/{}/exe", process.pid)).ok();
+    let servers = targets.iter().filter(|process| server.is_some() && runs(process) == server);
+    let count = targets.len() - servers.count();
     for process in &targets {
         signal(*process, first)?;
         signal(*process, Signal::SIGCONT as i32)?;
     }
     let deadline = deadline_in(grace);
-    reap(worker.as_deref_mut())?;
+    reap(worker.as_mut_slice())?;
     while has_children() && deadline.is_none_or(|deadline| Instant::now() < deadline) {
         let woken = signals.wait(deadline)?;
-        reap(worker.as_deref_mut())?;
+        reap(worker.as_mut_slice())?;
         if woken.request && hurry() {
             break;
         }
@@ -95,10 +101,39 @@ pub fn end_descendants(
         // Killed ones die at once; those that were born meanwhile come next, and
         // those that we may not kill have to be waited for.
         signals.wait(deadline_in(pause))?;
-        reap(worker.as_deref_mut())?;
+        reap(worker.as_mut_slice())?;
         pause = longer(pause);
     }
-    Ok(targets.len() as u64)
+    Ok(count as u64)
+}
+
+/// Ends one child and all that is below it, while `other` may go on: `first`, and KILL
+/// after `grace`, for whose effect nobody waits here.
+pub fn end_one(
+    child: &mut Worker,
+    other: &mut Worker,
+    signals: &mut Signals,
+    first: i32,
+    grace: Duration,
+) -> io::Result<()> {
+    let mut left = descendants(&[child.pid()]);
+    left.push(child.process());
+    for process in &left {
+        signal(*process, first)?;
+        signal(*process, Signal::SIGCONT as i32)?;
+    }
+    let deadline = deadline_in(grace);
+    loop {
+        reap(&mut [child, other])?;
+        left.retain(|process| is_alive(*process));
+        if left.is_empty() {
+            return Ok(());
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return left.iter().try_for_each(|one| signal(*one, Signal::SIGKILL as i32).map(drop));
+        }
+        signals.wait(deadline_in(FIRST_PAUSE))?;
+    }
 }
 
 /// Kills everything below this process and reaps it. Where there is nothing,
@@ -109,7 +144,7 @@ pub fn kill_below() -> io::Result<()> {
         for process in descendants(&[me]) {
             signal(process, Signal::SIGKILL as i32)?;
         }
-        reap(None)?;
+        reap(&mut [])?;
         if has_children() {
             // Killed ones die at once; nothing tells us here when.
             std::thread::sleep(Duration::from_millis(5));

@@ -255,7 +255,7 @@ fn hold(told: &Told) -> io::Result<String> {
     let deadline = told.limit.and_then(deadline_in);
     let term = Signal::SIGTERM as i32;
     let late = loop {
-        ending::reap(Some(&mut worker))?;
+        ending::reap(&mut [&mut worker])?;
         if worker.exit().is_some() {
             break false;
         }

@@ -16,7 +16,7 @@ use std::{
         fd::{AsFd, OwnedFd, RawFd},
         unix::process::CommandExt,
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
 
@@ -28,11 +28,17 @@ pub const SUPERVISE: &str = "__supervise";
 /// The hidden verb that finds a new supervisor for a lost job.
 pub const RECOVER: &str = "__recover";
 
+/// The hidden verb that makes a checkpoint for a supervisor.
+pub const CHECKPOINT: &str = "__checkpoint";
+
 /// The hidden verb that works through a run that was detached.
 pub const RUN: &str = "__run";
 
 /// The hidden verb that deletes and cleans in the background.
 pub const TIDY: &str = "__tidy";
+
+/// The binary that `cx mcp` becomes.
+pub const MCP_PROGRAM: &str = "cx-mcp";
 
 /// This binary, also when it was replaced meanwhile.
 pub fn own_binary() -> PathBuf {
@@ -40,6 +46,23 @@ pub fn own_binary() -> PathBuf {
         Ok(path) if path.exists() => path,
         _ => PathBuf::from("/proc/self/exe"),
     }
+}
+
+/// The program that speaks the Model Context Protocol, beside this binary; none where it
+/// is not there.
+pub fn mcp_program() -> Option<PathBuf> {
+    let program = own_binary().with_file_name(MCP_PROGRAM);
+    program.is_file().then_some(program)
+}
+
+/// This binary, for whoever starts it as `cx mcp`; none where that would fail.
+pub fn mcp_server() -> Option<PathBuf> {
+    mcp_program().map(|_| own_binary())
+}
+
+/// Becomes `program`, with our streams and where we stand. Returns only why not.
+pub fn become_program(program: &Path, args: &[&OsStr]) -> io::Error {
+    Command::new(program).args(args).exec()
 }
 
 /// Starts a supervisor with `args` behind the hidden verb and hands it `lock`.

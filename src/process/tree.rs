@@ -124,6 +124,27 @@ pub fn descendants(roots: &[i32]) -> Vec<ProcessRef> {
     found
 }
 
+/// The nearest process above this one whose environment has a variable of this name, and
+/// its value: a program may keep from what it starts what it was started with itself.
+pub fn inherited(name: &str) -> Option<(ProcessRef, String)> {
+    let mark = format!("{name}=");
+    let mut pid = Pid::this().as_raw();
+    // A chain that changes while it is walked ends here as well.
+    for _ in 0..64 {
+        pid = Stat::read(pid)?.parent;
+        if pid <= 1 {
+            return None;
+        }
+        let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { continue };
+        let value =
+            environment.split(|b| *b == 0).find_map(|var| var.strip_prefix(mark.as_bytes()));
+        if let (Some(value), Some(process)) = (value, reference(pid)) {
+            return Some((process, String::from_utf8_lossy(value).into_owned()));
+        }
+    }
+    None
+}
+
 /// Every process that carries `CX_JOB_ID=id` in its environment.
 pub fn marked(id: &str) -> Vec<ProcessRef> {
     marked_with(format!("CX_JOB_ID={id}").as_bytes())

@@ -159,7 +159,7 @@ impl Vigil {
         drain(&mut self.child)?;
         // Whoever started the supervisors is their parent as long as it lives, and a
         // dead one that nobody reaps looks like one that still has to be ended.
-        ending::reap(None)?;
+        ending::reap(&mut [])?;
         Ok(Roused {
             freed: self.freed.try_iter().collect(),
             interrupts: drain(&mut self.interrupt)?,

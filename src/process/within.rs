@@ -1,7 +1,7 @@
-//! A command of a worker within bounds (`cx --within COMMAND`).
+//! A command of a worker within bounds (`cx-within COMMAND`).
 //!
-//! Some programs can be told to put a word or two before each command that they
-//! run. With this one there, a command is confined more tightly than the program
+//! Some programs can be told to put a word before each command that they run. With this
+//! one there, a command is confined more tightly than the program
 //! that asks for it, which has to write to its login and its sessions, and does
 //! not see the variables that hold secrets.
 //!
@@ -13,7 +13,7 @@ use std::{
     env,
     ffi::{OsStr, OsString},
     io::{self, Write},
-    os::unix::{ffi::OsStrExt, process::CommandExt},
+    os::unix::{ffi::OsStrExt, fs::symlink, process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
@@ -23,10 +23,10 @@ use serde::{Deserialize, Serialize};
 use super::confine;
 use crate::job::secret::fits_name;
 
-/// What stands between cx and the command. It is an option by its looks because
-/// claude takes the last word that begins with `-` for the first argument, and
-/// all before it for the program's path.
-pub const WITHIN: &str = "--within";
+/// The name by which this binary is called for that, a link in the job's folder. It is one
+/// word, because claude takes all that it is given for the path of a program, at least when
+/// it starts a server.
+pub const WITHIN: &str = "cx-within";
 
 /// The variable with the bounds.
 const VARIABLE: &str = "CX_WITHIN";
@@ -42,17 +42,42 @@ pub struct Bounds {
     pub writable: Option<Vec<PathBuf>>,
     /// Patterns of variables that it must not see, with `*` and `?`, in any case.
     pub exclude: Vec<String>,
+    /// The command of the server of our own tools, which the worker's program starts as it
+    /// does any other. It is not confined further, since it has to write to the state; a
+    /// worker that runs it as a command gets what it has anyway.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub server: Vec<String>,
 }
 
 impl Bounds {
     /// The variables that put them around each command of a program that reads the
-    /// words to put before it from `prefix`.
-    pub fn environment(&self, prefix: &str) -> io::Result<Vec<(OsString, OsString)>> {
-        let mut words = own_path()?.into_os_string();
-        words.push(" ");
-        words.push(WITHIN);
+    /// word to put before it from `prefix`. Makes the link that this word names in `dir`,
+    /// in which the worker must not be able to write.
+    pub fn environment(&self, prefix: &str, dir: &Path) -> io::Result<Vec<(OsString, OsString)>> {
+        let link = dir.join(WITHIN);
+        match symlink(own_path()?, &link) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
         let bounds = serde_json::to_string(self).map_err(io::Error::other)?;
-        Ok(vec![(prefix.into(), words), (VARIABLE.into(), bounds.into())])
+        Ok(vec![(prefix.into(), link.into()), (VARIABLE.into(), bounds.into())])
+    }
+
+    /// Whether a command is the server of our own tools, as a program quotes it.
+    fn is_server(&self, script: &str) -> bool {
+        let mut rest = Some(script);
+        for (at, word) in self.server.iter().enumerate() {
+            let said = rest.map(|rest| if at > 0 { rest.strip_prefix(' ') } else { Some(rest) });
+            let bare = word.chars().all(|c| c.is_alphanumeric() || "/._-+:@%,=".contains(c));
+            let forms = [word.clone(), format!("'{word}'"), format!("\"{word}\"")];
+            let quoted = !word.contains(['\'', '"', '$', '`', '\\', '!']);
+            let forms =
+                forms.iter().enumerate().filter(|(form, _)| if *form == 0 { bare } else { quoted });
+            rest = said.flatten().and_then(|said| {
+                forms.map(|(_, form)| form).find_map(|form| said.strip_prefix(form.as_str()))
+            });
+        }
+        !self.server.is_empty() && rest == Some("")
     }
 }
 
@@ -81,6 +106,11 @@ fn run(args: &[OsString]) -> io::Result<std::convert::Infallible> {
     };
     let bounds = env::var(VARIABLE).map_err(|_| io::Error::other("its bounds are not known"))?;
     let bounds: Bounds = serde_json::from_str(&bounds).map_err(io::Error::other)?;
+    if let (true, [program, args @ ..]) =
+        (bounds.is_server(&script.to_string_lossy()), bounds.server.as_slice())
+    {
+        return Err(Command::new(program).args(args).env_remove(VARIABLE).exec());
+    }
     let mut command = Command::new(shell());
     command.arg("-c").arg(script).env_remove(VARIABLE);
     if env::var_os(NOT_OF_THE_MODEL).is_none() {
@@ -107,17 +137,54 @@ fn shell() -> OsString {
 mod tests {
     use super::*;
 
+    fn bounds(server: &[&str]) -> Bounds {
+        Bounds {
+            writable: Some(vec!["/tmp/a b".into()]),
+            exclude: vec!["*K*".into()],
+            server: server.iter().map(|&word| word.to_owned()).collect(),
+        }
+    }
+
     #[test]
-    fn the_words_before_a_command_end_with_the_option() {
-        let bounds =
-            Bounds { writable: Some(vec!["/tmp/a b".into()]), exclude: vec!["*K*".into()] };
-        let environment = bounds.environment("PREFIX").expect("a binary");
-        let (name, words) = &environment[0];
-        assert_eq!(name, "PREFIX");
-        assert!(words.to_str().expect("text").ends_with(" --within"), "{words:?}");
+    fn the_word_before_a_command_is_a_link_to_this_binary() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let bounds = bounds(&[]);
+        let environment = bounds.environment("PREFIX", dir.path()).expect("a link");
+        // A worker that is tried again has it already.
+        assert_eq!(bounds.environment("PREFIX", dir.path()).expect("the link"), environment);
+        let (name, word) = &environment[0];
+        assert_eq!(
+            (name.as_os_str(), Path::new(word)),
+            ("PREFIX".as_ref(), &*dir.path().join(WITHIN))
+        );
+        assert_eq!(std::fs::read_link(word).ok(), env::current_exe().ok());
         let (name, json) = &environment[1];
         assert_eq!(name, VARIABLE);
         let back: Bounds = serde_json::from_str(json.to_str().expect("text")).expect("reads");
         assert_eq!(back, bounds);
+    }
+
+    #[test]
+    fn only_the_very_server_is_not_confined_further() {
+        let bounds = bounds(&["/bin/cx", "-C", "/a b", "mcp"]);
+        assert!(bounds.is_server("/bin/cx -C '/a b' mcp"));
+        assert!(bounds.is_server("'/bin/cx' '-C' \"/a b\" mcp"));
+        for other in [
+            "",
+            "/bin/cx -C '/a b' mcp; rm x",
+            "/bin/cx -C '/a b' mcp ",
+            "/bin/cx -C /a b mcp",
+            "/bin/cx -C '/a b'mcp",
+            "/bin/cx  -C '/a b' mcp",
+            "CX_JOB=2 /bin/cx -C '/a b' mcp",
+            "/bin/cx -C '/a b'",
+        ] {
+            assert!(!bounds.is_server(other), "{other}");
+        }
+        assert!(
+            !super::Bounds { server: vec!["$(x)".to_owned()], ..bounds.clone() }
+                .is_server("\"$(x)\"")
+        );
+        assert!(!super::Bounds { server: Vec::new(), ..bounds }.is_server(""));
     }
 }

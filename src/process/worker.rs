@@ -10,6 +10,7 @@ use std::{
     io,
     os::unix::{fs::OpenOptionsExt, process::CommandExt, process::ExitStatusExt},
     path::{Path, PathBuf},
+    time::Instant,
 };
 
 use super::{confine, tree};
@@ -53,6 +54,7 @@ pub struct Worker {
     handle: duct::Handle,
     process: ProcessRef,
     exit: Option<WorkerExit>,
+    begun: Instant,
 }
 
 impl WorkerCommand {
@@ -82,6 +84,7 @@ impl WorkerCommand {
             command.process_group(0);
             Ok(())
         });
+        let begun = Instant::now();
         let handle = match &self.confine {
             None => expression.start()?,
             Some(writable) => confine::start_within(writable, || expression.start())?,
@@ -90,7 +93,7 @@ impl WorkerCommand {
         let pid = pid.ok_or_else(|| io::Error::other("the worker has no process id"))?;
         // It is our child and not reaped, so its entry is there.
         let process = tree::reference(pid).unwrap_or(ProcessRef { pid, start: 0 });
-        Ok(Worker { handle, process, exit: None })
+        Ok(Worker { handle, process, exit: None, begun })
     }
 }
 
@@ -98,6 +101,11 @@ impl Worker {
     /// Its first process.
     pub fn process(&self) -> ProcessRef {
         self.process
+    }
+
+    /// When it was started.
+    pub fn begun(&self) -> Instant {
+        self.begun
     }
 
     pub(super) fn pid(&self) -> i32 {

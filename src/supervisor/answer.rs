@@ -49,7 +49,7 @@ impl Supervisor {
         if self.tries.asked_again || self.backend.runs_commands() || self.kill.is_some() {
             return Ok(false);
         }
-        if let Some(stop) = self.spent()? {
+        if let Some(stop) = self.spent(verdict.usage)? {
             self.note(format!("it was not asked once more: {}", stop.reason))?;
             return Ok(false);
         }

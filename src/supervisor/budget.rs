@@ -4,7 +4,8 @@
 //! Each supervisor says now and then in the ledger how much its worker has used
 //! (`used`), and sees there what the others have. So what N workers use beyond a
 //! budget that they share is at most what each of them has under way, and the 64th of
-//! the budget that each may not have told of yet.
+//! the budget that each may not have told of yet. Who uses the last of it wakes the
+//! others: one whose worker says nothing for an hour is ended then and not in an hour.
 
 use std::{
     io,
@@ -18,8 +19,8 @@ use super::{Stop, Supervisor, SupervisorError};
 use crate::{
     backend::{Backend, Meter},
     job::{BudgetOf, Outcome, Price, Spent, Usage, Usd},
-    ledger::{Event, State, Used},
-    process::{lock::deadline_in, watch::Watch},
+    ledger::{Event, Job, Phase, State, Used},
+    process::{lock::deadline_in, signals, tree, watch::Watch},
 };
 
 /// How often we look where nothing tells us to.
@@ -49,6 +50,11 @@ impl Running {
     pub(super) fn whole(&self, own: Option<Usage>) -> Option<Usage> {
         let kept = (self.kept != Usage::default()).then_some(self.kept);
         own.map_or(kept, |own| Some([self.kept, own].into_iter().sum()))
+    }
+
+    /// What was used before the stream of now.
+    pub(super) fn earlier(&self) -> Usage {
+        [self.before, self.kept].into_iter().sum()
     }
 
     /// Another backend does the work, and counts anew; the one before has `used` this,
@@ -107,7 +113,7 @@ impl Growth {
 impl Supervisor {
     /// What stops the job before its worker starts: a budget that others have used up.
     pub(super) fn refuse_spent(&self) -> Result<Option<Stop>, SupervisorError> {
-        if self.spec.budgets.iter().all(|budget| budget.of == BudgetOf::Job) {
+        if !self.shares_a_budget() {
             return Ok(None);
         }
         let state = self.store.state()?;
@@ -121,7 +127,7 @@ impl Supervisor {
             return Ok(None);
         }
         let own = self.finisher().own_usage(self.usage.meter.usage())?.unwrap_or_default();
-        let own = [self.usage.before, self.usage.kept, own].into_iter().sum();
+        let own = [self.usage.earlier(), own].into_iter().sum();
         Ok(self.store.state()?.usd_left(&self.spec, own, Timestamp::now()))
     }
 
@@ -142,8 +148,11 @@ impl Supervisor {
     }
 
     /// Looks at what the worker has said more: tells the others what they wait for,
-    /// and gives what ends the worker.
-    pub(super) fn look_at_usage(&mut self) -> Result<Option<Stop>, SupervisorError> {
+    /// and gives what ends the worker. `is_woken`: somebody else wants us to look.
+    pub(super) fn look_at_usage(
+        &mut self,
+        is_woken: bool,
+    ) -> Result<Option<Stop>, SupervisorError> {
         self.usage.meter.read(&self.files.stdout())?;
         if self.tries.is_asking && self.usage.meter.is_answered() {
             self.tell_others();
@@ -151,9 +160,8 @@ impl Supervisor {
         if self.spec.budgets.is_empty() {
             return Ok(None);
         }
-        let Some(own) = self.finisher().own_usage(self.usage.meter.usage())? else {
-            return Ok(None);
-        };
+        // One that has told of nothing yet may not use what others have used up.
+        let own = self.finisher().own_usage(self.usage.meter.usage())?.unwrap_or_default();
         let own = own.priced(self.spec.price.as_ref());
         let own = self.usage.whole(Some(own)).unwrap_or(own);
         let more = own.since(self.usage.told);
@@ -163,23 +171,68 @@ impl Supervisor {
                 self.usage.told = own;
             }
         }
-        if self.usage.meter.is_over() {
-            // Nothing is spared by ending what has done its work.
-            return Ok(None);
+        let stop = self.spent_with(own)?;
+        if stop.is_some() && !is_woken {
+            self.wake_sharers();
         }
-        self.spent_with(own)
+        // Nothing is spared by ending what has done its work.
+        Ok(stop.filter(|_| !self.usage.meter.is_over()))
     }
 
-    /// What is used up, so that nothing more may be asked of the worker.
-    pub(super) fn spent(&self) -> Result<Option<Stop>, SupervisorError> {
-        let own = self.finisher().own_usage(self.usage.meter.usage())?.unwrap_or_default();
+    /// Whether its budget is one of others as well.
+    fn shares_a_budget(&self) -> bool {
+        self.spec.budgets.iter().any(|budget| budget.of != BudgetOf::Job)
+    }
+
+    /// It has ended, and the ledger says with what: where that was the last of a budget,
+    /// those who share it look.
+    pub(super) fn tell_if_spent(&self) {
+        let none = Usage::default();
+        if self.shares_a_budget()
+            && let Ok(state) = self.store.state()
+            && state.spent(&self.spec, none, none, Timestamp::now()).is_some()
+        {
+            self.wake_sharers();
+        }
+    }
+
+    /// Has those look whose workers use a budget of which this job has used the last.
+    /// One that does not hear of it looks when its own worker says more.
+    fn wake_sharers(&self) {
+        let Ok(state) = self.store.state() else { return };
+        let shared = |job: &&Job| {
+            job.spec.budgets.iter().any(|budget| match budget.of {
+                BudgetOf::Job => false,
+                BudgetOf::Run => job.spec.run == self.spec.run,
+                BudgetOf::Day => true,
+            })
+        };
+        let at_work = |job: &&Job| matches!(job.phase, Phase::Starting | Phase::Running);
+        let others = state.jobs.values().filter(|job| job.job != self.id && job.is_live());
+        for supervisor in others.filter(at_work).filter(shared).filter_map(|job| job.supervisor) {
+            let _ = tree::signal(supervisor, signals::REQUEST);
+        }
+    }
+
+    /// What is used up after a worker that has told in the end that it used `said`, so
+    /// that nothing more may be asked.
+    pub(super) fn spent(&mut self, said: Option<Usage>) -> Result<Option<Stop>, SupervisorError> {
+        // It may have ended before we looked.
+        self.usage.read_to_end(&self.files.stdout())?;
+        if self.spec.budgets.is_empty() {
+            return Ok(None);
+        }
+        let own = self.finisher().own_usage(said.or(self.usage.meter.usage()))?.unwrap_or_default();
         let own = own.priced(self.spec.price.as_ref());
-        self.spent_with(self.usage.whole(Some(own)).unwrap_or(own))
+        let stop = self.spent_with(self.usage.whole(Some(own)).unwrap_or(own))?;
+        if stop.is_some() {
+            self.wake_sharers();
+        }
+        Ok(stop)
     }
 
     fn spent_with(&self, own: Usage) -> Result<Option<Stop>, SupervisorError> {
-        let is_own = self.spec.budgets.iter().all(|budget| budget.of == BudgetOf::Job);
-        let state = if is_own { State::new() } else { self.store.state()? };
+        let state = if self.shares_a_budget() { self.store.state()? } else { State::new() };
         let (all, untold) =
             ([self.usage.before, own].into_iter().sum(), own.since(self.usage.told));
         Ok(state.spent(&self.spec, all, untold, Timestamp::now()).map(stop))

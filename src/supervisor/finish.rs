@@ -80,8 +80,8 @@ impl Ended {
         self.stop.is_some()
     }
 
-    /// The job ends on hold, some time after its worker.
-    pub(super) fn stop_on_hold(&mut self, stop: Stop) {
+    /// The job ends after this worker and before another one that was to come.
+    pub(super) fn stop_between(&mut self, stop: Stop) {
         self.stop = Some(stop);
         self.exit = None;
         self.verdict = None;
@@ -130,7 +130,7 @@ impl Supervisor {
         if ended.started {
             self.hooks_after(&verdict.outcome)?;
         }
-        let mut exited = self.finisher().finish(&ended, verdict)?;
+        let mut exited = self.finisher().finish(&ended, verdict, self.usage.earlier())?;
         exited.usage = self.usage.whole(exited.usage);
         Ok(exited)
     }
@@ -195,10 +195,12 @@ impl Finisher<'_> {
         Ok(verdict)
     }
 
+    /// `earlier` is what the job has used before its last try.
     pub(super) fn finish(
         &self,
         ended: &Ended,
         mut verdict: Verdict,
+        earlier: Usage,
     ) -> Result<Exited, SupervisorError> {
         // Nobody needs it any more.
         if self.spec.endpoint.is_some() {
@@ -239,7 +241,8 @@ impl Finisher<'_> {
         let usage = self.own_usage(verdict.usage)?;
         let usage = usage.map(|usage| usage.priced(self.spec.price.as_ref()));
         if verdict.outcome.is_success() {
-            notes.extend(usage.and_then(|usage| self.over_its_own(usage)));
+            let all = [earlier].into_iter().chain(usage).sum();
+            notes.extend(self.over_its_own(all));
         }
         for text in notes {
             self.store.append(self.id, &crate::ledger::Event::Note(Note { text }))?;

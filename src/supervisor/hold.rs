@@ -90,8 +90,13 @@ impl Supervisor {
         if self.spec.hold.is_some() {
             let (state, store) = (self.store.state()?, self.store.clone());
             let backend = self.spec.backend.as_str();
-            let closed = state.is_closed(backend, &|id| id != self.id && is_alive(&store, id));
-            if let Some((who, until)) = closed
+            let alive = |id| id != self.id && is_alive(&store, id);
+            let others = self.spec.fallbacks.iter().map(|fallback| fallback.backend);
+            let mut open = others.filter(|other| state.is_closed(other.as_str(), &alive).is_none());
+            let closed = state.is_closed(backend, &alive);
+            if let (Some((who, _)), Some(other)) = (closed, open.next()) {
+                self.pass_over(other, who)?;
+            } else if let Some((who, until)) = closed
                 && !self.is_too_long(until)
             {
                 let reason = format!("{backend} has refused {who}");
@@ -142,22 +147,26 @@ impl Supervisor {
         if self.ask_again(&verdict)? {
             return Ok(Next::GoOn);
         }
-        if verdict.outcome == Outcome::RateLimited {
-            match self.refusal(&mut verdict)? {
-                Some(hold) => {
-                    let Some(stop) = self.hold(hold)? else {
-                        ending::become_subreaper()?;
-                        return Ok(Next::GoOn);
-                    };
-                    ending::become_subreaper()?;
-                    ended.stop_on_hold(stop);
-                    return Ok(Next::Ended(Box::new(ended)));
-                }
-                None => ended.verdict = Some(verdict),
-            }
-        } else {
+        if verdict.outcome != Outcome::RateLimited {
             ended.verdict = Some(verdict);
+            return Ok(Next::Ended(Box::new(ended)));
         }
+        // Nobody waits for what may not be used any more.
+        let mut stop = self.spent(verdict.usage)?;
+        if stop.is_none() {
+            let Some(hold) = self.refusal(&mut verdict)? else {
+                ended.verdict = Some(verdict);
+                return Ok(Next::Ended(Box::new(ended)));
+            };
+            stop = self.hold(hold)?;
+            ending::become_subreaper()?;
+        }
+        if stop.is_none() {
+            // Others may have used it up meanwhile.
+            stop = self.spent(verdict.usage)?;
+        }
+        let Some(stop) = stop else { return Ok(Next::GoOn) };
+        ended.stop_between(stop);
         Ok(Next::Ended(Box::new(ended)))
     }
 

@@ -44,6 +44,7 @@ mod resume;
 mod watch;
 mod worker;
 
+pub use checkpoint::main as main_checkpoint;
 pub use recover::{RecoverError, recover_lost};
 
 use std::{
@@ -64,7 +65,7 @@ use crate::{
         Cleaned, Event, Follower, JobFiles, Note, Spawned, Started, Store, StoreError, decode,
         glance,
     },
-    process::{crash, ending, secrets, signals::Signals, start, tree},
+    process::{crash, disk, ending, secrets, signals::Signals, start, tree},
 };
 
 /// One job, while its supervisor lives.
@@ -251,9 +252,12 @@ impl Supervisor {
             hold::wake_others(&self.store, self.spec.backend.as_str());
         }
         self.files.empty_tmp();
-        self.store.refresh_snapshot();
+        let is_renewed = self.store.refresh_snapshot();
         if let Some(telling) = telling {
             telling.attend(&mut self.signals);
+        }
+        if is_renewed {
+            pack(&self.store)?;
         }
         Ok(())
     }
@@ -275,6 +279,7 @@ impl Supervisor {
             exited.code = WorkerExit::Signal(signal).shell_code();
         }
         crash::point("before-exited");
+        let is_over_budget = exited.outcome == Outcome::OverBudget;
         let exited = Event::Exited(Box::new(exited));
         let nothing = Event::Cleaned(Cleaned { tree: true, files: false, kept: None });
         let mut events = vec![&exited];
@@ -282,7 +287,11 @@ impl Supervisor {
             // There is nothing to clean, and the name is free again.
             events.push(&nothing);
         }
-        Ok(notice::write_end(&self.store, self.id, self.spec.notice.as_ref(), &events)?)
+        let over = notice::write_end(&self.store, self.id, self.spec.notice.as_ref(), &events)?;
+        if !is_over_budget {
+            self.tell_if_spent();
+        }
+        Ok(over)
     }
 
     /// Steps 3 and 4: prepares, starts and watches the worker.
@@ -300,8 +309,8 @@ impl Supervisor {
             return Ok(finish::Ended::stopped(stop));
         }
         loop {
-            let ended = self.run_worker()?;
-            if self.falls_over(&ended)? {
+            let mut ended = self.run_worker()?;
+            if self.falls_over(&mut ended)? {
                 continue;
             }
             let ended = match self.wait_to_go_on(ended)? {
@@ -343,6 +352,16 @@ impl Supervisor {
             },
         })
     }
+}
+
+/// Moves the beginning of a ledger that has grown long into a compressed part.
+fn pack(store: &Store) -> Result<(), SupervisorError> {
+    if let Some(packed) = store.pack(|file| disk::punch(file, 1).is_ok())? {
+        crash::point("ledger-packed");
+        disk::punch(&packed.file, packed.end)?;
+        crash::point("ledger-punched");
+    }
+    Ok(())
 }
 
 /// A commit as the ledger has it.

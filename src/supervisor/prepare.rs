@@ -13,7 +13,7 @@ use crate::{
         self, GitError, Place, include,
         worktree::{self, pool::Step},
     },
-    ledger::{Event, Tree, Worktree},
+    ledger::{Event, Spawned, Tree, Worktree},
     process::{
         crash,
         worker::{Input, WorkerCommand},
@@ -159,12 +159,7 @@ impl Supervisor {
     }
 
     pub(super) fn place(&self) -> Result<Place, String> {
-        let from = self.spec.checkout.as_deref().unwrap_or(&self.spec.cwd);
-        match Place::discover(Path::new(from)) {
-            Ok(Some(place)) => Ok(place),
-            Ok(None) => Err(format!("{from} is no repository any more")),
-            Err(error) => Err(error.to_string()),
-        }
+        place_of(&self.spec)
     }
 
     /// A step of the job besides its worker: its environment is the worker's, and
@@ -238,6 +233,16 @@ impl Supervisor {
             env.push(("CX_RUN".into(), run.clone().into()));
         }
         env
+    }
+}
+
+/// The repository of a job.
+pub(super) fn place_of(spec: &Spawned) -> Result<Place, String> {
+    let from = spec.checkout.as_deref().unwrap_or(&spec.cwd);
+    match Place::discover(Path::new(from)) {
+        Ok(Some(place)) => Ok(place),
+        Ok(None) => Err(format!("{from} is no repository any more")),
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     backend::{Backend, Verdict},
     git::{Oid, Place, checkpoint, refs, worktree},
-    job::JobId,
+    job::{JobId, Usage},
     ledger::{Cleaned, Event, Exited, Job, JobFiles, Started, Store, StoreError, Tree},
     process::{crash, ending, lock, secrets, signals::Signals, start, tree},
     ui,
@@ -126,7 +126,7 @@ pub(super) fn run(
         let _ = writeln!(io::stderr(), "recovery: {error}");
         lost.overrule(Verdict::nothing())
     });
-    let exited: Exited = finisher.finish(&lost, verdict)?;
+    let exited: Exited = finisher.finish(&lost, verdict, Usage::default())?;
     crash::point("recovery-before-exited");
     // What was taken over is somebody's work.
     let is_kept = started || job.spec.resumes.is_some();

@@ -33,7 +33,7 @@ impl Supervisor {
         mut worker: Worker,
         outputs: &[&Path],
     ) -> Result<Watched, SupervisorError> {
-        let begun = Instant::now();
+        let begun = worker.begun();
         let begun_clock = SystemTime::now();
         let millis = |ms: Option<u64>| ms.map(Duration::from_millis);
         let (timeout, silence) = (millis(self.spec.timeout_ms), millis(self.spec.silence_ms));
@@ -43,10 +43,11 @@ impl Supervisor {
         let end = timeout.and_then(|timeout| begun.checked_add(left_of(timeout)));
         let mut growth = self.growth();
         let mut is_new = !matches!(growth, Growth::Unwatched);
+        let mut is_woken = false;
         let mut look_again = silence.and_then(|silence| begun.checked_add(silence));
         let mut left;
         let mut stop = loop {
-            left = ending::reap(Some(&mut worker))?;
+            left = self.reap(&mut worker)?;
             if worker.exit().is_some() {
                 break None;
             }
@@ -55,7 +56,7 @@ impl Supervisor {
                 break Some(Stop { outcome: Outcome::Killed, reason: format!("ended by {name}") });
             }
             if std::mem::take(&mut is_new) {
-                if let Some(stop) = self.look_at_usage()? {
+                if let Some(stop) = self.look_at_usage(std::mem::take(&mut is_woken))? {
                     break Some(stop);
                 }
                 if !self.is_usage_wanted() {
@@ -85,9 +86,14 @@ impl Supervisor {
             }
             if woken.request {
                 self.read_requests()?;
+                // It may be that others have used up what it may use.
+                is_woken = !is_new;
+                is_new |= self.is_usage_wanted();
             }
         };
         let ran = begun.elapsed();
+        let had_ended = worker.exit().is_some();
+        self.end_checkpoint(&mut worker)?;
         let grace = Duration::from_millis(self.spec.grace_ms);
         // Kill is not asked again, and has no grace.
         let (first, grace) = match (&stop, self.kill) {
@@ -95,7 +101,6 @@ impl Supervisor {
             (Some(Stop { outcome: Outcome::Killed, .. }), Some(signal)) => (signal, grace),
             _ => (TERM, grace),
         };
-        let had_ended = worker.exit().is_some();
         let mut stragglers = 0;
         if left {
             let (requests, id) = (&mut self.requests, self.id);

@@ -11,11 +11,11 @@ use super::{
     prepare,
 };
 use crate::{
-    backend::{self, LaunchInput, Stdin},
+    backend::{self, LaunchInput, Stdin, Tools},
     job::{Mode, secret},
     ledger::{Event, Running},
     process::{
-        confine, crash,
+        confine, crash, start,
         within::Bounds,
         worker::{Input, WorkerCommand},
     },
@@ -50,6 +50,10 @@ impl Supervisor {
         };
         let mut folders = grant.as_ref().map(|grant| grant.folders.clone()).unwrap_or_default();
         folders.extend((self.spec.mode == Mode::Writer).then(|| self.store.cache_dir()));
+        let server = if self.spec.mcp { start::mcp_server() } else { None };
+        // Not its worktree, which may say that it belongs to another repository.
+        let home = self.spec.checkout.as_deref().unwrap_or(&self.spec.cwd);
+        let tools = server.as_deref().map(|cx| Tools { cx, dir: Path::new(home) });
         let launch = backend::launch(&LaunchInput {
             backend: &self.backend,
             id: &self.spec.id,
@@ -75,6 +79,7 @@ impl Supervisor {
             agent: self.spec.agent.as_deref(),
             alias: self.spec.alias.as_deref(),
             usd: self.usd_left()?,
+            tools,
         });
         drop(prompt);
         let mut env = self.worker_env();
@@ -82,7 +87,9 @@ impl Supervisor {
         env.extend(grant.map(|grant| grant.env).unwrap_or_default());
         if let Some(prefix) = backend::command_prefix(&self.backend) {
             let exclude = self.spec.env_exclude.clone();
-            env.extend(Bounds { writable: places.clone(), exclude }.environment(prefix)?);
+            let server = tools.as_ref().and_then(Tools::words).unwrap_or_default();
+            let bounds = Bounds { writable: places.clone(), exclude, server };
+            env.extend(bounds.environment(prefix, self.files.dir())?);
         }
         // What is set is not taken out.
         let is_ours = |name: &String| env.iter().any(|(known, _)| known == name.as_str());
@@ -106,7 +113,7 @@ impl Supervisor {
             },
             stdout: self.files.stdout(),
             stderr: self.files.stderr(),
-            confine: places.map(|places| self.with_own_places(places)),
+            confine: places.map(|places| self.with_own_places(places, server.is_some())),
         };
         let reader = self.spec.mode == Mode::Reader;
         let unconfined = reader && self.is_confinable() && command.confine.is_none();
@@ -135,7 +142,6 @@ impl Supervisor {
         self.usage.is_worker = true;
         let watched = self.watch(worker, &[&stdout, &stderr]);
         self.usage.is_worker = false;
-        self.checkpoints = None;
         let mut watched = watched?;
         watched.ran += self.tries.ran;
         if let Some((litter, root)) = litter {
@@ -190,9 +196,17 @@ impl Supervisor {
         Some(places)
     }
 
-    /// `places`, and those where the worker's program itself has to write.
-    fn with_own_places(&self, mut places: Vec<PathBuf>) -> Vec<PathBuf> {
+    /// `places`, and those where the worker's program itself has to write; and with it our
+    /// own tools, which it starts where it is confined.
+    fn with_own_places(&self, mut places: Vec<PathBuf>, has_tools: bool) -> Vec<PathBuf> {
         places.extend(backend::own_places(&self.backend, |name| std::env::var_os(name)));
+        // Only what is there can be opened to it.
+        if has_tools
+            && self.files.create_reported().is_ok()
+            && self.store.create_memory_dir().is_ok()
+        {
+            places.extend([self.files.reported(), self.store.memory_dir()]);
+        }
         places
     }
 

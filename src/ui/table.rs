@@ -1,5 +1,7 @@
 //! Tables for terminals and pipes.
 
+use std::collections::BTreeMap;
+
 use anstyle::Style;
 
 use super::text::{cut, width};
@@ -19,14 +21,14 @@ pub enum Align {
 pub struct Table {
     columns: Vec<Align>,
     rows: Vec<Vec<String>>,
-    /// Row, column and style of painted cells.
-    painted: Vec<(usize, usize, Style)>,
+    /// Styles of painted cells, by row and column.
+    painted: BTreeMap<(usize, usize), Style>,
 }
 
 impl Table {
     /// A table with these columns.
     pub fn new(columns: &[Align]) -> Self {
-        Self { columns: columns.to_vec(), rows: Vec::new(), painted: Vec::new() }
+        Self { columns: columns.to_vec(), rows: Vec::new(), painted: BTreeMap::new() }
     }
 
     /// Adds a row; cells are plain text without line breaks.
@@ -37,7 +39,7 @@ impl Table {
     /// Paints a cell of the last row. Where colour is not wanted, whoever prints
     /// the line takes it away.
     pub fn paint(&mut self, column: usize, style: Style) {
-        self.painted.push((self.rows.len().saturating_sub(1), column, style));
+        self.painted.entry((self.rows.len().saturating_sub(1), column)).or_insert(style);
     }
 
     /// The lines. `columns` is the terminal's width, if it is one; what does
@@ -71,9 +73,8 @@ impl Table {
             }
             let cell = cut(cell, *columns);
             let pad = " ".repeat(columns - width(&cell));
-            let style = self.painted.iter().find(|(row, column, _)| (*row, *column) == (at, index));
-            let cell = match style {
-                Some((.., style)) => format!("{style}{cell}{style:#}"),
+            let cell = match self.painted.get(&(at, index)) {
+                Some(style) => format!("{style}{cell}{style:#}"),
                 None => cell,
             };
             match align {

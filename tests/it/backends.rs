@@ -292,21 +292,32 @@ fn one_that_is_refused_is_followed_by_the_next_in_the_same_tree() {
     assert_eq!(sandbox.job("j-2")["backend"], "second");
 }
 
-#[test]
-fn what_one_used_that_was_refused_counts_as_well() {
+/// What a metered program says when it has used 70 tokens.
+const END: &str = r#"printf '{"type":"end","say":"so far","in":60,"out":10}\n'"#;
+
+/// Backends whose programs tell what they use; `hold` is how long a hold lasts.
+fn metered(hold: &str, names: &[&str]) -> Sandbox {
     let mut sandbox = Sandbox::new();
-    sandbox.set("CX_HOLD_MS", "0");
-    let metered = |name: &str| {
+    sandbox.set("CX_HOLD_MS", hold);
+    let definition = |name: &&str| {
         format!(
             "[backends.{name}]\nargv = ['{name}']\noutput = 'events'\nrate-limit = {{ exit = 75 }}\n\
              answer = {{ where = {{ type = 'end' }}, path = 'say' }}\n\
              usage = {{ where = {{ type = 'end' }}, input = 'in', output = 'out' }}\n"
         )
     };
-    sandbox.configure(&(metered("first") + &metered("second")));
-    let end = r#"printf '{"type":"end","say":"so far","in":60,"out":10}\n'"#;
+    sandbox.configure(&names.iter().map(definition).collect::<String>());
+    for name in names {
+        sandbox.script_tool(name, &format!("cat > /dev/null; {END}; exit 75"));
+    }
+    sandbox
+}
+
+#[test]
+fn what_one_used_that_was_refused_counts_as_well() {
+    let sandbox = metered("0", &["first", "second"]);
+    let end = END;
     let gate = sandbox.gate("second");
-    sandbox.script_tool("first", &format!("{end}; exit 75"));
     sandbox.script_tool("second", &format!("{end}; {}", gate.pass()));
     // It is the second of them that has used it up, with the first.
     sandbox.on("first,second", &["--max-tokens", "100", "x"]).ok();
@@ -331,6 +342,85 @@ fn what_one_used_that_was_refused_counts_as_well() {
     sandbox.cx(["wait", "k"]).ok();
     assert_eq!(sandbox.job("k")["usage"]["input"], 120);
     assert_eq!(rows("job")[1], (json!(2), json!(1), json!(120)));
+}
+
+/// Three backends, and a hold of the last of them: what all four tries used.
+#[test]
+fn all_tries_count_against_the_budgets_of_the_job_the_run_and_the_day() {
+    let sandbox = metered("0", &["first", "second", "third"]);
+    let once = "test -e tried || { touch tried; exit 75; }";
+    sandbox.script_tool("third", &format!("cat > /dev/null; {END}; {once}"));
+    let plan = |tokens: u64| {
+        format!(
+            "name = 'p'\nmax-tokens = {tokens}\n\
+             [tasks.a]\nprompt = 'x'\nmode = 'writer'\nbackend = 'first,second,third'\n\
+             [tasks.b]\nprompt = 'x'\nneeds = ['a']\nbackend = 'third'\n"
+        )
+    };
+    sandbox.write("plan.toml", plan(280));
+    let said = sandbox.cx(["run", "-f", "plan.toml"]).code(1).stderr();
+    let job = sandbox.job("a");
+    assert_eq!(job["status"], "succeeded", "{said}");
+    assert_eq!(job["usage"], json!({"input": 240, "cached": 0, "output": 40}), "{job}");
+    let why = "the budget of its run of 280 tokens is used up: 280";
+    assert!(said.contains(why), "{said}");
+    for by in ["job", "run", "agent", "backend", "day"] {
+        let usage = sandbox.cx(["usage", "--json", "--by", by]).ok().json();
+        let total = &usage["total"];
+        assert_eq!((&total["jobs"], &total["input"]), (&1.into(), &240.into()), "{by}: {usage}");
+        assert_eq!(total["cost_unknown"], 1, "{by}: {usage}");
+    }
+    sandbox.write(".cx/config.toml", "[budget]\ntokens-per-day = 280\n");
+    sandbox.on("first", &["x"]).refused(2, "the budget of the day of 280 tokens is used up: 280");
+    // What one has used up, the next is not asked for; nor is any waited for.
+    sandbox.write(".cx/config.toml", "[budget]\ntokens-per-day = 350\n");
+    for limit in ["--no-hold", "--timeout=1h"] {
+        let name = format!("n{}", limit.len());
+        let spawn = ["spawn", "-b", "first,second", "--max-tokens", "70", limit, "-n", &name, "x"];
+        sandbox.cx(spawn).ok();
+        sandbox.cx(["wait", &name]);
+        let job = sandbox.job(&name);
+        assert_eq!((&job["status"], &job["backend"]), (&"over-budget".into(), &"first".into()));
+        let reason = job["reason"].as_str().unwrap();
+        assert!(reason.starts_with("its budget of 70 tokens is used up: 70"), "{reason}");
+        sandbox.write(".cx/config.toml", "[budget]\ntokens-per-day = 1000\n");
+    }
+}
+
+#[test]
+fn one_that_others_wait_for_is_passed_over() {
+    let sandbox = metered("3600000", &["first", "second", "third"]);
+    sandbox.script_tool("third", &format!("cat > /dev/null; {END}"));
+    for (job, name) in [(1, "first"), (2, "second")] {
+        sandbox.cx(["spawn", "-b", name, "-n", name, "x"]).ok();
+        sandbox.until(job, "on-hold");
+    }
+    sandbox.cx(["spawn", "-b", "first,second,third", "-n", "j", "x"]).ok();
+    sandbox.cx(["wait", "j"]).ok();
+    let job = sandbox.job("j");
+    assert_eq!((&job["backend"], &job["usage"]["input"]), (&"third".into(), &60.into()), "{job}");
+    let reason = &job["fell_over"][0]["reason"];
+    assert_eq!(reason, "has refused %1 for a limit");
+    // Where all of them have refused, the first is waited for.
+    sandbox.cx(["spawn", "-b", "second,first", "-n", "k", "x"]).ok();
+    let held = sandbox.until(4, "on-hold");
+    assert_eq!(held["reason"], "second has refused %2", "{held}");
+    sandbox.cx(["kill", "--all"]).ok();
+}
+
+#[test]
+fn the_next_one_is_told_the_task_and_not_what_was_wrong_before() {
+    let sandbox = metered("0", &["first", "second"]);
+    sandbox.write("s.json", r#"{"type": "integer"}"#);
+    let again = format!("test -e tried && {{ {END}; exit 75; }}; touch tried; {END}");
+    sandbox.script_tool("first", &again);
+    // It answers with the number of lines that it was told, and then with none.
+    let count = r#"printf '{"type":"end","say":"%s","in":1,"out":1}\n' "$(wc -l)""#;
+    sandbox.script_tool("second", count);
+    sandbox.on("first,second", &["-w", "--schema", "s.json", "one line\n"]).ok();
+    sandbox.cx(["wait", "j"]).ok();
+    assert_eq!(sandbox.cx(["logs", "j"]).ok().stdout().trim(), "1");
+    assert_eq!(sandbox.job("j")["backend"], "second");
 }
 
 #[test]

@@ -166,6 +166,44 @@ fn many_at_once_use_little_more_than_their_budget() {
     assert!(used >= BUDGET && used <= bound, "{used} of {BUDGET}, at most {bound}");
 }
 
+/// Nobody says anything any more but the one who uses the last.
+#[test]
+fn who_uses_the_last_of_a_budget_has_the_others_ended() {
+    let lab = Lab::new(9);
+    lab.config("[budget]\ntokens-per-day = 250\n");
+    let mute = "[ \"$1\" = sandbox ] && exit 0; cat > /dev/null; read -r _ < \"$GATES/mute\"";
+    lab.0.script_tool("codex", mute);
+    let (gates, silent) = ([1, 2, 4].map(|job| lab.gate(job)), lab.0.gate("mute"));
+    for name in ["a", "b"] {
+        lab.cx(&["spawn", "-n", name, "go on"]).ok();
+    }
+    (1..=2).for_each(|job| drop(lab.0.until(job, "used")));
+    lab.cx(&["spawn", "-b", "codex", "-n", "mute", "go on"]).ok();
+    silent.arrived();
+    lab.cx(&["spawn", "-n", "last", "go on"]).ok();
+    lab.cx(&["wait"]).code(1);
+    for name in ["a", "b", "mute", "last"] {
+        let job = lab.0.job(name);
+        assert_eq!(job["status"], "over-budget", "{job}");
+        let reason = job["reason"].as_str().unwrap();
+        assert!(reason.starts_with("the budget of the day of 250 tokens is used up: 300"), "{job}");
+    }
+    drop(gates);
+}
+
+#[test]
+fn who_uses_the_last_of_it_when_it_ends_has_the_others_ended_too() {
+    let lab = Lab::new(9);
+    lab.config("[budget]\ntokens-per-day = 1050\n");
+    let _gate = lab.gate(1);
+    lab.cx(&["spawn", "-n", "waits", "go on"]).ok();
+    lab.0.until(1, "used");
+    lab.cx(&["spawn", "-b", "codex", "-n", "ends", "go on"]).ok();
+    lab.cx(&["wait", "ends"]).ok();
+    lab.cx(&["wait", "waits"]).code(143);
+    assert_eq!(lab.0.job("waits")["status"], "over-budget");
+}
+
 #[test]
 fn a_run_has_one_budget_for_all_its_tasks() {
     let lab = Lab::new(1);

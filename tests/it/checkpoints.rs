@@ -130,3 +130,32 @@ fn only_a_writers_work_can_be_kept() {
     let refused = sandbox.cx(["spawn", "-b", "sh", "-w", "--checkpoint", "0s", "true"]);
     sandbox.assert_nothing_started(&refused.code(2));
 }
+
+/// A large tree takes long to look at, and nobody waits for that: git stops here as soon
+/// as it is to look for a checkpoint.
+#[test]
+fn whoever_ends_a_job_does_not_wait_for_its_checkpoint() {
+    let sandbox = Sandbox::new();
+    let real = which::which("git").unwrap();
+    let (slow, gate) = (sandbox.gate("slow"), sandbox.gate("gate"));
+    let stop =
+        format!("case \"$GIT_INDEX_FILE $*\" in */checkpoint/*' add '*) {};; esac", slow.pass());
+    sandbox.script_tool("git", &format!("{stop}\nexec {} \"$@\"", real.display()));
+    for (name, ends) in [("killed", false), ("ended", true)] {
+        let script = format!("echo one > one; {}", gate.pass());
+        sandbox.spawn_sh(["-w", "--checkpoint", "1ms", "-n", name, &script]);
+        slow.arrived();
+        if ends {
+            gate.step();
+            sandbox.cx(["wait", name]).ok();
+        } else {
+            sandbox.cx(["kill", name]).ok();
+        }
+        let job = sandbox.job(name);
+        assert_eq!(job["status"], if ends { "succeeded" } else { "killed" }, "{job}");
+        assert_eq!((&job["stragglers"], &job["notes"]), (&0.into(), &serde_json::json!([])));
+        assert_eq!(sandbox.git(["show", &format!("cx/{name}:one")]), "one");
+        let folder = job["folder"].as_str().unwrap();
+        assert!(!std::path::Path::new(folder).join("checkpoint").exists());
+    }
+}

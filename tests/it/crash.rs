@@ -131,6 +131,7 @@ fn points() -> BTreeSet<&'static str> {
             &GIVE,
             &TAKE,
             &RUN_SELDOM,
+            &crate::packed::PACK,
         ]
         .concat(),
     );

@@ -291,6 +291,61 @@ fn what_was_tried_again_afresh_is_what_others_come_after() {
 }
 
 #[test]
+fn each_job_of_a_conversation_has_the_next_number() {
+    let lab = Lab::new();
+    let name = |words: &[&str]| lab.run(words, 0)["name"].as_str().unwrap().to_owned();
+    lab.run(&[&SPAWN[..], &["one"]].concat(), 0);
+    assert_eq!(name(&["resume", "auth", "two"]), "auth-2");
+    assert_eq!(name(&["resume", "auth-2", "three"]), "auth-3");
+    assert_eq!(name(&["retry", "--fresh", "auth"]), "auth-4");
+    assert_eq!(name(&["retry", "--fresh", "auth-4"]), "auth-5");
+    assert_eq!(name(&["send", "auth", "four"]), "auth-6");
+    // Nothing holds a reader's name once it is over; each has its own all the same.
+    lab.run(&["spawn", "-b", "codex", "-n", "look-2", "one"], 0);
+    assert_eq!(name(&["resume", "look-2", "two"]), "look-2-2");
+    assert_eq!(name(&["retry", "look-2"]), "look-2-3");
+    assert_eq!(name(&["resume", "look-2-3", "-n", "other", "three"]), "other");
+    assert_eq!(name(&["resume", "look-2", "four"]), "other-2");
+}
+
+/// What is said again needs what was said before it.
+#[test]
+fn what_was_said_in_a_conversation_is_said_again_in_it() {
+    let lab = Lab::new();
+    lab.run(&[&SPAWN[..], &["one"]].concat(), 0);
+    lab.run(&["resume", "auth", "two, and fail"], 3);
+    let again = lab.run(&["retry", "auth"], 3);
+    assert_eq!((&again["thread"], &again["resumes"]), (&"t-1".into(), &2.into()), "{again}");
+    assert_eq!(lab.cx(&["prompt", "auth-3"]).ok().stdout(), "two, and fail");
+    assert_eq!(lab.turns().len(), 3);
+    assert!(lab.turns().iter().all(|turn| turn.starts_with("t-1 [ROOT]/repo.cx/auth ")));
+    // One that begins anew knows nothing of that.
+    let said = lab.cx(&["retry", "--fresh", "auth-2"]).ok().stderr();
+    assert!(said.contains("is told all 2 messages of the old one"), "{said}");
+    assert_eq!(lab.cx(&["prompt", "auth-4"]).ok().stdout(), "one\n\ntwo, and fail");
+    lab.cx(&["wait", "auth-4"]).code(3);
+    lab.run(&["retry", "--fresh", "auth"], 0);
+    assert_eq!(lab.cx(&["prompt", "auth-5"]).ok().stdout(), "one");
+}
+
+#[test]
+fn what_was_never_said_is_said_when_it_is_retried() {
+    let lab = Lab::new();
+    lab.cx(&[&SPAWN[..], &["wait and fail"]].concat()).ok();
+    lab.gate.arrived();
+    lab.cx(&["send", "auth", "two"]).ok();
+    lab.gate.open();
+    lab.cx(&["wait", "auth-2"]).code(1);
+    assert_eq!(lab.show("auth-2")["status"], "skipped");
+    let said = lab.run(&["retry", "auth-2"], 0);
+    assert_eq!((&said["name"], &said["resumes"]), (&"auth-3".into(), &1.into()), "{said}");
+    assert_eq!(
+        lab.turns(),
+        ["t-1 [ROOT]/repo.cx/auth wait and fail", "t-1 [ROOT]/repo.cx/auth two"]
+    );
+}
+
+#[test]
 fn what_was_merged_is_not_counted_again() {
     let lab = Lab::new();
     lab.run(&[&SPAWN[..], &["one"]].concat(), 0);

@@ -450,3 +450,28 @@ fn a_job_that_is_queued_or_lost_ends_its_request_too() {
     assert_eq!((status(&answer), &body_of(&answer)["error"]["outcome"]), (500, &json!("lost")));
     served.end(&sandbox);
 }
+
+/// Both have one place, and one has to answer the other.
+#[test]
+fn a_job_that_asks_a_server_of_its_own_repository_lends_it_its_place() {
+    let mut sandbox = Sandbox::new();
+    sandbox.add_tool("curl");
+    let served = Served::start(&sandbox, &["-b", "sh", "--max-jobs", "1"]);
+    sandbox.set("CODEX_URL", served.url());
+    for name in ["a", "b"] {
+        sandbox.cx(["spawn", "-b", "http", "--max-jobs", "1", "-n", name, "echo hello"]).ok();
+    }
+    sandbox.cx(["wait", "a", "b"]).ok();
+    assert_eq!(sandbox.cx(["logs", "b"]).ok().stdout().lines().last(), Some("hello"));
+    // Nobody else gets a place by saying so.
+    let gate = sandbox.gate("gate");
+    let stop = gate.pass();
+    sandbox.spawn_sh(["-n", "holds", "--max-jobs", "1", &stop]);
+    let headers = format!("{JSON}Cx-Job-Id: 0123456789abcdef\r\n");
+    let asked = served.post("/run", &headers, &json!({ "task": "true" }).to_string());
+    sandbox.until(6, "started");
+    assert_eq!(sandbox.job("%6")["status"], "queued");
+    gate.open();
+    assert_eq!(status(&whole(asked)), 200);
+    served.end(&sandbox);
+}

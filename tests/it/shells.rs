@@ -102,6 +102,7 @@ fn tab_completes_what_there_is_in_every_shell() {
             ("cx merge ", "cx merge fin"),
             ("cx kill ", "cx kill busy"),
             ("cx wait lo", "cx wait look"),
+            ("cx kill -s QU", "cx kill -s QUIT"),
             ("cx cd id", "cx cd idle"),
             ("cx spawn -t rev", "cx spawn -t reviewer"),
             ("cx spawn --base fea", "cx spawn --base feature/x"),
@@ -148,6 +149,7 @@ fn what_is_offered_is_all_that_fits() {
     for (words, expected) in [
         (["cx", "wait", ""].as_slice(), ["busy", "bad", "look", "idle", "fin"].as_slice()),
         (&["cx", "collect", ""], &["bad", "look", "idle", "fin"]),
+        (&["cx", "collect", "%"], &["%4", "%3", "%2", "%1"]),
         (&["cx", "merge", ""], &["fin"]),
         (&["cx", "diff", ""], &["idle", "fin"]),
         (&["cx", "kill", ""], &["busy"]),

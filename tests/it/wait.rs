@@ -158,6 +158,18 @@ fn a_run_narrows_what_all_means() {
     assert_eq!(sandbox.job("outside")["live"], true);
     let killed = sandbox.cx(["kill", "--all"]).ok();
     assert_eq!(killed.stderr(), "cx: no live jobs\n");
+    // Its name is good for `--run` too, although nobody works through it.
+    let stands = sandbox.gate("stands");
+    sandbox.reader("late", &stands.pass());
+    stands.arrived();
+    assert!(sandbox.lines(["jobs", "--run", "mine"])[0].contains("late"));
+    sandbox.cx(["kill", "-KILL", "--run", "mine"]).ok();
+    sandbox.cx(["wait", "--run", "mine"]).code(1);
+    assert_eq!(
+        sandbox.cx(["collect", "--run", "mine", "--format", "{name}"]).code(1).stdout(),
+        "late\n"
+    );
+    sandbox.cx(["jobs", "--run", "min"]).refused(127, "no such run: min");
     gate.open();
     sandbox.cx(["wait", "outside"]).ok();
 }

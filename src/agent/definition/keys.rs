@@ -133,19 +133,8 @@ pub(super) fn set(agent: &mut Agent, path: &str, value: &Value) -> Result<Known,
         "triggers.file_patterns" => agent.triggers.file_patterns = words()?,
         "prompt.user_template" | "template" => agent.template = Some(text()?),
         "prompt.system" => agent.body = text()?,
-        // Kept, and named: nothing shares memory yet.
-        "memory.sharing_policy.share_with" => {
-            agent.sharing.share_with = words()?;
-            return Ok(if agent.sharing.share_with.is_empty() {
-                Known::Yes
-            } else {
-                Known::InPart
-            });
-        }
-        "memory.sharing_policy.redact" => {
-            agent.sharing.redact = words()?;
-            return Ok(if agent.sharing.redact.is_empty() { Known::Yes } else { Known::InPart });
-        }
+        "memory.sharing_policy.share_with" => agent.sharing.share_with = words()?,
+        "memory.sharing_policy.redact" => agent.sharing.redact = words()?,
         _ => return Ok(Known::No),
     }
     Ok(Known::Yes)

@@ -215,7 +215,6 @@ observability:
                 ("runtime.execution_mode", 11),
                 ("runtime.concurrency.queue_strategy", 15),
                 ("memory.retention", 37),
-                ("memory.sharing_policy.share_with", 39),
                 ("observability", 49),
             ]
         );

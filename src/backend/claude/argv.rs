@@ -13,7 +13,9 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::super::{ArgError, Launch, LaunchInput, PromptError, Stdin, text};
+use serde_json::json;
+
+use super::super::{ArgError, Launch, LaunchInput, PromptError, Stdin, Tools, text};
 use crate::job::{BackendName, Mode};
 
 /// Claude reads at most 10 MB on its stdin.
@@ -196,7 +198,16 @@ pub(in super::super) fn launch(input: &LaunchInput<'_>) -> Launch {
     };
     add(&[&"--permission-mode", &mode]);
     // Several words may follow these, so the value has to be part of the word.
-    add(&[&format!("--tools={tools}"), &format!("--allowedTools={tools}")]);
+    let server = input.tools.as_ref().and_then(Tools::command);
+    let allowed = match &server {
+        Some(_) => format!("{tools},mcp__{}", Tools::NAME),
+        None => tools.to_owned(),
+    };
+    add(&[&format!("--tools={tools}"), &format!("--allowedTools={allowed}")]);
+    if let Some((cx, args)) = server {
+        let server = json!({ "type": "stdio", "command": cx, "args": args });
+        add(&[&format!("--mcp-config={}", json!({ "mcpServers": { Tools::NAME: server } }))]);
+    }
     if let Some(usd) = input.usd {
         add(&[&format!("--max-budget-usd={}", usd.dollars())]);
     }

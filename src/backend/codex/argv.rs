@@ -3,7 +3,9 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::super::{ArgError, Launch, LaunchInput, PromptError, Stdin};
+use serde_json::Value;
+
+use super::super::{ArgError, Launch, LaunchInput, PromptError, Stdin, Tools};
 use crate::job::{BackendName, Mode};
 
 /// Most characters that codex reads from its stdin.
@@ -94,13 +96,25 @@ pub(in super::super) fn launch(input: &LaunchInput<'_>) -> Launch {
     add(&[&"-c", &"sandbox_workspace_write.exclude_slash_tmp=true"]);
     if !input.exclude_env.is_empty() {
         // A JSON array of strings is a TOML array of strings as well.
-        let patterns = serde_json::Value::from(input.exclude_env.to_vec());
+        let patterns = Value::from(input.exclude_env.to_vec());
         add(&[&"-c", &format!("shell_environment_policy.exclude={patterns}")]);
     }
     // Without it codex tries for ever to reach a service that is not there.
     add(&[&"--disable", &"unbounded_connection_retries"]);
     if let Some(model) = input.model {
         add(&[&"-m", &model]);
+    }
+    if let Some((cx, args)) = input.tools.as_ref().and_then(Tools::command) {
+        // JSON's strings and arrays are TOML's as well. Without the approval codex, which
+        // asks nobody here, would refuse every call.
+        let (cx, args) = (Value::from(cx), Value::from(args.as_slice()));
+        let (name, env) = (Tools::NAME, Value::from(Tools::ENV.as_slice()));
+        add(&[
+            &"-c",
+            &format!(
+                "mcp_servers.{name}={{command={cx},args={args},env_vars={env},default_tools_approval_mode=\"approve\"}}"
+            ),
+        ]);
     }
     for arg in input.extra_args {
         add(&[arg]);

@@ -66,6 +66,9 @@ pub fn authorization(token: &str) -> Result<String, TokenError> {
     Ok(format!("{AUTHORIZATION}{token}\n"))
 }
 
+/// The header by which a server on this machine knows which job asks.
+pub const ASKER: &str = "Cx-Job-Id";
+
 const AUTHORIZATION: &str = "Authorization: Bearer ";
 
 /// The token in such a file.
@@ -138,8 +141,10 @@ pub(super) fn launch(input: &LaunchInput<'_>) -> Launch {
     let mut url = String::new();
     if let Some(endpoint) = input.endpoint {
         if endpoint.url.is_loopback() {
-            // What stays on this machine is no proxy's business.
+            // What stays on this machine is no proxy's business. It may be a server of
+            // this very repository, where two would wait for each other.
             args.extend(["--noproxy".into(), "*".into()]);
+            args.extend(["--header".into(), format!("{ASKER}: {}", input.id).into()]);
         }
         for (key, value) in [("provider", &endpoint.provider), ("fallback", &endpoint.fallback)] {
             if let (Some(value), Some(body)) = (value, body.as_object_mut()) {

@@ -23,6 +23,7 @@ use self::{
     sweep::{clean_scratch, pooled, remove_folder, sweep},
 };
 use super::{
+    memory::keep_answer,
     records::{self, RecordArgs},
     runs,
     session::{Session, git, label, refuse_in_worker, store},
@@ -198,6 +199,9 @@ fn clean_job(
         stays.push(NOT_COLLECTED.to_owned());
     }
     if !args.dry_run && (cleaned.tree || cleaned.files) {
+        if cleaned.files {
+            keep_answer(session, job);
+        }
         crash::point("clean-tree");
         // The event first: files without one would look like a lost answer.
         session.store.append(job.job, &Event::Cleaned(cleaned.clone())).map_err(store)?;

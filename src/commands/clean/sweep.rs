@@ -182,8 +182,13 @@ fn sweep_folders(session: &Session) -> Result<(), Failure> {
     let _appender = session.store.appender().map_err(store)?;
     // By its lines and not by its jobs: one of a later version is a job as well.
     let mut known = BTreeSet::new();
-    for line in Follower::new(&session.store, 0).lines().map_err(store)? {
-        known.extend(decode(&line).map(|record| record.job));
+    let mut follower = Follower::new(&session.store, 0);
+    loop {
+        let lines = follower.some_lines().map_err(store)?;
+        if lines.is_empty() {
+            break;
+        }
+        known.extend(lines.iter().filter_map(|line| decode(line)).map(|record| record.job));
     }
     let jobs = session.store.history().map_err(store)?.jobs;
     for entry in fs::read_dir(session.store.jobs_dir()).into_iter().flatten().flatten() {

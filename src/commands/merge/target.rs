@@ -88,7 +88,8 @@ fn elsewhere(
     // Where nothing can be merged into nothing is missing.
     let Ok(target) = Target::find(repo, args.into.as_deref()) else { return Ok(Vec::new()) };
     let mut found = Vec::new();
-    for job in session.history()?.jobs.into_values() {
+    // Whoever has a worktree is at hand.
+    for job in session.state()?.jobs.into_values() {
         let Some(merged) = job.merged.as_ref().filter(|merged| merged.into != target.branch) else {
             continue;
         };
@@ -129,5 +130,6 @@ fn owner(session: &Session, target: &Target) -> Result<Option<Job>, Failure> {
         !job.is_without_tree()
             && job.spec.branch().is_some_and(|(_, branch)| branch == target.branch)
     };
-    Ok(session.history()?.jobs.into_values().find(is_own))
+    // Whoever has a worktree is at hand.
+    Ok(session.state()?.jobs.into_values().find(is_own))
 }

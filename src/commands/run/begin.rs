@@ -176,8 +176,8 @@ fn detached(args: &[OsString]) -> Result<Exit, Failure> {
     let session = Session::open()?;
     let settings = Settings::load(&session)?;
     let id = id.to_string_lossy();
-    let history = session.store.history().map_err(store)?;
-    let resumed = history.runs.get(&*id).is_some_and(|run| run.runner.is_some());
+    let state = session.store.state().map_err(store)?;
+    let resumed = state.runs.get(&*id).is_some_and(|run| run.runner.is_some());
     let saying = Saying { verbose: true, ..Saying::default() };
     work_through(&session, &settings, (&id, stored), lock, saying, resumed)
 }

@@ -194,6 +194,7 @@ pub(super) fn work<'t>(run: &'t str, stored: &'t Stored, task: &'t Task, attempt
             task.max_budget_usd,
         ),
         schema: task.schema.as_deref(),
+        recall: task.recall,
         prompt: String::from("-"),
         argv: Vec::new(),
         after: Vec::new(),

@@ -17,7 +17,10 @@ use super::{
     respond,
 };
 use crate::{
-    backend::{self, http::NO_AGENT},
+    backend::{
+        self,
+        http::{ASKER, NO_AGENT},
+    },
     commands::{
         collect::message_file,
         kill,
@@ -106,7 +109,8 @@ fn work(server: &Server, client: &TcpStream, head: &Head, asked: &Asked) -> Resu
         ));
     }
     let session = Session::open().map_err(internal)?;
-    let job = start(server, &session, asked)?;
+    let takes_place = is_asked_here(&session, head)?;
+    let job = start(server, &session, asked, takes_place)?;
     let session = &session;
     let request = Request { server, session, client, is_stream: head.is_stream() };
     match request.attend(&job) {
@@ -124,13 +128,28 @@ fn given(name: Option<&str>) -> Option<&str> {
     name.map(str::trim).filter(|name| !name.is_empty() && *name != NO_AGENT)
 }
 
-fn start(server: &Server, session: &Session, asked: &Asked) -> Result<Job, Refusal> {
+/// Whether it is a live job of this repository that asks. It has its place already, and
+/// would wait for the one who is to answer, while that one waits for its place.
+fn is_asked_here(session: &Session, head: &Head) -> Result<bool, Refusal> {
+    let Some(asker) = head.header(&ASKER.to_ascii_lowercase())? else { return Ok(false) };
+    let state = session.state().map_err(internal)?;
+    let is_asker = |job: &&Job| job.spec.id == asker && job.spec.endpoint.is_some();
+    Ok(state.jobs.values().filter(is_asker).any(Job::is_live))
+}
+
+fn start(
+    server: &Server,
+    session: &Session,
+    asked: &Asked,
+    takes_place: bool,
+) -> Result<Job, Refusal> {
     let mut args: Vec<String> =
         ["spawn", "--json", "--read", "--no-preamble", "--no-hold", "--file", "-", "--backend"]
             .map(str::to_owned)
             .into();
     args.push(server.backend.clone());
     args.extend(server.options.iter().cloned());
+    args.extend(takes_place.then(|| "--takes-place".to_owned()));
     let (alias, agent) = (given(asked.alias.as_deref()), given(asked.agent.as_deref()));
     // An alias may be the client's own, and its agent one that is known here too.
     let role = match (alias, agent) {

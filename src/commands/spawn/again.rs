@@ -12,6 +12,7 @@ use super::{
     Launched, SpawnArgs,
     check::Checked,
     endpoint::Target,
+    kin::{self, Kin},
     launch_one,
     limits::{Limits, UseArgs},
     task::Task,
@@ -77,9 +78,22 @@ impl Checked {
         let backend = kept_backend(session, before)?;
         let others = in_its_place(session, before, &again.from)?;
         let is_told = again.prompt.is_some();
-        let prompt = match again.prompt {
-            Some(prompt) => prompt,
-            None => prompt_of(session, before)?,
+        let history = session.history()?;
+        let kin = Kin::of(&history, before);
+        let mut notes = settings.notes.clone();
+        let (prompt, is_joined) = match again.prompt {
+            Some(prompt) => (prompt, false),
+            // A new conversation knows nothing of what was said in the old one.
+            None => match kin::turns(&history, before).as_slice() {
+                turns @ [_, _, ..] if again.from != From::Thread => {
+                    notes.push(format!(
+                        "it begins a new conversation, and is told all {} messages of the old one",
+                        turns.len()
+                    ));
+                    (joined(session, turns)?, true)
+                }
+                _ => (prompt_of(session, before)?, false),
+            },
         };
         if old.argv.is_empty() {
             backend::check_prompt(&backend, &prompt)
@@ -94,7 +108,7 @@ impl Checked {
                 })?,
                 true,
             ),
-            None => (old.name.clone(), false),
+            None => (kin.root, false),
         };
         let after = match again.from {
             _ if before.is_live() => vec![before.job],
@@ -138,10 +152,10 @@ impl Checked {
             task: None,
             group: None,
             tree,
+            repeats: resumes.is_none().then_some(before.job),
             resumes,
             // The one whose they were is over.
             port: old.port.filter(|_| !matches!(again.from, From::Commit(_))),
-            repeats: (again.from == From::Base).then_some(before.job),
             after,
             timeout_ms: again.timeout.map(millis).or(old.timeout_ms),
             silence_ms: again.silence.map(millis).or(old.silence_ms),
@@ -149,7 +163,7 @@ impl Checked {
             fallbacks: if again.from == From::Thread { Vec::new() } else { old.fallbacks.clone() },
             secrets: settings.config.secrets.clone(),
             notice: settings.notice(old.notice.as_ref().is_some_and(|notice| notice.notify)),
-            title: if is_told {
+            title: if is_told || is_joined {
                 Task { bytes: prompt.clone(), argv: Vec::new() }.title()
             } else {
                 old.title.clone()
@@ -157,7 +171,8 @@ impl Checked {
             ..Spawned::clone(old)
         };
         let all = (backend, others);
-        let mut checked = Self::of(spec, all, prompt, named, base, settings.notes.clone());
+        let mut checked = Self::of(spec, all, prompt, named, base, notes);
+        checked.kin = kin.names;
         checked.token = Target::token_again(old.endpoint.as_ref(), settings)?;
         // Another question has another answer.
         checked.spec.schema &= !is_told;
@@ -253,8 +268,20 @@ fn schema_of(session: &Session, job: &Job) -> Result<Vec<u8>, Failure> {
     })
 }
 
+/// All that was said in a conversation, as one message.
+fn joined(session: &Session, turns: &[&Job]) -> Result<Vec<u8>, Failure> {
+    let mut all = Vec::new();
+    for turn in turns {
+        if !all.is_empty() {
+            all.extend_from_slice(b"\n\n");
+        }
+        all.extend(prompt_of(session, turn)?.trim_ascii_end());
+    }
+    Ok(all)
+}
+
 /// What a job was told, byte for byte.
-fn prompt_of(session: &Session, job: &Job) -> Result<Vec<u8>, Failure> {
+pub(in crate::commands) fn prompt_of(session: &Session, job: &Job) -> Result<Vec<u8>, Failure> {
     fs::read(session.store.job(job.job).prompt()).map_err(|e| {
         Failure::usage(format!(
             "the prompt of {} cannot be read: {e}; nothing was started",

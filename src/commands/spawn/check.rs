@@ -1,6 +1,6 @@
 //! Checking: from what was typed to a job that can be started. Nothing is made.
 
-use std::{cell::RefCell, num::NonZeroU32, path::Path, time::Duration};
+use std::{cell::RefCell, collections::BTreeSet, num::NonZeroU32, path::Path, time::Duration};
 
 use super::{
     SpawnArgs,
@@ -14,7 +14,7 @@ use super::{
     role::Role,
     task::Task,
     text::{path_text, unique_id},
-    wants::{may_commit, schema},
+    wants::{may_commit, mcp, schema},
     who::{self, Able},
     words,
 };
@@ -46,6 +46,8 @@ pub(super) struct Checked {
     pub(super) token: Option<Secret>,
     /// The name was chosen by the person, and must not be another.
     named: bool,
+    /// Names that it may not have although nobody has them now: those of the jobs before it.
+    pub(super) kin: BTreeSet<String>,
     /// Base commit and prefix of a job with a worktree.
     pub(super) base: Option<(String, String)>,
     /// Where its branch is made, if that is not the base.
@@ -66,8 +68,7 @@ impl Checked {
         session: &Session,
         settings: &Settings,
     ) -> Result<Vec<Self>, Failure> {
-        let mut known = Known::default();
-        let mut checked = Vec::new();
+        let (mut known, mut checked) = (Known::default(), Vec::new());
         for variant in group::variants(args, settings)? {
             checked.push(Self::check(args, &variant, session, settings, &mut known)?);
         }
@@ -130,7 +131,8 @@ impl Checked {
         let checkout = session.place.as_ref().and_then(|place| place.checkout.clone());
         let config = &settings.config;
         let role = known.role(variant.agent.as_deref(), args, session, settings)?;
-        let pools = role.iter().filter_map(Role::pool).collect();
+        let pools = role.iter().filter_map(Role::pool);
+        let pools = pools.filter(|_| !args.takes_place).collect();
         let agent = role.as_ref().map(Role::agent);
         let choice = who::choice(variant.backend.as_deref(), agent, settings)?;
         let backend = settings.backend(choice.first())?;
@@ -154,28 +156,27 @@ impl Checked {
         if let (true, Some(role)) = (backend.runs_commands() && task.argv.is_empty(), &role) {
             role.require_chosen_shell(variant.backend.is_some())?;
         }
-        let scope = if args.scope.is_empty() {
-            agent.map(|agent| agent.scope.clone()).unwrap_or_default()
-        } else {
-            args.scope.clone()
+        let scope = match agent {
+            Some(agent) if args.scope.is_empty() => agent.scope.clone(),
+            _ => args.scope.clone(),
         };
         let id = unique_id()?;
         let values = match given {
             Some(values) => values,
             None => words::values(args, role.as_ref(), session, &id)?,
         };
-        let prompt = compose(args, (agent, &values), &backend, &scope, &task)?;
+        let prompt = compose(args, session, (role.as_ref(), &values), &backend, &scope, &task)?;
         let asked = who::Task {
             mode,
             // An argv is no script: its words are kept apart by NUL bytes.
             prompt: task.argv.is_empty().then_some(&prompt),
+            words: &task.bytes,
             argv: &task.argv,
             model: variant.model.as_deref().or(agent.and_then(|agent| agent.model.as_deref())),
         };
         let chosen = who::choose(choice, asked, known, (session, settings))?;
         let fallbacks = who::fallbacks(&chosen.rest, settings)?;
         let Able { backend, program, model } = chosen.first;
-        let named = args.name.is_some();
         let name = match &args.name {
             Some(word) => JobName::new(word).map_err(|e| {
                 Failure::usage(format!("'{word}' cannot be a job's name: it {e}"))
@@ -208,73 +209,70 @@ impl Checked {
         notes.extend(role.iter().flat_map(|role| role.notes(args, &backend)));
         let setup = if base.is_some() { settings.setup(args.require_setup)? } else { Vec::new() };
         let max_jobs = config.max_jobs.map(|n| n.get() as u64);
+        let max_jobs = args.max_jobs.map(std::num::NonZeroU64::get).or(max_jobs);
+        let max_jobs = max_jobs.filter(|_| !args.takes_place);
         let limits = Limits::check(&args.uses, config, known.budget, (&backend, model.as_deref()))?;
-        for able in &chosen.rest {
-            let other = (&able.backend, able.model.as_deref());
-            Limits::check(&args.uses, config, known.budget, other)?;
+        for Able { backend, model, .. } in &chosen.rest {
+            Limits::check(&args.uses, config, known.budget, (backend, model.as_deref()))?;
         }
+        let spec = Spawned {
+            id,
+            name,
+            mode,
+            backend: backend.name,
+            program: path_text(&program)?,
+            argv: task.argv.clone(),
+            agent: variant.agent.clone().map(|word| match agent {
+                Some(agent) if role.as_ref().is_some_and(|role| role.alias().is_some()) => {
+                    agent.qualified.clone()
+                }
+                _ => word,
+            }),
+            alias: role.as_ref().and_then(Role::alias),
+            hooks: role.as_ref().and_then(|role| role.hooks(args)),
+            model: model.filter(|_| target.endpoint.is_none()),
+            endpoint: target.endpoint,
+            run: session.run.clone(),
+            task: None,
+            group: None,
+            cwd: path_text(&session.cwd)?,
+            checkout: checkout.as_deref().map(path_text).transpose()?,
+            tree: None,
+            scope,
+            resolves: None,
+            resumes: None,
+            repeats: None,
+            port: None,
+            after: after.iter().map(|job| job.job).collect(),
+            timeout_ms: timeout.map(millis),
+            silence_ms: silence.map(millis),
+            budgets: limits.budgets,
+            price: limits.price,
+            hold: limits.hold,
+            grace_ms: millis(config.grace),
+            max_jobs,
+            pools,
+            setup,
+            include: config.worktree.include.clone(),
+            extra_args: settings.extra_args(&backend)?,
+            env_exclude: settings.env_exclude(&backend),
+            fallbacks,
+            git: may_commit(args, mode, (&backend, choice), session)?,
+            mcp: mcp(args, config, choice),
+            schema: schema.is_some(),
+            checkpoint_ms: checkpoint(args, mode)?.map(millis),
+            secrets: config.secrets.clone(),
+            sharing: role.as_ref().and_then(Role::sharing),
+            notice: settings.notice(args.notify),
+            title: task.title(),
+        };
+        let others = chosen.rest.into_iter().map(|able| able.backend).collect();
         Ok(Self {
-            spec: Spawned {
-                id,
-                name,
-                mode,
-                backend: backend.name,
-                program: path_text(&program)?,
-                argv: task.argv.clone(),
-                agent: variant.agent.clone().map(|word| match agent {
-                    Some(agent) if role.as_ref().is_some_and(|role| role.alias().is_some()) => {
-                        agent.qualified.clone()
-                    }
-                    _ => word,
-                }),
-                alias: role.as_ref().and_then(Role::alias),
-                hooks: role.as_ref().and_then(|role| role.hooks(args)),
-                model: model.filter(|_| target.endpoint.is_none()),
-                endpoint: target.endpoint,
-                run: session.run.clone(),
-                task: None,
-                group: None,
-                cwd: path_text(&session.cwd)?,
-                checkout: checkout.as_deref().map(path_text).transpose()?,
-                tree: None,
-                scope,
-                resolves: None,
-                resumes: None,
-                repeats: None,
-                port: None,
-                after: after.iter().map(|job| job.job).collect(),
-                timeout_ms: timeout.map(millis),
-                silence_ms: silence.map(millis),
-                budgets: limits.budgets,
-                price: limits.price,
-                hold: limits.hold,
-                grace_ms: millis(config.grace),
-                max_jobs: args.max_jobs.map(std::num::NonZeroU64::get).or(max_jobs),
-                pools,
-                setup,
-                include: config.worktree.include.clone(),
-                extra_args: settings.extra_args(&backend)?,
-                env_exclude: settings.env_exclude(&backend),
-                fallbacks,
-                git: may_commit(args, mode, (&backend, choice), session)?,
-                schema: schema.is_some(),
-                checkpoint_ms: checkpoint(args, mode)?.map(millis),
-                secrets: config.secrets.clone(),
-                notice: settings.notice(args.notify),
-                title: task.title(),
-            },
-            backend,
-            in_its_place: chosen.rest.into_iter().map(|able| able.backend).collect(),
             passed_over: chosen.passed_over,
-            prompt,
             token: target.token,
-            named,
-            base,
-            start: None,
             schema,
-            notes,
-            quiet: false,
             may_overlap: args.allow_overlap,
+            ..Self::of(spec, (backend, others), prompt, args.name.is_some(), base, notes)
         })
     }
 
@@ -300,6 +298,7 @@ impl Checked {
             prompt,
             token: None,
             named,
+            kin: BTreeSet::new(),
             base,
             start: None,
             schema: None,
@@ -471,7 +470,8 @@ impl Checked {
             let taken = |name: &str| {
                 let occupied =
                     || occupied(name).unwrap_or_else(|e| failed.replace(Some(e)).and(None));
-                head.taken.contains_key(name) || occupied().is_some()
+                let is_taken = self.kin.contains(name) || head.taken.contains_key(name);
+                is_taken || occupied().is_some()
             };
             let name = self.spec.name.untaken(taken);
             return failed.into_inner().map_or(Ok(name), Err);

@@ -2,10 +2,11 @@
 
 use std::fs;
 
-use super::{SpawnArgs, role::Role, task::Task, words::Values};
+use super::{SpawnArgs, recall, role::Role, task::Task, words::Values};
 use crate::{
-    agent::{Agent, ContextPack, PromptParts},
+    agent::{ContextPack, PromptParts},
     backend::Backend,
+    commands::session::Session,
     failure::Failure,
     job::{JobName, secret, slug},
 };
@@ -13,7 +14,8 @@ use crate::{
 /// What the worker reads. A script is never dressed up.
 pub(super) fn compose(
     args: &SpawnArgs,
-    (agent, values): (Option<&Agent>, &Values),
+    session: &Session,
+    (role, values): (Option<&Role>, &Values),
     backend: &Backend,
     scope: &[String],
     task: &Task,
@@ -33,8 +35,9 @@ pub(super) fn compose(
         })?;
         context.add_file(&path.display().to_string(), bytes);
     }
+    let agent = role.map(Role::agent);
     if backend.runs_commands() {
-        if !context.is_empty() {
+        if !context.is_empty() || recall::is_asked(args) {
             return Err(Failure::usage("a shell command cannot be given context")
                 .hint("leave out --goal, --context and their like, or choose another backend"));
         }
@@ -53,6 +56,8 @@ pub(super) fn compose(
         }
         None => task.bytes.as_slice().into(),
     };
+    let alias = role.and_then(Role::alias);
+    context.files.extend(recall::sections(args, session, (agent, alias.as_deref()), &task)?);
     // It speaks of how things are here.
     let preamble = !args.no_preamble && !backend.works_elsewhere();
     let parts = PromptParts { preamble, agent, context: &context, scope, task: &task };

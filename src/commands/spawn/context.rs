@@ -27,4 +27,10 @@ pub(super) struct ContextArgs {
     /// A file with any of these, or with any other text
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) context: Vec<PathBuf>,
+    /// What the memory has about the task: the K best entries, 5 if not said; not repeated
+    #[arg(long, value_name = "K", num_args = 0..=1, require_equals = true, default_missing_value = super::recall::ENTRIES, value_parser = crate::job::parse_count::<std::num::NonZeroU8>)]
+    pub(super) recall: Option<std::num::NonZeroU8>,
+    /// The answer of a job that is over, or those of a group
+    #[arg(long, value_name = "JOB", add = crate::commands::candidates::finished_job())]
+    pub(super) context_from: Vec<String>,
 }

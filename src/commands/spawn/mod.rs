@@ -18,11 +18,13 @@ mod context;
 mod draft;
 mod endpoint;
 mod group;
+mod kin;
 mod known;
 mod limits;
 mod place;
 mod planned;
 mod reader;
+mod recall;
 mod resolver;
 mod role;
 mod secrets;
@@ -33,7 +35,7 @@ mod wants;
 mod who;
 mod words;
 
-pub(super) use again::{Again, From, again, read_words, require_thread};
+pub(super) use again::{Again, From, again, prompt_of, read_words, require_thread};
 pub(super) use limits::UseArgs;
 pub(super) use planned::{Begun, PlanRoles, Spawner, Work};
 pub(super) use reader::{Asked, ask_reader};
@@ -176,6 +178,10 @@ pub struct SpawnArgs {
     #[arg(long, value_name = "N", value_parser = crate::job::parse_count::<std::num::NonZeroU64>)]
     max_jobs: Option<std::num::NonZeroU64>,
 
+    /// Take the place of another job, which waits for this one: `cx serve` says it of who asks
+    #[arg(long, hide = true)]
+    pub(super) takes_place: bool,
+
     /// Do not start without the repository's setup command, trusted or not
     #[arg(long)]
     require_setup: bool,
@@ -183,6 +189,14 @@ pub struct SpawnArgs {
     /// Let a codex writer commit by itself: only in its worktree, and on its own branch
     #[arg(long, conflicts_with = "read")]
     git: bool,
+
+    /// Do not give a worker of codex or claude the tools of `cx mcp --worker`
+    #[arg(long)]
+    no_mcp: bool,
+
+    /// Refuse a backend that runs the task as a command: for tasks of other people
+    #[arg(long, hide = true)]
+    no_sh: bool,
 
     /// The answer has to be JSON that fits this JSON schema; one that does not is asked for once more
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -266,6 +280,12 @@ pub fn run(args: &SpawnArgs) -> Result<Exit, Failure> {
     let session = Session::open()?;
     let settings = Settings::load(&session)?;
     let mut checked = Checked::check_all(args, &session, &settings)?;
+    if args.no_sh && checked.iter().flat_map(Checked::backends).any(Backend::runs_commands) {
+        return Err(Failure::usage(
+            "the task would be run as a command, outside of any sandbox; nothing was started",
+        )
+        .hint("name a backend of a model's, such as codex; `cx mcp --allow-sh` allows sh"));
+    }
     let jobs = launch(&session, &settings, &mut checked)?;
     let mut out = ui::out();
     let printed: Vec<Printed> = jobs.iter().map(Entered::printed).collect();

@@ -5,7 +5,7 @@
 //! more when its turn has come: its prompt is known only then.
 
 use std::{
-    num::{NonZeroU32, NonZeroU64},
+    num::{NonZeroU8, NonZeroU32, NonZeroU64},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -60,6 +60,8 @@ pub(in crate::commands) struct Work<'a> {
     pub(in crate::commands) budget: Option<Budget>,
     /// The file with the schema of its answer, where the plan says so.
     pub(in crate::commands) schema: Option<&'a Path>,
+    /// How many entries of the memory it is told, where the plan says so.
+    pub(in crate::commands) recall: Option<NonZeroU32>,
     /// What it is told: everything is filled in.
     pub(in crate::commands) prompt: String,
     /// For `sh`: what runs in place of the prompt.
@@ -196,6 +198,7 @@ impl<'a> Spawner<'a> {
         args.scope.clone_from(&work.scope);
         args.tool.clone_from(&work.tools);
         args.schema = work.schema.map(Path::to_owned);
+        args.context.recall = work.recall.map(|count| count.try_into().unwrap_or(NonZeroU8::MAX));
         (args.timeout, args.silence, args.max_jobs) = (work.timeout, work.silence, work.max_jobs);
         args.uses = UseArgs::of_task(work.budget, args.uses.is_not_held());
         let variant = Variant {

@@ -10,6 +10,7 @@ use crate::{
         settings::Settings,
     },
     failure::Failure,
+    job::Sharing,
     ledger::{Hooks, Pool},
     ui,
 };
@@ -71,6 +72,12 @@ impl Role {
     /// What the job is called where nobody says.
     pub(super) fn name(&self) -> &str {
         self.0.alias.as_deref().unwrap_or(&self.0.agent.name)
+    }
+
+    /// Whom its jobs share with what they store in the memory, where not all.
+    pub(super) fn sharing(&self) -> Option<Sharing> {
+        let sharing = &self.0.agent.sharing;
+        (!sharing.is_open()).then(|| sharing.clone())
     }
 
     /// What is to run around the worker.

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use super::SpawnArgs;
 use crate::{
-    backend::{Backend, Family},
+    backend::{self, Backend, Family},
     commands::session::{Session, git},
+    config::Config,
     failure::Failure,
     git::grant,
     job::{BackendChoice, Mode},
@@ -40,6 +41,11 @@ pub(super) fn may_commit(
         .hint("without it cx commits what a writer leaves"));
     }
     Ok(true)
+}
+
+/// Whether its program is to be given the tools of `cx mcp --worker`.
+pub(super) fn mcp(args: &SpawnArgs, config: &Config, choice: BackendChoice) -> bool {
+    config.mcp && !args.no_mcp && choice.names().any(backend::takes_mcp)
 }
 
 /// The schema in a file, as one document.

@@ -37,6 +37,8 @@ pub(super) struct Task<'a> {
     pub(super) mode: Mode,
     /// What it is told, where no argv runs.
     pub(super) prompt: Option<&'a [u8]>,
+    /// That of it which a person has written.
+    pub(super) words: &'a [u8],
     pub(super) argv: &'a [String],
     /// The model that somebody asks for: it is one of the backend that is named first.
     pub(super) model: Option<&'a str>,
@@ -48,10 +50,19 @@ pub(super) fn choice(
     agent: Option<&Agent>,
     settings: &Settings,
 ) -> Result<BackendChoice, Failure> {
-    match words {
-        Some(words) => settings.choice(words),
-        None => Ok(agent.and_then(|agent| agent.backend).unwrap_or(settings.config.backend)),
+    if let Some(words) = words {
+        return settings.choice(words);
     }
+    let (choice, who) = match agent.and_then(|agent| Some((agent.backend?, agent))) {
+        Some((choice, agent)) => (choice, format!("the agent {}", agent.qualified)),
+        None => (settings.config.backend, Settings::who_chose_backend().to_owned()),
+    };
+    let found = choice.names().try_for_each(|name| settings.backend(name).map(drop));
+    found.map_err(|failure| Failure {
+        message: format!("{}, which {who} asks for", failure.message),
+        ..failure
+    })?;
+    Ok(choice)
 }
 
 /// Who of them does the work: the first whose program is there. All of them have to
@@ -79,6 +90,7 @@ pub(super) fn choose(
         require_able(&backend, task.mode, model.is_some())?;
         if let Some(prompt) = task.prompt {
             backend::check_prompt(&backend, prompt)
+                .map_err(|e| e.within(task.words, prompt))
                 .map_err(|e| Failure::usage(e.to_string()).maybe_hint(e.hint()))?;
         }
         match known.program(&backend, task.argv.first(), task.mode, (session, settings)) {

@@ -1,12 +1,12 @@
 use std::os::unix::fs::MetadataExt;
 
 use super::*;
-use crate::ledger::snapshot;
+use crate::ledger::{renew, snapshot};
 
 /// A snapshot of what is there, however little that is.
 pub(super) fn force(store: &Store) {
     if let Some(ledger) = snapshot::open_ledger(store).expect("the ledger opens") {
-        snapshot::write(store, &ledger).expect("a snapshot can be written");
+        renew::write(store, &ledger).expect("a snapshot can be written");
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) const KEYS: [&str; 17] = [
 ];
 
 /// What a task can say.
-pub(super) const TASK: [&str; 24] = [
+pub(super) const TASK: [&str; 25] = [
     "id",
     "agent",
     "prompt",
@@ -70,6 +70,7 @@ pub(super) const TASK: [&str; 24] = [
     "max-tokens",
     "max-budget-usd",
     "schema",
+    "recall",
 ];
 
 /// What an argument can say.
@@ -241,6 +242,7 @@ fn task(id: Option<&Key>, said: &Node, wrong: &mut Wrong) -> Task {
             "schema" => {
                 task.schema = wrong.take(value::word(key, node).map(|word| Some(word.into())));
             }
+            "recall" => task.recall = wrong.take(value::some(key, node).map(Some)),
             _ => wrong.take(Err(value::unknown(key, "a task", &TASK))),
         }
     }

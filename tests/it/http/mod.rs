@@ -128,6 +128,6 @@ fn a_job_is_done_again_by_the_same_server() {
         .map(|asked| asked.headers.iter().any(|line| line == "authorization: Bearer t0ken"))
         .collect();
     assert_eq!(tokens, [true, true, false]);
-    let refused: Output = sandbox.cx(["resume", "a", "more"]);
+    let refused: Output = sandbox.cx(["resume", "%3", "more"]);
     refused.refused(2, "has no conversation to go on with");
 }

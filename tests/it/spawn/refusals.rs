@@ -54,8 +54,12 @@ fn codex_takes_only_some_prompts() {
     let sandbox = Sandbox::new();
     sandbox.script_tool("codex", "exit 0");
     let spawn = || sandbox.cx_command(["spawn", "--no-preamble", "-"]);
-    let bad = sandbox.run_with_input(spawn(), b"ab\xff".to_vec()).refused(2, "not valid UTF-8");
+    let bad =
+        sandbox.run_with_input(spawn(), b"ab\xff".to_vec()).refused(2, "not valid UTF-8 (byte 2)");
     sandbox.assert_nothing_started(&bad);
+    // It is the person's text that is counted in, and not what cx puts before it.
+    let dressed = sandbox.cx_command(["spawn", "-t", "scout", "-"]);
+    sandbox.run_with_input(dressed, b"ab\xff".to_vec()).refused(2, "not valid UTF-8 (byte 2)");
     let long = sandbox
         .run_with_input(spawn(), "é".repeat((1 << 20) + 1))
         .refused(2, "has 1048577 characters, and codex takes at most 1048576");

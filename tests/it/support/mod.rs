@@ -23,7 +23,7 @@ pub(crate) use model_server::{ModelServer, Script};
 pub(crate) use pty::Terminal;
 pub(crate) use running::{Output, Running};
 pub(crate) use sandbox::Sandbox;
-pub(crate) use verbs::{until_changed, until_gone, until_there};
+pub(crate) use verbs::{until_changed, until_gone, until_none_has, until_there};
 pub(crate) use worker_server::{Part, WorkerServer, response};
 
 /// How long a test waits for something that has to happen. It is never the

@@ -134,6 +134,8 @@ impl Sandbox {
     pub(crate) fn script_tool(&self, name: &str, body: &str) {
         use std::os::unix::fs::PermissionsExt;
         let path = self.root().join("bin").join(name);
+        // It may be a link to the real one, which is not to be written through.
+        let _ = fs::remove_file(&path);
         fs::write(&path, format!("#!/bin/sh\n{body}\n")).expect("a script can be written");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("chmod works");
     }

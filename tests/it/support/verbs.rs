@@ -7,6 +7,12 @@ use serde_json::Value;
 
 use super::{DEADLINE, Output, Sandbox, watch::Watch};
 
+/// Waits until no process has this `NAME=value` in its environment any more.
+#[track_caller]
+pub(crate) fn until_none_has(variable: &str) {
+    assert!(super::processes::all_exit(variable, super::DEADLINE), "some process has {variable}");
+}
+
 /// Waits until `name` is gone from `folder`: a supervisor tidies up after it has
 /// let go of its job.
 #[track_caller]

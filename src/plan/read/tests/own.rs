@@ -57,6 +57,7 @@ when = "scout.succeeded"
 retries = 0
 timeout = "90s"
 max-turns = 7
+recall = 3
 backend = "sh"
 model = "other"
 
@@ -78,8 +79,8 @@ fn everything_that_the_own_form_can_say() {
         [
             "29 scout scout <- : Find {{goal}}",
             "37 work fast <- scout,scan: {{item}}",
-            "53 scan - <- : ",
-            "58 look - <- : p",
+            "54 scan - <- : ",
+            "59 look - <- : p",
         ]
     );
     let [scout, work, scan, look] = plan.tasks.as_slice() else { panic!("four") };
@@ -104,8 +105,8 @@ fn everything_that_the_own_form_can_say() {
         (["scan".to_owned()].as_slice(), ["{{item}}".to_owned()].as_slice())
     );
     assert_eq!(
-        (work.when.as_deref(), work.max_turns.map(u32::from)),
-        (Some("scout.succeeded"), Some(7))
+        (work.when.as_deref(), work.max_turns.map(u32::from), work.recall.map(u32::from)),
+        (Some("scout.succeeded"), Some(7), Some(3))
     );
     assert!(
         matches!(&work.foreach, Some(Foreach::Answer { of, max }) if of == "scout" && max.get() == 3)
@@ -144,7 +145,7 @@ fn a_slip_in_the_own_form_is_an_error_with_its_line() {
         ("[tasks.a]\n\nneed = ['b']", "plan:3: a task has no key 'need': did you mean 'needs'?"),
         (
             "[tasks.a]\nzzz = 1",
-            "plan:2: a task has no key 'zzz': there are id, agent, prompt, argv, needs, answers, mode, write, backend, model, scope, base, files, tools, type, when, foreach, retries, timeout, silence, max-turns, max-tokens, max-budget-usd, schema",
+            "plan:2: a task has no key 'zzz': there are id, agent, prompt, argv, needs, answers, mode, write, backend, model, scope, base, files, tools, type, when, foreach, retries, timeout, silence, max-turns, max-tokens, max-budget-usd, schema, recall",
         ),
         ("[tasks.a]\nid = 'b'", "plan:2: the task is called 'a' already"),
         ("[tasks]\na = 1", "plan:2: a task has to be a table, and is a number"),

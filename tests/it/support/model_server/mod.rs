@@ -346,7 +346,7 @@ fn tool_call(id: usize, call: &Call, body: &Value) -> Result<Value, String> {
     let (kind, name) = match call {
         Call::Shell(_) => ("function", "exec_command"),
         Call::Patch(_) => ("custom", "apply_patch"),
-        Call::Tool { name, .. } => return Err(format!("codex has no tool {name}")),
+        Call::Tool { name, input } => return mcp_call(id, name, input),
     };
     let tools = body["tools"].as_array().map_or(&[][..], Vec::as_slice);
     if !tools.iter().any(|tool| tool["type"] == kind && tool["name"] == name) {
@@ -367,6 +367,20 @@ fn tool_call(id: usize, call: &Call, body: &Value) -> Result<Value, String> {
         }),
         Call::Tool { .. } => Value::Null,
     })
+}
+
+/// The item that calls a tool of an MCP server, `mcp__SERVER__TOOL`. codex offers these only
+/// to who searches for them.
+fn mcp_call(id: usize, name: &str, input: &Value) -> Result<Value, String> {
+    let Some((namespace, tool)) = name.rsplit_once("__").filter(|(space, _)| space.contains("__"))
+    else {
+        return Err(format!("codex has no tool {name}"));
+    };
+    Ok(json!({
+        "type": "function_call", "id": format!("fc_{id}"), "call_id": format!("call_{id}"),
+        "namespace": namespace, "name": tool, "arguments": input.to_string(),
+        "status": "completed",
+    }))
 }
 
 fn send_item(stream: &TcpStream, index: usize, item: &Value) -> io::Result<()> {

@@ -96,7 +96,7 @@ impl Script {
         self.step(Action::Call(Call::Patch(patch.to_owned())))
     }
 
-    /// Has a tool of claude's called.
+    /// Has a tool of claude's called, or of codex one of an MCP server: `mcp__SERVER__TOOL`.
     pub(crate) fn tool(self, name: &str, input: Value) -> Self {
         self.step(Action::Call(Call::Tool { name: name.to_owned(), input }))
     }

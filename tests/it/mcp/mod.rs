@@ -1,0 +1,7 @@
+//! `cx mcp`: both faces, spoken to by the official SDK, by codex and by claude.
+
+mod client;
+mod orchestrator;
+mod protocol;
+mod small;
+mod workers;
