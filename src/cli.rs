@@ -204,7 +204,7 @@ verbs! {
 
 /// What is wrong with a command line, said as everything else is: one sentence and
 /// one next step. None for what is no error, such as help.
-pub fn complaint(error: &clap::Error) -> Option<Failure> {
+pub fn complaint(error: &clap::Error, args: &[OsString]) -> Option<Failure> {
     use clap::error::ErrorKind;
     if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return None;
@@ -216,7 +216,8 @@ pub fn complaint(error: &clap::Error) -> Option<Failure> {
     // Of `<JOB>...`, which would look like the end of a longer sentence.
     let sentence = sentence.trim_end_matches('.').to_owned();
     let mut tip = None;
-    let mut verb = "cx".to_owned();
+    let named = args.get(1).and_then(|word| word.to_str()).filter(|word| describe(word).is_some());
+    let mut verb = named.map_or_else(|| "cx".to_owned(), |verb| format!("cx {verb}"));
     for part in parts {
         let part = words(part);
         if let Some(said) = part.strip_prefix("tip: ") {

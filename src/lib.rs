@@ -69,7 +69,7 @@ pub fn main(args: &[OsString]) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let code = u8::try_from(error.exit_code()).unwrap_or(2);
-            match cli::complaint(&error) {
+            match cli::complaint(&error, args) {
                 Some(failure) => ui::failure(&failure),
                 // Help and version come this way too, on stdout and with 0.
                 None => drop(error.print()),

@@ -78,6 +78,14 @@ impl Ground {
         command
     }
 
+    /// `cx` with these arguments, to its end, which has to be a success.
+    pub(crate) fn quiet_cx<S: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+    ) -> Result<()> {
+        succeed(&mut self.cx(args))
+    }
+
     /// Runs a program that has to succeed.
     pub(crate) fn quiet<S: AsRef<OsStr>>(
         &self,

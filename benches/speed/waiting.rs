@@ -94,10 +94,20 @@ pub(crate) fn sleeping(quick: bool) -> Result<Vec<Row>> {
     // Whatever came of it, nothing stays behind.
     ground.cx(["kill", "--all"]).status()?;
     ground.cx(["wait"]).status()?;
-    result
+    let (mut rows, mean) = result?;
+    let what = "supervisor of a sleeping worker: PSS, mean of 200 at once";
+    rows.push(if crate::has("tsp") {
+        let other = crate::many::spooler(&ground, count)?;
+        crate::tell(format_args!("  {mean} KB, and {other} KB of task-spooler"));
+        #[expect(clippy::cast_precision_loss, reason = "kilobytes")]
+        Row::ratio(what, "`tsp`", mean as f64 / other as f64, 1.0)
+    } else {
+        Row::skipped(what, "tsp is not installed (apt-get install task-spooler)")
+    });
+    Ok(rows)
 }
 
-fn asleep(ground: &Ground, count: usize, seconds: u64) -> Result<Vec<Row>> {
+fn asleep(ground: &Ground, count: usize, seconds: u64) -> Result<(Vec<Row>, u64)> {
     let mut supervisors = Vec::new();
     until("workers that run", || {
         let Ok(state) = ground.store().state() else { return false };
@@ -117,7 +127,7 @@ fn asleep(ground: &Ground, count: usize, seconds: u64) -> Result<Vec<Row>> {
     let mean = shares.iter().sum::<u64>() / u64::try_from(shares.len().max(1))?;
     waiter.kill()?;
     waiter.wait()?;
-    Ok(vec![
+    let rows = vec![
         Row::figure(
             "`cx wait` and 200 supervisors: CPU used while they sleep",
             format!("{} ns in {seconds} s", after - before),
@@ -130,7 +140,8 @@ fn asleep(ground: &Ground, count: usize, seconds: u64) -> Result<Vec<Row>> {
             "250 KB",
             mean <= 250,
         ),
-    ])
+    ];
+    Ok((rows, mean))
 }
 
 /// Nanoseconds that a process has been on a processor.
@@ -140,7 +151,7 @@ fn used(pid: i32) -> Result<u64> {
 }
 
 /// Proportional memory, KB.
-fn share(pid: i32) -> Result<u64> {
+pub(crate) fn share(pid: i32) -> Result<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
     let number = line.and_then(|line| line.split_whitespace().next());

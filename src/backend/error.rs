@@ -101,3 +101,17 @@ pub struct ArgError {
     /// The end of the sentence.
     pub why: &'static str,
 }
+
+impl ArgError {
+    /// The first of `args`, of a backend that takes none.
+    pub(super) fn of_any(
+        args: &[String],
+        name: BackendName,
+        why: &'static str,
+    ) -> Result<(), Self> {
+        match args.first() {
+            None => Ok(()),
+            Some(arg) => Err(Self { arg: arg.clone(), name, why }),
+        }
+    }
+}

@@ -373,6 +373,12 @@ pub fn counts_whole_thread(backend: &Backend) -> bool {
     }
 }
 
+/// Whether what its program puts out says where a turn begins, so that those of several
+/// can stand in one file. Of a program that is defined by a table nobody knows.
+pub fn says_when_it_begins(backend: &Backend) -> bool {
+    !matches!(backend.family, Family::Command(_))
+}
+
 /// Whether its program tells what it costs.
 pub fn tells_cost(backend: &Backend) -> bool {
     match &backend.family {

@@ -35,14 +35,7 @@ pub(super) fn check_prompt(prompt: &[u8]) -> Result<(), PromptError> {
 }
 
 pub(super) fn check_args(args: &[String]) -> Result<(), ArgError> {
-    match args.first() {
-        None => Ok(()),
-        Some(arg) => Err(ArgError {
-            arg: arg.clone(),
-            name: BackendName::SH,
-            why: "a script or an argv runs as it is",
-        }),
-    }
+    ArgError::of_any(args, BackendName::SH, "a script or an argv runs as it is")
 }
 
 pub(super) fn launch(input: &LaunchInput<'_>) -> Launch {
@@ -119,35 +112,19 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::{backend::testing::SH, job::Mode};
+    use crate::{
+        backend::testing::{SH, input as input_of},
+        job::Mode,
+    };
 
     fn input<'a>(prompt: &'a [u8], file: &'a Path, argv: &'a [OsString]) -> LaunchInput<'a> {
+        let program = Path::new("/bin/sh");
         LaunchInput {
-            backend: &SH,
-            id: "0123456789abcdef",
-            program: Path::new("/bin/sh"),
-            mode: Mode::Writer,
-            start: Path::new("/"),
-            root: None,
-            model: None,
+            program,
             prompt_file: file,
             prompt,
-            prompt_is_secret: false,
             argv,
-            answer_file: Path::new("/jobs/1/last"),
-            tmp: Path::new("/jobs/1/tmp"),
-            exclude_env: &[],
-            extra_args: &[],
-            resume: None,
-            schema: None,
-            folders: &[],
-            commands_confined: true,
-            endpoint: None,
-            token_file: None,
-            agent: None,
-            alias: None,
-            usd: None,
-            tools: None,
+            ..input_of(&SH, Mode::Writer, None)
         }
     }
 

@@ -148,7 +148,8 @@ fn doing(job: &Job, activity: Option<String>) -> String {
     }
     let Some(exited) = &job.exited else { return String::new() };
     if let Some(next) = job.superseded_by() {
-        let again = format!("tried again as {next}");
+        let how = if job.went_on.is_some() { "went on" } else { "tried again" };
+        let again = format!("{how} as {next}");
         return exited.reason.iter().fold(again, |again, reason| format!("{again}: {reason}"));
     }
     if let Some(reason) = &exited.reason {

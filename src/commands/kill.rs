@@ -7,7 +7,7 @@ use clap::Args;
 use super::session::{Recoveries, Session, label, refuse_in_worker, store};
 use crate::{
     failure::{Exit, Failure},
-    job::JobId,
+    job::{JobId, ProcessRef},
     ledger::{Event, Job, KillRequested, Phase},
     process::{lock, lock::deadline_in, signals, tree, watch::Watch},
     ui,
@@ -95,8 +95,19 @@ pub fn run(args: &KillArgs) -> Result<Exit, Failure> {
         }
     }
     if signals::ends(signal) {
+        // What has ended is read once for all of them.
+        let mut followed = session.store.follow_state().map_err(store)?;
         for job in &live {
-            let ended = session.until_over(job)?;
+            let path = session.store.job(job.job).lock();
+            lock::wait(&path).map_err(|e| {
+                Failure::internal(format!("cannot wait for the lock {}: {e}", path.display()))
+            })?;
+            followed.look().map_err(store)?;
+            let ended = match followed.state().jobs.get(&job.job) {
+                Some(ended) if !ended.is_live() => ended.clone(),
+                // It is lost.
+                _ => session.until_over(job)?,
+            };
             ui::note(format_args!("{} {}", label(job), super::view::status_with_code(&ended)));
         }
     }
@@ -124,7 +135,7 @@ fn stop_run(session: &Session) -> Result<(), Failure> {
     watch.add(session.store.dir()).map_err(failed)?;
     let mut asked = None;
     loop {
-        let state = session.store.history().map_err(store)?;
+        let state = session.store.state().map_err(store)?;
         let Some(run) = state.runs.get(id) else { return Ok(()) };
         if run.stopping.is_some() || !session.is_worked_through(run)? {
             return Ok(());
@@ -149,7 +160,7 @@ pub(super) fn request(session: &Session, job: &Job, signal: i32) -> Result<bool,
         .store
         .append(job.job, &Event::KillRequested(KillRequested { signal }))
         .map_err(store)?;
-    let Some(supervisor) = supervisor(session, job.job)? else { return Ok(true) };
+    let Some(supervisor) = supervisor(session, job)? else { return Ok(true) };
     // One on hold has no worker that could go on: what goes on is the job.
     let is_for_job = job.phase == Phase::OnHold && signal == signals::CONT;
     let sent = if signals::ends(signal) || is_for_job {
@@ -183,7 +194,11 @@ fn until_stopped(session: &Session, id: JobId) -> Result<(), Failure> {
 
 /// The job's supervisor; a moment after the spawn it has not said yet who it
 /// is. `None` when the job has ended meanwhile.
-fn supervisor(session: &Session, id: JobId) -> Result<Option<crate::job::ProcessRef>, Failure> {
+fn supervisor(session: &Session, job: &Job) -> Result<Option<ProcessRef>, Failure> {
+    if let Some(supervisor) = job.supervisor.filter(|process| tree::is_alive(*process)) {
+        return Ok(Some(supervisor));
+    }
+    let id = job.job;
     let failed = |e: std::io::Error| Failure::internal(format!("cannot watch the ledger: {e}"));
     let watch = Watch::new().map_err(failed)?;
     watch.add(session.store.dir()).map_err(failed)?;

@@ -28,11 +28,11 @@ use crate::{
 /// The references are Markdown: `plans` (every form of a plan, with examples),
 /// `agents` (definitions, aliases, routing, the prompt), `backends` (programs that do
 /// the work), `config` (every key), `http` (workers and servers over HTTP), `ledger`
-/// (every event) and `memory` (what is shared, with whom, as JSON). Of the verbs `agents`,
-/// `backends` and `memory`, `--help` has the manual.
+/// (every event), `mcp` (the tools of agents) and `memory` (what is shared, with whom, as
+/// JSON). Of the verbs `agents`, `backends`, `mcp` and `memory`, `--help` has the manual.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// The verb; or plans, agents, backends, config, http, ledger or memory
+    /// The verb; or plans, agents, backends, config, http, ledger, mcp or memory
     #[arg(value_name = "VERB|REFERENCE", conflicts_with = "into", add = verb_candidates())]
     verb: Option<String>,
 
@@ -42,12 +42,13 @@ pub struct ManArgs {
 }
 
 /// The references, which an installed cx has nowhere else.
-const REFERENCES: [(&str, &str); 7] = [
+const REFERENCES: [(&str, &str); 8] = [
     ("agents", include_str!("../../docs/agents.md")),
     ("backends", include_str!("../../docs/backends.md")),
     ("config", include_str!("../../docs/config.md")),
     ("http", include_str!("../../docs/http.md")),
     ("ledger", include_str!("../../docs/ledger.md")),
+    ("mcp", include_str!("../../docs/mcp.md")),
     ("memory", include_str!("../../docs/memory.md")),
     ("plans", include_str!("../../docs/plans.md")),
 ];

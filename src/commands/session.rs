@@ -239,7 +239,7 @@ impl Session {
                 Ok(self.store.numbered(id).map_err(store)?.into_iter().collect())
             }
             Spec::Name(name) if name.is_empty() => Ok(Vec::new()),
-            Spec::Name(name) => self.store.named_like(&name).map_err(store),
+            Spec::Name(name) => self.store.named(&name).map_err(store),
             Spec::Current | Spec::Previous => {
                 Ok(self.store.history().map_err(store)?.jobs.into_values().collect())
             }

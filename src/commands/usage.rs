@@ -181,7 +181,7 @@ pub fn run(args: &UsageArgs) -> Result<Exit, Failure> {
         if total.tokens_unknown > 0 {
             let jobs = ui::plural(total.tokens_unknown, "job");
             ui::note(format_args!(
-                "of {jobs} not even the tokens are known: their workers ended before they told"
+                "of {jobs} not even the tokens are known: the workers did not tell, or not before they ended"
             ));
         }
         if total.cost_unknown > 0 {

@@ -437,5 +437,9 @@ fn lines(session: &Session, jobs: &[Job]) -> Vec<String> {
 }
 
 fn wait_failure(error: &std::io::Error) -> Failure {
-    Failure::internal(format!("cannot wait for a job's lock: {error}"))
+    Failure::internal(format!("cannot wait for a job's lock: {error}")).maybe_hint(
+        lock::are_too_many(error).then(|| {
+            "wait for fewer jobs at once, or raise the limits: `ulimit -n`, `ulimit -u`".to_owned()
+        }),
+    )
 }

@@ -35,7 +35,7 @@ const ROW: usize = 32;
 const TOGETHER: usize = 128;
 
 /// How much of a name stands in a row.
-const HEAD: usize = 12;
+const HEAD: usize = 8;
 
 /// What the snapshot's header says of the two files.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -72,6 +72,7 @@ struct Row {
     place: u64,
     /// Which line of the member it is.
     line: u32,
+    name: u32,
     task: u32,
     group: u32,
     /// How its name begins, zeros behind.
@@ -85,6 +86,7 @@ impl Row {
         Self {
             place: place + 1,
             line,
+            name: mark(name),
             task: task.map_or(0, |task| mark_of_task(job.spec.run.as_deref(), task)),
             group: job.spec.group.as_deref().map_or(0, mark),
             head: head(name),
@@ -92,7 +94,7 @@ impl Row {
     }
 
     fn to_bytes(self) -> Vec<u8> {
-        let numbers = [self.line, self.task, self.group];
+        let numbers = [self.line, self.name, self.task, self.group];
         let place = self.place.to_le_bytes().into_iter();
         place.chain(numbers.into_iter().flat_map(u32::to_le_bytes)).chain(self.head).collect()
     }
@@ -102,9 +104,10 @@ impl Row {
         Some(Self {
             place: u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?),
             line: number(8)?,
-            task: number(12)?,
-            group: number(16)?,
-            head: bytes.get(20..)?.try_into().ok()?,
+            name: number(12)?,
+            task: number(16)?,
+            group: number(20)?,
+            head: bytes.get(24..)?.try_into().ok()?,
         })
     }
 }
@@ -209,6 +212,13 @@ impl Closed {
             Some(row) if row.place > 0 => self.load(id, row).map(Some),
             _ => Ok(None),
         }
+    }
+
+    /// All jobs of this name that were put away, in no order.
+    pub(super) fn of_name(&mut self, name: &str) -> Result<Vec<Job>, Odd> {
+        let wanted = mark(name);
+        let found = self.matching(|row| row.name == wanted)?;
+        Ok(found.into_iter().filter(|job| job.spec.name.as_str() == name).collect())
     }
 
     /// All jobs that were put away whose names begin so, in no order.

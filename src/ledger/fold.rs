@@ -481,9 +481,8 @@ impl State {
         }
     }
 
-    /// Takes out closed jobs but for the last `keep` and those whose names are
-    /// still in use, and forgets ended runs but for the last `keep_runs`. Gives
-    /// what was taken out.
+    /// Takes out and gives closed jobs but for the last `keep` and those whose names
+    /// are still in use, and forgets ended runs but for the last `keep_runs`.
     pub(super) fn prune(&mut self, keep: usize, keep_runs: usize) -> Vec<Job> {
         runs::prune(&mut self.runs, keep_runs);
         let goes_on = |run: &str| self.runs.get(run).is_some_and(Run::is_open);

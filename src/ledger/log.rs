@@ -99,9 +99,10 @@ impl Store {
         snapshot::numbered(self, id)
     }
 
-    /// All jobs that ever were whose names begin so, ascending by number.
-    pub fn named_like(&self, beginning: &str) -> Result<Vec<Job>, StoreError> {
-        snapshot::named_like(self, beginning)
+    /// All jobs of this name that there ever were, or where there are none, all whose
+    /// names begin so; ascending.
+    pub fn named(&self, name: &str) -> Result<Vec<Job>, StoreError> {
+        snapshot::named(self, name)
     }
 
     /// The record whose line begins at `offset`.

@@ -259,19 +259,41 @@ pub(super) fn numbered(store: &Store, id: JobId) -> Result<Option<Job>, StoreErr
     }
 }
 
-/// See [`Store::named_like`].
-pub(super) fn named_like(store: &Store, beginning: &str) -> Result<Vec<Job>, StoreError> {
+/// See [`Store::named`].
+pub(super) fn named(store: &Store, name: &str) -> Result<Vec<Job>, StoreError> {
     let Folded { state, closed, .. } = fold(store)?;
-    let (mut jobs, found) = match Past::new(store, closed).look(|c| c.named_like(beginning)) {
-        Ok(found) => (state.jobs, found.unwrap_or_default()),
-        Err(Odd) => (history(store)?.jobs, Vec::new()),
+    let mut past = Past::new(store, closed);
+    let mut look = |whole: bool| -> Result<Vec<Job>, Odd> {
+        let found =
+            past.look(|closed| if whole { closed.of_name(name) } else { closed.named_like(name) });
+        Ok(among(&state, found?.unwrap_or_default(), name, whole))
     };
-    for job in found {
-        // What is folded already is newer.
-        jobs.entry(job.job).or_insert(job);
+    let found = match look(true) {
+        Ok(none) if none.is_empty() => look(false),
+        found => found,
+    };
+    if let Ok(found) = found {
+        return Ok(found);
     }
-    jobs.retain(|_, job| job.spec.name.as_str().starts_with(beginning));
-    Ok(jobs.into_values().collect())
+    let history = history(store)?;
+    let whole = among(&history, Vec::new(), name, true);
+    Ok(if whole.is_empty() { among(&history, Vec::new(), name, false) } else { whole })
+}
+
+/// The jobs of this name, or those whose names begin so, of `state` and of what was
+/// put away, ascending.
+fn among(state: &State, put_away: Vec<Job>, name: &str, whole: bool) -> Vec<Job> {
+    let is_wanted = |job: &&Job| {
+        let own = job.spec.name.as_str();
+        if whole { own == name } else { own.starts_with(name) }
+    };
+    let mut jobs: BTreeMap<JobId, Job> =
+        state.jobs.values().filter(is_wanted).map(|job| (job.job, job.clone())).collect();
+    // What is folded already is newer.
+    for job in put_away.into_iter().filter(|job| !state.jobs.contains_key(&job.job)) {
+        jobs.insert(job.job, job);
+    }
+    jobs.into_values().collect()
 }
 
 /// Folds into `state` what has come since `offset`, and gives the new offset.

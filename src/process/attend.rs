@@ -8,8 +8,7 @@ use std::{
     io::{self, Read, Write},
     net::TcpStream,
     os::{fd::AsFd, unix::net::UnixStream},
-    path::{Path, PathBuf},
-    thread,
+    path::Path,
     time::Instant,
 };
 
@@ -19,7 +18,7 @@ use nix::{
     sys::inotify::{AddWatchFlags, InitFlags, Inotify},
 };
 
-use super::{lock, signals};
+use super::signals;
 
 /// What woke who waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +44,7 @@ pub struct Attendance<'a> {
 impl<'a> Attendance<'a> {
     /// Begins to wait for the job that has the folder `files` and the lock at `lock`. What
     /// `client` still sends is thrown away from here on.
-    pub fn new(client: &'a TcpStream, files: &Path, lock: PathBuf) -> io::Result<Self> {
+    pub fn new(client: &'a TcpStream, files: &Path, lock: &Path) -> io::Result<Self> {
         let written = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
         match written.add_watch(files, AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE) {
             // It has ended and was cleaned already.
@@ -53,10 +52,7 @@ impl<'a> Attendance<'a> {
             Err(e) => return Err(e.into()),
         }
         let (over, mut waker) = UnixStream::pair()?;
-        thread::Builder::new().stack_size(64 * 1024).spawn(move || {
-            // A lock that cannot be waited for is as good as free: whoever is woken
-            // then looks at the ledger.
-            let _ = lock::wait(&lock);
+        super::lock::when_free(lock, 0, move || {
             // Nobody may be there any more.
             let _ = waker.write_all(&[0]);
         })?;
@@ -126,9 +122,9 @@ mod tests {
     fn what_happens_wakes_and_a_client_that_is_gone_comes_first() {
         let dir = tempfile::tempdir().expect("folder");
         let path = dir.path().join("lock");
-        let held = lock::create(&path).expect("locks");
+        let held = super::super::lock::create(&path).expect("locks");
         let (here, mut there) = pair();
-        let mut attendance = Attendance::new(&here, dir.path(), path).expect("attends");
+        let mut attendance = Attendance::new(&here, dir.path(), &path).expect("attends");
         let soon = || Instant::now().checked_add(Duration::from_mins(1));
         assert_eq!(attendance.wait(Some(Instant::now())).expect("waits"), Heard::Nothing);
         fs::write(dir.path().join("out"), "x").expect("writes");

@@ -31,6 +31,8 @@ use nix::{
     libc,
 };
 
+use super::limits;
+
 /// Opens the lock file at `path` for who means to hold it, and makes it if it is
 /// not there.
 fn open_for_holding(path: &Path) -> io::Result<File> {
@@ -89,10 +91,39 @@ pub fn hold(path: &Path, busy: impl FnOnce()) -> io::Result<File> {
 
 /// Blocks until the lock at `path` is free.
 pub fn wait(path: &Path) -> io::Result<()> {
+    open_to_wait(path)?.map_or(Ok(()), |file| file.lock_shared())
+}
+
+/// The lock at `path`, to be waited for; none where it is gone, and so is free.
+fn open_to_wait(path: &Path) -> io::Result<Option<File>> {
     match File::open(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other?.lock_shared(),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
     }
+}
+
+/// Has `then` done once the lock at `path` is free, by a thread that blocks on it. It is an
+/// error where it cannot be waited for: that must not be taken for its end.
+/// `others` are waited for in this way already.
+pub(super) fn when_free(
+    path: &Path,
+    others: usize,
+    then: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    limits::allow_open(others + 1)?;
+    let file = open_to_wait(path)?;
+    thread::Builder::new().stack_size(64 * 1024).spawn(move || {
+        // Should the kernel run out of locks, whoever is woken looks at the ledger.
+        let _ = file.map(|file| file.lock_shared());
+        then();
+    })?;
+    Ok(())
+}
+
+/// Whether so many locks cannot be waited for at once, as it takes a file and a thread
+/// for each.
+pub fn are_too_many(error: &io::Error) -> bool {
+    limits::is_met(error)
 }
 
 /// Waits for several locks at once: a thread for each, blocked in the kernel.
@@ -109,10 +140,7 @@ impl Waiters {
         let left = paths.len();
         for (index, path) in paths.into_iter().enumerate() {
             let sender = sender.clone();
-            thread::Builder::new().stack_size(64 * 1024).spawn(move || {
-                // A lock that cannot be waited for is as good as free: whoever
-                // is told then looks at the ledger.
-                let _ = wait(&path);
+            when_free(&path, index, move || {
                 let _ = sender.send(index);
             })?;
         }
@@ -173,15 +201,19 @@ fn wake_after(wait: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Res
     Ok(alarm)
 }
 
-/// Wakes this supervisor when the job of the lock at `path` has ended.
-pub fn wake_when_free(path: PathBuf) -> io::Result<Alarm> {
-    wake_after(move || wait(&path))
+/// Wakes this supervisor when the job of the lock at `path` has ended. It waits for
+/// `others` in this way already.
+pub fn wake_when_free(path: &Path, others: usize) -> io::Result<Alarm> {
+    limits::allow_open(others + 1)?;
+    let file = open_to_wait(path)?;
+    wake_after(move || file.map_or(Ok(()), |file| file.lock_shared()))
 }
 
 /// Wakes this supervisor when the job of the lock at `path` has got this turn of
 /// its, or is dead.
-pub fn wake_after_turn(path: PathBuf, turn: usize) -> io::Result<Alarm> {
-    wake_after(move || wait_turn(&path, turn))
+pub fn wake_after_turn(path: &Path, turn: usize) -> io::Result<Alarm> {
+    let file = open_to_wait(path)?;
+    wake_after(move || file.map_or(Ok(()), |file| wait_for_turn(&file, turn)))
 }
 
 /// A deadline this far from now; `None` for one beyond what a clock can say.
@@ -217,15 +249,10 @@ pub fn end_turn_wait(lock: &impl AsFd, turns: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Blocks until the job whose lock file is at `path` has got this turn of its, or
-/// is dead.
-pub(super) fn wait_turn(path: &Path, turn: usize) -> io::Result<()> {
-    let file = match File::open(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        other => other?,
-    };
+/// Blocks until the job of this lock file has got this turn of its, or is dead.
+pub(super) fn wait_for_turn(file: &File, turn: usize) -> io::Result<()> {
     loop {
-        match fcntl(&file, FcntlArg::F_OFD_SETLKW(&turn_lock(libc::F_RDLCK, turn..turn + 1))) {
+        match fcntl(file, FcntlArg::F_OFD_SETLKW(&turn_lock(libc::F_RDLCK, turn..turn + 1))) {
             Err(nix::errno::Errno::EINTR) => {}
             other => return Ok(other.map(drop)?),
         }

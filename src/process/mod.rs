@@ -19,6 +19,7 @@ pub mod door;
 pub mod ending;
 pub mod errand;
 pub mod leash;
+mod limits;
 pub mod lock;
 pub mod run;
 pub mod secrets;

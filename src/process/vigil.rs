@@ -11,9 +11,8 @@ use std::{
     collections::HashMap,
     io::{self, Read, Write},
     os::{fd::AsFd, unix::net::UnixStream},
-    path::{Path, PathBuf},
+    path::Path,
     sync::mpsc,
-    thread,
     time::Instant,
 };
 
@@ -49,6 +48,8 @@ pub struct Vigil {
     wake: UnixStream,
     waker: UnixStream,
     freed: mpsc::Receiver<u64>,
+    /// How many locks are waited for.
+    waiting: usize,
     free: mpsc::Sender<u64>,
     child: UnixStream,
     interrupt: UnixStream,
@@ -96,6 +97,7 @@ impl Vigil {
             wake,
             waker,
             freed,
+            waiting: 0,
             free,
             child,
             interrupt,
@@ -105,15 +107,15 @@ impl Vigil {
     }
 
     /// Also wakes once the lock at `path` is free, and gives its number then.
-    pub fn until_free(&self, path: PathBuf, number: u64) -> io::Result<()> {
+    pub fn until_free(&mut self, path: &Path, number: u64) -> io::Result<()> {
         let (free, mut waker) = (self.free.clone(), self.waker.try_clone()?);
-        thread::Builder::new().stack_size(64 * 1024).spawn(move || {
-            // A lock that cannot be waited for is as good as free: whoever is woken
-            // then looks at the ledger.
-            let _ = lock::wait(&path);
+        // Each has the lock and the waker.
+        let others = self.waiting.saturating_mul(2);
+        lock::when_free(path, others + 1, move || {
             let _ = free.send(number);
             let _ = waker.write_all(&[0]);
         })?;
+        self.waiting += 1;
         Ok(())
     }
 
@@ -160,8 +162,10 @@ impl Vigil {
         // Whoever started the supervisors is their parent as long as it lives, and a
         // dead one that nobody reaps looks like one that still has to be ended.
         ending::reap(&mut [])?;
+        let freed: Vec<u64> = self.freed.try_iter().collect();
+        self.waiting = self.waiting.saturating_sub(freed.len());
         Ok(Roused {
-            freed: self.freed.try_iter().collect(),
+            freed,
             interrupts: drain(&mut self.interrupt)?,
             terminations: drain(&mut self.terminate)?,
         })

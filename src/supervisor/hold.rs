@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp, Zoned};
 
 use super::{Stop, Supervisor, SupervisorError, finish::Ended};
 use crate::{
-    backend::{Refusal, Verdict},
+    backend::{self, Refusal, Verdict},
     job::{JobId, Outcome},
     ledger::{Event, OnHold, State, Store},
     process::{crash, ending, lock, signals, tree},
@@ -110,20 +110,23 @@ impl Supervisor {
     }
 
     /// Makes room for what the next worker says. One that goes on in a conversation adds to
-    /// the stream of the one before it; without one nothing of that one is to be kept.
+    /// the stream of the one before it, where a program says in there that it begins once
+    /// more; otherwise nothing of that one is to be kept.
     pub(super) fn begin_try(&mut self) -> Result<(), SupervisorError> {
         if !self.tries.has_run() {
             return Ok(());
         }
         let (stdout, stderr, answer) =
             (self.files.stdout(), self.files.stderr(), self.files.answer());
-        let old = if self.tries.thread.is_some() {
+        let goes_on = self.tries.thread.is_some();
+        let old = if goes_on && backend::says_when_it_begins(&self.backend) {
             vec![answer]
         } else {
-            // What it used was used all the same.
+            // What it used was used all the same, unless it says so again.
             self.usage.read_to_end(&stdout)?;
             let used = self.usage.said(self.spec.price.as_ref());
-            self.usage.begin_anew(&self.backend, used);
+            let is_said_again = goes_on && backend::counts_whole_thread(&self.backend);
+            self.usage.begin_anew(&self.backend, used.filter(|_| !is_said_again));
             vec![stdout, stderr, answer]
         };
         for path in old {

@@ -14,6 +14,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
+    time::Duration,
 };
 
 use super::{Stop, Supervisor, SupervisorError};
@@ -26,6 +27,9 @@ use crate::{
         start,
     },
 };
+
+/// How often somebody looks who waits for more jobs than it may have files open.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What may let a queued job go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,19 +116,27 @@ impl Supervisor {
                 }
                 continue;
             }
+            let mut is_watched = true;
             for cause in causes {
                 if alarms.get(&cause).is_some_and(|alarm| !alarm.has_rung()) {
                     continue;
                 }
                 let alarm = match cause {
-                    Cause::End(id) => lock::wake_when_free(self.store.job(id).lock())?,
+                    Cause::End(id) => {
+                        lock::wake_when_free(&self.store.job(id).lock(), alarms.len())
+                    }
                     Cause::Turn(id, turn) => {
-                        lock::wake_after_turn(self.store.job(id).lock(), turn)?
+                        lock::wake_after_turn(&self.store.job(id).lock(), turn)
                     }
                 };
-                alarms.insert(cause, alarm);
+                match alarm {
+                    Ok(alarm) => drop(alarms.insert(cause, alarm)),
+                    // So many at once cannot be waited for.
+                    Err(_) => is_watched = false,
+                }
             }
-            self.signals.wait(None)?;
+            let again = if is_watched { None } else { lock::deadline_in(LOOK_AGAIN) };
+            self.signals.wait(again)?;
         }
     }
 
@@ -145,8 +157,8 @@ impl Supervisor {
     }
 
     fn wait_for_others(&mut self) -> Result<Option<Stop>, SupervisorError> {
-        for id in &self.spec.after {
-            lock::wake_when_free(self.store.job(*id).lock())?;
+        for (others, id) in self.spec.after.iter().enumerate() {
+            lock::wake_when_free(&self.store.job(*id).lock(), others)?;
         }
         loop {
             if let Some(stop) = self.check_killed()? {

@@ -168,6 +168,8 @@ impl Supervisor {
     /// Where the worker stands.
     pub(super) fn start_folder(&self) -> PathBuf {
         match &self.spec.tree {
+            // Joined with nothing, it would end in a slash.
+            Some(tree) if tree.prefix.is_empty() => PathBuf::from(&tree.path),
             Some(tree) => Path::new(&tree.path).join(&tree.prefix),
             None => PathBuf::from(&self.spec.cwd),
         }

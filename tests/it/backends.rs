@@ -438,6 +438,43 @@ fn an_answer_has_no_words_of_a_try_that_was_refused() {
     assert_eq!(sandbox.ledger().events().iter().filter(|line| line["ev"] == "on-hold").count(), 1);
 }
 
+/// In a conversation it goes on, and what it says is its answer of now all the same.
+#[test]
+fn an_answer_in_a_conversation_has_no_words_of_a_try_that_was_refused() {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("CX_HOLD_MS", "0");
+    let one = |name: &str, more: &str| {
+        format!("[backends.{name}]\nargv = ['talks']\nrate-limit = {{ exit = 75 }}\n{more}\n")
+    };
+    let plain = "thread = { text = 'thread (\\S+)', resume-args = ['--again={thread}'] }";
+    let usage = |whole: bool| {
+        format!(
+            "output = 'events'\nanswer = {{ path = 'say', take = 'join' }}\n\
+             thread = {{ path = 'id', resume-args = ['--again={{thread}}'] }}\n\
+             usage = {{ input = 'in', whole-thread = {whole} }}"
+        )
+    };
+    let both = one("plain", plain) + &one("sums", &usage(false)) + &one("whole", &usage(true));
+    sandbox.configure(&both);
+    sandbox.script_tool(
+        "talks",
+        "case $CX_NAME in plain) echo thread t-1; say=$*;; \
+         *) say=\"{\\\"id\\\":\\\"t-1\\\",\\\"say\\\":\\\"said $*.\\\",\\\"in\\\":7}\";; esac; \
+         echo \"$say\"; test -e tried || { touch tried; exit 75; }",
+    );
+    for (name, answer, input) in [
+        ("plain", "thread t-1\n--again=t-1\n", serde_json::Value::Null),
+        ("sums", "said --again=t-1.", 14.into()),
+        ("whole", "said --again=t-1.", 7.into()),
+    ] {
+        sandbox.cx(["spawn", "-w", "--no-preamble", "-n", name, "-b", name, "x"]).ok();
+        sandbox.cx(["wait", name]).ok();
+        let collected = sandbox.cx(["collect", name, "--format", "{message}"]).ok().stdout();
+        assert_eq!(collected.trim_end(), answer.trim_end(), "{name}");
+        assert_eq!(sandbox.job(name)["usage"]["input"], input, "{name}");
+    }
+}
+
 #[test]
 fn the_last_one_that_is_refused_is_how_it_ended() {
     let sandbox = Sandbox::new();

@@ -34,6 +34,7 @@ mod landing;
 mod ledger_doc;
 mod look;
 mod manual;
+mod many;
 mod mcp;
 mod memory;
 mod merge;

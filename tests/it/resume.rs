@@ -320,9 +320,10 @@ fn what_was_said_in_a_conversation_is_said_again_in_it() {
     assert_eq!(lab.turns().len(), 3);
     assert!(lab.turns().iter().all(|turn| turn.starts_with("t-1 [ROOT]/repo.cx/auth ")));
     // One that begins anew knows nothing of that.
-    let said = lab.cx(&["retry", "--fresh", "auth-2"]).ok().stderr();
+    let said = lab.cx(&["retry", "--fresh", "auth-3"]).ok().stderr();
     assert!(said.contains("is told all 2 messages of the old one"), "{said}");
     assert_eq!(lab.cx(&["prompt", "auth-4"]).ok().stdout(), "one\n\ntwo, and fail");
+    assert_eq!(lab.show("auth-4")["title"], "one");
     lab.cx(&["wait", "auth-4"]).code(3);
     lab.run(&["retry", "--fresh", "auth"], 0);
     assert_eq!(lab.cx(&["prompt", "auth-5"]).ok().stdout(), "one");

@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 
 use serde_json::{Value, json};
 
-use crate::support::{DEADLINE, Running, Sandbox};
+use crate::support::{DEADLINE, Gate, Running, Sandbox};
 
 /// A server of the repository, as a test's clients see it.
 struct Served {
@@ -320,16 +320,22 @@ fn when_the_server_ends_so_do_the_jobs_of_its_clients() {
     }
 }
 
-#[test]
-fn requests_wait_for_their_turn_and_only_so_many_are_let_in() {
-    let sandbox = Sandbox::new();
-    let served = Served::start(&sandbox, &["-b", "sh", "--max-jobs", "1"]);
+/// A server with one place, whose first request stands at the gate; the second one waits.
+fn one_at_a_time(sandbox: &Sandbox) -> (Served, Gate, TcpStream, TcpStream) {
+    let served = Served::start(sandbox, &["-b", "sh", "--max-jobs", "1"]);
     let gate = sandbox.gate("gate");
     let task = json!({ "task": gate.pass() }).to_string();
     let first = served.post("/run", JSON, &task);
     gate.arrived();
     let second = served.post("/run", JSON, &task);
     sandbox.until(2, "started");
+    (served, gate, first, second)
+}
+
+#[test]
+fn requests_wait_for_their_turn_and_only_so_many_are_let_in() {
+    let sandbox = Sandbox::new();
+    let (served, gate, first, second) = one_at_a_time(&sandbox);
     assert_eq!(sandbox.job("%2")["status"], "queued");
     // 62 more say nothing at all, and are in nobody's way but that of the next.
     let idle: Vec<TcpStream> = (0..62).map(|_| served.send("")).collect();
@@ -435,13 +441,7 @@ fn who_asks_too_soon_is_told_when() {
 fn a_job_that_is_queued_or_lost_ends_its_request_too() {
     let sandbox = Sandbox::new();
     sandbox.expect_leftovers();
-    let served = Served::start(&sandbox, &["-b", "sh", "--max-jobs", "1"]);
-    let gate = sandbox.gate("gate");
-    let task = json!({ "task": gate.pass() }).to_string();
-    let first = served.post("/run", JSON, &task);
-    gate.arrived();
-    let second = served.post("/run", JSON, &task);
-    sandbox.until(2, "started");
+    let (served, _gate, first, second) = one_at_a_time(&sandbox);
     drop(second);
     assert_eq!(sandbox.until(2, "exited")["outcome"], "killed");
     let supervisor = sandbox.until(1, "started")["supervisor"]["pid"].as_i64().unwrap();

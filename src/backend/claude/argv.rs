@@ -280,6 +280,16 @@ mod tests {
     }
 
     #[test]
+    fn our_own_tools_are_allowed() {
+        let tools = Tools { cx: Path::new("/bin/cx"), dir: Path::new("/repo") };
+        let given = args(&LaunchInput { tools: Some(tools), ..input(Mode::Reader, None) });
+        let words = " --allowedTools=Read,Grep,Glob,Bash,mcp__cx --mcp-config={\"mcpServers\":\
+                     {\"cx\":{\"type\":\"stdio\",\"command\":\"/bin/cx\",\
+                     \"args\":[\"-C\",\"/repo\",\"mcp\",\"--worker\"]}}}";
+        assert!(given.ends_with(words), "{given}");
+    }
+
+    #[test]
     fn a_session_is_taken_up_by_its_id() {
         let schema = Some((Path::new("/s"), "{\"type\":\"null\"}"));
         let shaped = args(&LaunchInput { schema, ..input(Mode::Reader, None) });

@@ -208,6 +208,17 @@ mod tests {
     }
 
     #[test]
+    fn our_own_tools_are_approved_and_know_their_job() {
+        let tools = Tools { cx: Path::new("/bin/c x"), dir: Path::new("/re\"po") };
+        let given = args(&LaunchInput { tools: Some(tools), ..input(Mode::Reader, None) });
+        let config = "-c mcp_servers.cx={command=\"/bin/c x\",\
+                      args=[\"-C\",\"/re\\\"po\",\"mcp\",\"--worker\"],\
+                      env_vars=[\"CX_JOB\",\"CX_JOB_ID\",\"CX_NAME\",\"CX_RUN\",";
+        assert!(given.contains(config), "{given}");
+        assert!(given.contains("],default_tools_approval_mode=\"approve\"} "), "{given}");
+    }
+
+    #[test]
     fn arguments_that_would_undo_the_mode_are_refused() {
         let check = |words: &[&str]| {
             check_args(&words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>())

@@ -91,14 +91,8 @@ pub(super) fn check_prompt(prompt: &[u8]) -> Result<(), PromptError> {
 }
 
 pub(super) fn check_args(args: &[String]) -> Result<(), ArgError> {
-    match args.first() {
-        None => Ok(()),
-        Some(arg) => Err(ArgError {
-            arg: arg.clone(),
-            name: BackendName::HTTP,
-            why: "the arguments of curl are cx's; curl reads CURL_CA_BUNDLE and HTTPS_PROXY",
-        }),
-    }
+    let why = "the arguments of curl are cx's; curl reads CURL_CA_BUNDLE and HTTPS_PROXY";
+    ArgError::of_any(args, BackendName::HTTP, why)
 }
 
 pub(super) fn launch(input: &LaunchInput<'_>) -> Launch {

@@ -38,7 +38,7 @@ pub(crate) const TOOLS: [Description; 9] = [
             },
             texts("scope", "pathspecs that a writer may touch"),
             texts("after", "start once these jobs have succeeded, with their work"),
-            text("context_from", "a job whose answer the worker is given"),
+            text("context_from", "a job that is over, whose answer the worker is given"),
             number("recall", "give it the K entries of the memory that fit the task best"),
             text("base", "where a writer's branch starts; default HEAD"),
             text("backend", "codex, claude, ...; default: the configured one"),

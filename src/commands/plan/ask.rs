@@ -407,7 +407,7 @@ fn job(
 fn until_over(session: &Session, job: &Job) -> Result<(Job, Option<u8>), Failure> {
     let broken = |e: io::Error| Failure::internal(format!("cannot wait for {}: {e}", label(job)));
     let mut vigil = Vigil::keep(&session.store.ledger_path()).map_err(broken)?;
-    vigil.until_free(session.store.job(job.job).lock(), job.job.0).map_err(broken)?;
+    vigil.until_free(&session.store.job(job.job).lock(), job.job.0).map_err(broken)?;
     let mut signal = None;
     loop {
         let roused = vigil.wait(None).map_err(broken)?;

@@ -148,7 +148,8 @@ impl<'a> Runner<'a> {
     pub(super) fn run(&mut self) -> Result<(), Failure> {
         self.front.begin(&self.stored, self.book.counts());
         loop {
-            self.session.look(&mut self.followed)?;
+            // Whose lock has become free is looked after where that is heard.
+            self.followed.look().map_err(store)?;
             self.take_ends()?;
             if self.stop.is_none() && self.deadline.is_some_and(|at| Instant::now() >= at) {
                 self.stop(Stop::Timeout)?;
@@ -355,7 +356,13 @@ impl<'a> Runner<'a> {
     /// A lock is free: its job is over, or is taken over by a recovery, or neither
     /// can be.
     fn look_after(&mut self, id: JobId) -> Result<(), Failure> {
-        self.session.look(&mut self.followed)?;
+        let is_live =
+            |followed: &FollowedState<'_>| followed.state().jobs.get(&id).is_some_and(Job::is_live);
+        // Most have ended, and then nobody has to look for lost ones.
+        self.followed.look().map_err(store)?;
+        if is_live(&self.followed) {
+            self.session.look(&mut self.followed)?;
+        }
         let Some(job) = self.followed.state().jobs.get(&id).filter(|job| job.is_live()) else {
             return Ok(());
         };
@@ -398,7 +405,7 @@ impl<'a> Runner<'a> {
         for id in wanted {
             if self.watched.insert(id) {
                 let path = self.session.store.job(id).lock();
-                self.vigil.until_free(path, id.0).map_err(|e| failed(&e))?;
+                self.vigil.until_free(&path, id.0).map_err(|e| failed(&e))?;
             }
         }
         Ok(())

@@ -31,7 +31,7 @@ use crate::{
         view,
     },
     failure::Failure,
-    job::{JobId, Outcome},
+    job::{JobId, Outcome, Usage},
     ledger::{Event, Job},
     process::{
         attend::{Attendance, Heard},
@@ -92,8 +92,9 @@ fn answer(server: &Server, client: &TcpStream) -> Result<(), Refusal> {
     }
     guard::is_json(&head)?;
     let Some(body) = sender.body(&head)? else { return Ok(()) };
-    let asked: Asked = serde_json::from_slice(&body)
-        .map_err(|e| Refusal::new(400, format!("the request is not what is asked for: {e}")))?;
+    let asked: Asked = serde_json::from_slice(&body).map_err(|e| {
+        Refusal::new(400, format!("the body has to be JSON, {{\"task\": \"...\"}} at least: {e}"))
+    })?;
     drop(body);
     work(server, client, &head, &asked)
 }
@@ -112,7 +113,8 @@ fn work(server: &Server, client: &TcpStream, head: &Head, asked: &Asked) -> Resu
     let takes_place = is_asked_here(&session, head)?;
     let job = start(server, &session, asked, takes_place)?;
     let session = &session;
-    let request = Request { server, session, client, is_stream: head.is_stream() };
+    let is_stream = head.is_stream();
+    let request = Request { server, session, client, is_stream, counts_here: takes_place };
     match request.attend(&job) {
         Ok(Some(job)) => request.hand_out(&job).map_err(internal),
         Ok(None) => Ok(()),
@@ -205,6 +207,8 @@ struct Request<'a> {
     session: &'a Session,
     client: &'a TcpStream,
     is_stream: bool,
+    /// Who asks is in the same ledger: what is used must not count there twice.
+    counts_here: bool,
 }
 
 impl Request<'_> {
@@ -222,7 +226,7 @@ impl Request<'_> {
         }
         loop {
             let mut attendance =
-                Attendance::new(self.client, files.dir(), files.lock()).map_err(failed)?;
+                Attendance::new(self.client, files.dir(), &files.lock()).map_err(failed)?;
             // What came before the watch wakes nobody.
             if self.is_stream && self.tell(&mut reader, false).is_err() {
                 return self.give_up(job);
@@ -327,7 +331,8 @@ impl Request<'_> {
                 "summary": ui::cut(summary.trim(), SUMMARY_MAX), "output": output,
                 "logs": job.notes, "outcome": "succeeded", "job": id, "name": name,
             });
-            let usage = job.usage();
+            let own = |usage| if self.counts_here { Usage::default() } else { usage };
+            let usage = job.usage().map(own);
             if let (Some(usage), Some(body)) = (usage, body.as_object_mut()) {
                 let usage = json!({ "tokensIn": usage.input, "tokensOut": usage.output });
                 body.insert("usage".to_owned(), usage);

@@ -120,7 +120,10 @@ pub fn run(args: &ServeArgs) -> Result<Exit, Failure> {
         ));
     }
     let backend = spawn::backend_to_serve(args.backend.as_deref(), &session)?;
-    let failed = |e: io::Error| Failure::usage(format!("cannot listen on {}: {e}", args.http));
+    let failed = |e: io::Error| {
+        Failure::usage(format!("cannot listen on {}: {e}", args.http))
+            .hint("another port, or 0 for any that is free")
+    };
     let listener = TcpListener::bind(addresses.as_slice()).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let runs_commands = backend.runs_commands();

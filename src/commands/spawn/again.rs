@@ -81,19 +81,26 @@ impl Checked {
         let history = session.history()?;
         let kin = Kin::of(&history, before);
         let mut notes = settings.notes.clone();
-        let (prompt, is_joined) = match again.prompt {
-            Some(prompt) => (prompt, false),
+        let mut title = old.title.clone();
+        let prompt = match again.prompt {
+            Some(prompt) => {
+                title = Task { bytes: prompt.clone(), argv: Vec::new() }.title();
+                prompt
+            }
+            None if again.from == From::Thread => prompt_of(session, before)?,
             // A new conversation knows nothing of what was said in the old one.
-            None => match kin::turns(&history, before).as_slice() {
-                turns @ [_, _, ..] if again.from != From::Thread => {
+            None => {
+                let turns = kin::turns(&history, before);
+                let said = said_in(session, &turns)?;
+                if let [_, _, ..] = said.as_slice() {
+                    title.clone_from(turns.first().map_or(&old.title, |first| &first.spec.title));
                     notes.push(format!(
                         "it begins a new conversation, and is told all {} messages of the old one",
-                        turns.len()
+                        said.len()
                     ));
-                    (joined(session, turns)?, true)
                 }
-                _ => (prompt_of(session, before)?, false),
-            },
+                said.join(b"\n\n".as_slice())
+            }
         };
         if old.argv.is_empty() {
             backend::check_prompt(&backend, &prompt)
@@ -163,11 +170,7 @@ impl Checked {
             fallbacks: if again.from == From::Thread { Vec::new() } else { old.fallbacks.clone() },
             secrets: settings.config.secrets.clone(),
             notice: settings.notice(old.notice.as_ref().is_some_and(|notice| notice.notify)),
-            title: if is_told || is_joined {
-                Task { bytes: prompt.clone(), argv: Vec::new() }.title()
-            } else {
-                old.title.clone()
-            },
+            title,
             ..Spawned::clone(old)
         };
         let all = (backend, others);
@@ -268,16 +271,20 @@ fn schema_of(session: &Session, job: &Job) -> Result<Vec<u8>, Failure> {
     })
 }
 
-/// All that was said in a conversation, as one message.
-fn joined(session: &Session, turns: &[&Job]) -> Result<Vec<u8>, Failure> {
-    let mut all = Vec::new();
+/// What was said in a conversation. What was said again, because it came to nothing, counts
+/// once.
+fn said_in(session: &Session, turns: &[&Job]) -> Result<Vec<Vec<u8>>, Failure> {
+    let mut said: Vec<Vec<u8>> = Vec::new();
     for turn in turns {
-        if !all.is_empty() {
-            all.extend_from_slice(b"\n\n");
+        let mut prompt = prompt_of(session, turn)?;
+        if turns.len() > 1 {
+            prompt.truncate(prompt.trim_ascii_end().len());
         }
-        all.extend(prompt_of(session, turn)?.trim_ascii_end());
+        if said.last() != Some(&prompt) {
+            said.push(prompt);
+        }
     }
-    Ok(all)
+    Ok(said)
 }
 
 /// What a job was told, byte for byte.

@@ -31,6 +31,7 @@ mod secrets;
 mod space;
 mod task;
 mod text;
+mod unstarted;
 mod wants;
 mod who;
 mod words;
@@ -340,7 +341,8 @@ fn launch(
         enter(session, settings.config.ports, &mut appender, drafts, specs, head.next)?
     };
     crash::point("spawned");
-    for (job, one) in jobs.iter_mut().zip(checked.iter()) {
+    let mut broken = None;
+    for (index, (job, one)) in jobs.iter_mut().zip(checked.iter()).enumerate() {
         if let Some(token) = &one.token {
             // Not before the job exists: whoever looks after it removes this.
             let files = session.store.job(job.id);
@@ -353,7 +355,10 @@ fn launch(
             }
             session.store.append(job.id, &Event::FellOver(fell.clone())).map_err(store)?;
         }
-        job.start(session)?;
+        if let Err(error) = job.start(session) {
+            broken = Some((index, error));
+            break;
+        }
         crash::point("supervisor-started");
         for note in &one.notes {
             if !one.quiet {
@@ -373,7 +378,10 @@ fn launch(
         // What an earlier command has left to be deleted needs the same disk.
         let _ = tidy::start(session.store.dir());
     }
-    Ok(jobs)
+    match broken {
+        None => Ok(jobs),
+        Some((index, error)) => Err(unstarted::end(session, jobs.split_off(index), &error)),
+    }
 }
 
 /// Those that have names which were asked for, and need them no more: merged or
@@ -416,15 +424,11 @@ struct Entered {
 
 impl Entered {
     /// Starts its supervisor and hands it the lock.
-    fn start(&mut self, session: &Session) -> Result<(), Failure> {
-        let id = self.id;
-        let failed =
-            |e: io::Error| Failure::internal(format!("cannot start a supervisor for {id}: {e}"));
+    fn start(&mut self, session: &Session) -> io::Result<()> {
         let (number, at) = (self.id.0.to_string(), self.offset.to_string());
         let supervisor = [session.store.dir().as_os_str(), OsStr::new(&number), OsStr::new(&at)];
-        // Should this fail, the lock goes with it, and the job is found lost.
         let Some(lock) = self.lock.take() else { return Ok(()) };
-        start::supervisor(&supervisor, &self.spec.id, lock).map_err(failed)
+        start::supervisor(&supervisor, &self.spec.id, lock)
     }
 
     fn printed(&self) -> Printed<'_> {

@@ -1,6 +1,7 @@
 use std::{
     fs::File,
-    path::PathBuf,
+    io,
+    path::{Path, PathBuf},
     sync::{
         atomic::{AtomicBool, Ordering},
         mpsc,
@@ -15,6 +16,10 @@ fn path() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("lock");
     (dir, path)
+}
+
+fn wait_turn(path: &Path, turn: usize) -> io::Result<()> {
+    lock::wait_for_turn(&File::open(path)?, turn)
 }
 
 #[test]
@@ -121,7 +126,7 @@ fn a_turn_passes_with_the_descriptor_and_apart_from_the_lock() {
     let (came, comes) = mpsc::channel();
     let behind = path.clone();
     let next = thread::spawn(move || {
-        lock::wait_turn(&behind, 0).expect("it waits");
+        wait_turn(&behind, 0).expect("it waits");
         came.send(()).expect("the test is there");
     });
     let mut child = Held::start(Command::new("cat").stdout(ours.try_clone().expect("a copy")));
@@ -145,7 +150,7 @@ fn turns_are_got_one_after_the_other() {
         .map(|turn| {
             let (came, path) = (came.clone(), path.clone());
             thread::spawn(move || {
-                lock::wait_turn(&path, turn).expect("it waits");
+                wait_turn(&path, turn).expect("it waits");
                 came.send(turn).expect("the test is there");
             })
         })
@@ -165,15 +170,26 @@ fn turns_are_got_one_after_the_other() {
 }
 
 #[test]
+fn a_lock_that_cannot_be_opened_is_not_taken_for_free() {
+    let (dir, path) = path();
+    let not_a_file = path.join("below");
+    File::create(&path).expect("a file");
+    assert!(lock::Waiters::new(vec![not_a_file]).is_err());
+    // One that is gone is free.
+    let mut gone = lock::Waiters::new(vec![dir.path().join("gone")]).expect("it waits");
+    assert_eq!(gone.next(None), Some(0));
+}
+
+#[test]
 fn a_turn_ends_with_the_life() {
     let (_dir, path) = path();
     let ours = lock::create(&path).expect("a lock");
     lock::begin_turn_wait(&ours, 1).expect("it queues");
     let mut child = Held::start(Command::new("cat").stdout(ours));
     let behind = path.clone();
-    let next = thread::spawn(move || lock::wait_turn(&behind, 0).expect("it waits"));
+    let next = thread::spawn(move || wait_turn(&behind, 0).expect("it waits"));
     child.0.kill().expect("it is killed");
     child.0.wait().expect("it is reaped");
     next.join().expect("it is woken");
-    lock::wait_turn(&path.with_file_name("nowhere"), 0).expect("nothing to wait for");
+    lock::wait(&path.with_file_name("nowhere")).expect("nothing to wait for");
 }

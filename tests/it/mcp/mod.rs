@@ -4,4 +4,5 @@ mod client;
 mod orchestrator;
 mod protocol;
 mod small;
+mod swarm;
 mod workers;

@@ -44,9 +44,13 @@ fn a_sandboxed_codex_orchestrates_through_mcp() {
         "mcp_servers.cx={{command={:?},args=[\"mcp\"],env_vars=[{env}],default_tools_approval_mode=\"approve\"}}",
         cx.display()
     );
+    sandbox.cx(["skill", "install"]).ok();
     let mut codex = sandbox.command("codex");
     codex.args(["exec", "--json", "--color", "never", "-s", "workspace-write", "-c", &config, "-"]);
     let said = sandbox.run_with_input(codex, "@orchestrate this").ok();
+    // The skill is offered to the model by its description.
+    let first = server.requests()[0]["input"].to_string();
+    assert!(first.contains("- cx: Run other coding agents in the background with cx"), "{first}");
     let answers: Vec<String> = said
         .json_lines()
         .iter()

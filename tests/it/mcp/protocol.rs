@@ -134,6 +134,26 @@ fn a_client_that_goes_away_ends_what_waits_for_it_and_not_the_jobs() {
 }
 
 #[test]
+fn without_its_other_binary_it_says_so_and_workers_go_without_tools() {
+    let sandbox = sandbox();
+    let lone = sandbox.root().join("bin/lone-cx");
+    std::fs::hard_link(env!("CARGO_BIN_EXE_cx"), &lone).unwrap();
+    let mut command = sandbox.command("lone-cx");
+    command.arg("mcp");
+    let refused = sandbox.run(command).refused(127, "bin/cx-mcp is not there");
+    assert!(refused.stderr().contains("hint: it comes with cx"), "{refused}");
+    sandbox.script_tool("codex", "printf '%s\\n' \"$@\" > arguments");
+    let mut command = sandbox.command("lone-cx");
+    command.args(["spawn", "-n", "bare", "x"]);
+    sandbox.run(command).ok();
+    sandbox.cx(["wait", "bare"]);
+    assert!(!sandbox.read("arguments").contains("mcp_servers"));
+    sandbox.cx(["spawn", "-n", "given", "x"]).ok();
+    sandbox.cx(["wait", "given"]);
+    assert!(sandbox.read("arguments").contains("mcp_servers.cx={command="));
+}
+
+#[test]
 fn it_says_where_it_does_not_serve() {
     let mut sandbox = sandbox();
     sandbox

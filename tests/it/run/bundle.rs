@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::with_codex;
 use crate::support::Sandbox;
 
 /// What the ten built-in aliases stand for in that bundle, with who does the same
@@ -27,18 +28,6 @@ const MAP: &str = r#"{
   "architect": ["Propose a module"]
 }
 "#;
-
-fn with_codex() -> Sandbox {
-    let sandbox = Sandbox::new();
-    sandbox.script_tool(
-        "codex",
-        r#"cat > /dev/null
-        echo '{"type":"thread.started","thread_id":"t"}'
-        echo '{"type":"item.completed","item":{"id":"1","type":"agent_message","text":"did '$CX_NAME'"}}'
-        echo '{"type":"turn.completed","usage":{"input_tokens":1,"cached_input_tokens":0,"output_tokens":1}}'"#,
-    );
-    sandbox
-}
 
 /// A bundle with all ten, and a second agent of one of the ids.
 fn add_bundle(sandbox: &Sandbox) {

@@ -14,6 +14,19 @@ use serde_json::{Value, json};
 
 use crate::support::Sandbox;
 
+/// A sandbox with a `codex` that answers `did NAME`.
+pub(crate) fn with_codex() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.script_tool(
+        "codex",
+        r#"cat > /dev/null
+        echo '{"type":"thread.started","thread_id":"t"}'
+        echo '{"type":"item.completed","item":{"id":"1","type":"agent_message","text":"did '$CX_NAME'"}}'
+        echo '{"type":"turn.completed","usage":{"input_tokens":1,"cached_input_tokens":0,"output_tokens":1}}'"#,
+    );
+    sandbox
+}
+
 /// A plan of `sh` tasks in a file `NAME.json`, for `cx run -f`.
 pub(crate) fn plan(sandbox: &Sandbox, name: &str, tasks: &Value) -> String {
     plan_with(sandbox, name, json!({ "tasks": tasks }))

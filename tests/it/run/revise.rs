@@ -4,20 +4,13 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::{jobs_of, plan, plan_with, task, task_of};
+use super::{jobs_of, plan, plan_with, task, task_of, with_codex};
 use crate::support::Sandbox;
 
 /// A sandbox with a `codex` that answers `did NAME`, and a command `reviser` that
 /// keeps what it reads as `asked-N` beside the repository, and is this script.
 fn with_reviser(script: &str) -> Sandbox {
-    let sandbox = Sandbox::new();
-    sandbox.script_tool(
-        "codex",
-        r#"cat > /dev/null
-        echo '{"type":"thread.started","thread_id":"t"}'
-        echo '{"type":"item.completed","item":{"id":"1","type":"agent_message","text":"did '$CX_NAME'"}}'
-        echo '{"type":"turn.completed","usage":{"input_tokens":1,"cached_input_tokens":0,"output_tokens":1}}'"#,
-    );
+    let sandbox = with_codex();
     let keep = "n=1; while test -e ../asked-$n; do n=$((n+1)); done; cat > ../asked-$n";
     sandbox.script_tool("reviser", &format!("{keep}\n{script}"));
     sandbox

@@ -4,6 +4,7 @@ mod claude;
 mod codex;
 mod gate;
 mod ledger;
+mod listening;
 mod model_server;
 mod processes;
 mod pty;

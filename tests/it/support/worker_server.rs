@@ -2,13 +2,13 @@
 //! responses, halves of them, or none.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::thread::{self, JoinHandle};
 
 use serde_json::Value;
 
 use super::DEADLINE;
+use super::listening::Listening;
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -40,9 +40,8 @@ pub(crate) enum Part {
 
 /// The server. It runs until it is dropped.
 pub(crate) struct WorkerServer {
-    address: SocketAddr,
     shared: Arc<Shared>,
-    listening: Option<JoinHandle<()>>,
+    listening: Listening,
 }
 
 #[derive(Default)]
@@ -58,8 +57,6 @@ struct State {
     asked: Vec<Asked>,
     abandoned: usize,
     may_go_on: bool,
-    connections: Vec<(TcpStream, JoinHandle<()>)>,
-    stopping: bool,
 }
 
 impl WorkerServer {
@@ -70,15 +67,11 @@ impl WorkerServer {
 
     /// The same, for one request after the other; the last are for all that come then.
     pub(crate) fn in_turn(turns: impl Into<Vec<Vec<Part>>>) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a port");
-        let address = listener.local_addr().expect("a listener has an address");
         let shared = Arc::new(Shared::default());
         shared.state().turns = turns.into();
-        let listening = {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || shared.listen(&listener))
-        };
-        Self { address, shared, listening: Some(listening) }
+        let serving = Arc::clone(&shared);
+        let listening = Listening::start(move |stream| serving.serve(stream));
+        Self { shared, listening }
     }
 
     /// One that answers with a status, a content type (none if it is empty) and a body.
@@ -88,7 +81,7 @@ impl WorkerServer {
 
     /// `http://127.0.0.1:PORT`.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.listening.address())
     }
 
     /// All requests so far.
@@ -131,41 +124,13 @@ pub(crate) fn response(status: &str, kind: &str, body: &str) -> String {
 
 impl Drop for WorkerServer {
     fn drop(&mut self) {
-        self.shared.state().stopping = true;
         self.go_on();
-        // The listener is blocked in accept: this wakes it.
-        drop(TcpStream::connect(self.address));
-        if let Some(listening) = self.listening.take() {
-            drop(listening.join());
-        }
-        let connections = std::mem::take(&mut self.shared.state().connections);
-        for (stream, serving) in connections {
-            drop(stream.shutdown(Shutdown::Both));
-            drop(serving.join());
-        }
     }
 }
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
-    }
-
-    fn listen(self: &Arc<Self>, listener: &TcpListener) {
-        for stream in listener.incoming() {
-            if self.state().stopping {
-                return;
-            }
-            let Ok(stream) = stream else { continue };
-            let Ok(handle) = stream.try_clone() else { continue };
-            let shared = Arc::clone(self);
-            let serving = thread::spawn(move || {
-                // A client that goes away is no fault of the server's.
-                drop(shared.serve(&stream));
-                drop(stream.shutdown(Shutdown::Both));
-            });
-            self.state().connections.push((handle, serving));
-        }
     }
 
     fn serve(&self, mut stream: &TcpStream) -> io::Result<()> {

@@ -14,13 +14,14 @@ mod script;
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::thread::{self, JoinHandle};
+use std::thread;
 
 use serde_json::{Value, json};
 
 use super::DEADLINE;
+use super::listening::Listening;
 pub(crate) use script::Script;
 use script::{Action, Call, Spoil, Step};
 
@@ -30,9 +31,8 @@ const CONTEXT: &[&str] =
 
 /// The server. It runs until it is dropped.
 pub(crate) struct ModelServer {
-    address: SocketAddr,
     shared: Arc<Shared>,
-    listening: Option<JoinHandle<()>>,
+    listening: Listening,
 }
 
 #[derive(Default)]
@@ -49,32 +49,26 @@ struct State {
     spoiled: HashMap<(String, usize), u32>,
     /// How many clients went away from a request that was never to be answered.
     abandoned: usize,
-    connections: Vec<(TcpStream, JoinHandle<()>)>,
     complaints: Vec<String>,
-    stopping: bool,
 }
 
 impl ModelServer {
     /// Starts a server on a free port of loopback.
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a port");
-        let address = listener.local_addr().expect("a listener has an address");
         let shared = Arc::new(Shared::default());
-        let listening = {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || shared.listen(&listener))
-        };
-        Self { address, shared, listening: Some(listening) }
+        let serving = Arc::clone(&shared);
+        let listening = Listening::start(move |stream| serving.serve(stream));
+        Self { shared, listening }
     }
 
     /// `http://127.0.0.1:PORT/v1`, for a provider's configuration.
     pub(crate) fn base_url(&self) -> String {
-        format!("http://{}/v1", self.address)
+        format!("http://{}/v1", self.listening.address())
     }
 
     /// `http://127.0.0.1:PORT`, for `ANTHROPIC_BASE_URL`.
     pub(crate) fn origin(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.listening.address())
     }
 
     /// Prompts that contain `marker` are answered by `script`; the first marker
@@ -129,17 +123,7 @@ impl ModelServer {
 
 impl Drop for ModelServer {
     fn drop(&mut self) {
-        self.shared.state().stopping = true;
-        // The listener is blocked in accept: this wakes it.
-        drop(TcpStream::connect(self.address));
-        if let Some(listening) = self.listening.take() {
-            drop(listening.join());
-        }
-        let connections = std::mem::take(&mut self.shared.state().connections);
-        for (stream, serving) in connections {
-            drop(stream.shutdown(Shutdown::Both));
-            drop(serving.join());
-        }
+        self.listening.stop();
         let complaints = std::mem::take(&mut self.shared.state().complaints);
         if !thread::panicking() {
             assert!(complaints.is_empty(), "the model server was not understood: {complaints:?}");
@@ -150,24 +134,6 @@ impl Drop for ModelServer {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
-    }
-
-    fn listen(self: &Arc<Self>, listener: &TcpListener) {
-        for stream in listener.incoming() {
-            if self.state().stopping {
-                return;
-            }
-            let Ok(stream) = stream else { continue };
-            let Ok(handle) = stream.try_clone() else { continue };
-            let shared = Arc::clone(self);
-            let serving = thread::spawn(move || {
-                // A client that goes away is no fault of the server's.
-                drop(shared.serve(&stream));
-                // The handle above keeps the socket open: say that it is over.
-                drop(stream.shutdown(Shutdown::Both));
-            });
-            self.state().connections.push((handle, serving));
-        }
     }
 
     fn serve(&self, stream: &TcpStream) -> io::Result<()> {
