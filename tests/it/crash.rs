@@ -157,7 +157,8 @@ fn every_crash_point_is_in_a_table() {
                 }));
             // Those of a landing have their names in one place.
             let steps = text.lines().filter(|line| line.trim().starts_with("Step::"));
-            found.extend(steps.filter_map(|line| Some(line.split('"').nth(1)?.to_owned())));
+            let name = |line: &str| Some(line.split_once("=> \"")?.1.split('"').next()?.to_owned());
+            found.extend(steps.filter_map(name));
         }
     }
     let found: BTreeSet<&str> = found.iter().map(String::as_str).collect();
