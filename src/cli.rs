@@ -180,6 +180,7 @@ verbs! {
     "fg" => Fg(commands::fg::FgArgs),
     "kill" => Kill(commands::kill::KillArgs),
     "clean" => Clean(commands::clean::CleanArgs),
+    "du" => Du(commands::du::DuArgs),
     "memory" => Memory(commands::memory::MemoryArgs),
     "agents" => Agents(commands::agents::AgentsArgs),
     "plan" => Plan(commands::plan::PlanArgs),

@@ -56,6 +56,10 @@ pub fn main(args: &[OsString]) -> ExitCode {
             secrets::keep();
             return commands::run::main(&args[2..]);
         }
+        Some(start::TIDY) => {
+            secrets::keep();
+            return commands::tidy::main(&args[2..]);
+        }
         Some(segment::VERB) => return segment::main(&args[2..]),
         _ => {}
     }

@@ -145,6 +145,7 @@ pub(crate) fn spawned(number: u64, cwd: &str) -> Result<Spawned> {
         resolves: None,
         resumes: None,
         repeats: None,
+        port: None,
         after: Vec::new(),
         timeout_ms: None,
         silence_ms: None,

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{
     session::Session,
+    tidy,
     view::{self, JobView},
 };
 use crate::{
@@ -70,6 +71,9 @@ pub fn run(args: &JobsArgs) -> Result<Exit, Failure> {
         }
     }
     out.finish()?;
+    if args.all {
+        tidy::note(&session)?;
+    }
     if state.torn > 0 {
         let torn = ui::plural(state.torn, "line");
         ui::warn(format_args!("the ledger has {torn} that cannot be read; `cx doctor` says more"));

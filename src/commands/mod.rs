@@ -15,6 +15,7 @@ pub mod completions;
 pub mod conflicts;
 pub mod diff;
 pub mod doctor;
+pub mod du;
 pub mod events;
 pub mod fg;
 mod fields;
@@ -51,6 +52,7 @@ pub mod show;
 pub mod skill;
 pub mod spawn;
 pub mod status;
+pub mod tidy;
 pub mod trust;
 pub mod usage;
 pub mod wait;
@@ -101,6 +103,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Fg(args) => fg::run(args),
         Command::Kill(args) => kill::run(args),
         Command::Clean(args) => clean::run(args),
+        Command::Du(args) => du::run(args),
         Command::Agents(args) => agents::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Route(args) => route::run(args),

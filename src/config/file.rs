@@ -16,6 +16,7 @@ use toml::de::{DeTable, DeValue};
 use super::backends::{self, BackendTable};
 use super::keys::keys_of;
 use super::planner::PlannerLayers;
+use super::room::{PoolLayer, PortLayer};
 use super::trust::visible;
 use super::value::{Command, Limit, Origin, Span};
 use super::{ConfigError, aliases};
@@ -43,6 +44,8 @@ pub(super) struct Layer {
     pub(super) price: Option<BTreeMap<String, Price>>,
     pub(super) budget: BudgetLayer,
     pub(super) hold: HoldLayer,
+    pub(super) pool: PoolLayer,
+    pub(super) port: PortLayer,
     pub(super) alias: Option<serde_json::Map<String, Value>>,
     pub(super) planner: Option<PlannerLayers>,
     pub(super) backends: Option<serde_json::Map<String, Value>>,

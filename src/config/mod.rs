@@ -22,6 +22,7 @@ mod http;
 mod keys;
 mod overrides;
 mod planner;
+mod room;
 mod roots;
 mod trust;
 mod value;
@@ -32,6 +33,7 @@ pub use file::Warning;
 pub use http::Http;
 pub use overrides::Overrides;
 pub use planner::Planner;
+pub use room::{Pool, Ports};
 pub use roots::{Roots, RootsError};
 pub use trust::{Claim, Trust, TrustError, visible};
 pub use value::{Command, Commanded, Limit, Origin};
@@ -117,6 +119,10 @@ pub struct Config {
     pub budget: DayBudget,
     /// What happens to a job when the model's service refuses for rate.
     pub hold: Hold,
+    /// Which worktrees are kept to be used again.
+    pub pool: Pool,
+    /// Which ports jobs are told to use.
+    pub ports: Ports,
     /// Whom `cx plan` can ask, by name.
     pub planners: BTreeMap<String, Planner>,
     /// Second names for agents, the nearest file's first.
@@ -317,6 +323,8 @@ impl Config {
                 longest: first(files, |layer| layer.hold.longest).map_or(HOLD, |span| span.0),
                 times: first(files, |layer| layer.hold.times).map_or(HOLD_TIMES, NonZeroU64::get),
             },
+            pool: Pool::of(files),
+            ports: Ports::of(files),
             // The nearest file that has a name says all of it.
             planners: files.iter().rev().flat_map(planners).collect(),
         }

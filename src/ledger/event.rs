@@ -167,6 +167,9 @@ pub struct Spawned {
     /// The job whose task it does again, from where that started, in files of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeats: Option<JobId>,
+    /// The first of the ports that it is told to use, `CX_PORT` of the worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
     /// Wall-clock limit for the worker, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,

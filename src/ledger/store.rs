@@ -136,6 +136,16 @@ impl Store {
         self.dir.join("worktree.lock")
     }
 
+    /// The folder that the jobs of the repository share; the first writer makes it.
+    pub fn cache_dir(&self) -> PathBuf {
+        self.dir.join("cache")
+    }
+
+    /// The folder of orders for who deletes and cleans in the background.
+    pub fn tidy_dir(&self) -> PathBuf {
+        self.dir.join("tidy")
+    }
+
     /// The lock that serialises merges into this repository.
     pub fn merge_lock(&self) -> PathBuf {
         self.dir.join("merge.lock")
@@ -191,6 +201,12 @@ impl Store {
     pub fn create(&self) -> Result<(), StoreError> {
         let jobs = self.jobs_dir();
         private_dir(&jobs).map_err(at("create", &jobs))
+    }
+
+    /// Makes the folder that the jobs of the repository share, if it is not there.
+    pub fn create_cache(&self) -> Result<(), StoreError> {
+        let cache = self.cache_dir();
+        private_dir(&cache).map_err(at("create", &cache))
     }
 
     /// A new folder under `jobs/` for a job that has no number yet. It goes

@@ -60,6 +60,7 @@ fn spec(name: &str, mode: Mode) -> Spawned {
         resolves: None,
         resumes: None,
         repeats: None,
+        port: None,
         after: Vec::new(),
         timeout_ms: None,
         silence_ms: None,

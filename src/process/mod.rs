@@ -26,6 +26,7 @@ pub mod secrets;
 pub mod signals;
 pub mod start;
 pub mod stdio;
+pub mod tidy;
 pub mod tree;
 pub mod tty;
 pub mod vigil;

@@ -55,6 +55,11 @@ pub fn restore(mask: SigSet) -> io::Result<()> {
     Ok(mask.thread_set_mask()?)
 }
 
+/// Lets all of them through, for who was started with none.
+pub fn unblock_all() -> io::Result<()> {
+    restore(SigSet::empty())
+}
+
 /// The receiving end.
 #[derive(Debug)]
 pub struct Signals {

@@ -34,6 +34,9 @@ pub const CHECKPOINT: &str = "__checkpoint";
 /// The hidden verb that works through a run that was detached.
 pub const RUN: &str = "__run";
 
+/// The hidden verb that deletes and cleans in the background.
+pub const TIDY: &str = "__tidy";
+
 /// The binary that `cx mcp` becomes.
 pub const MCP_PROGRAM: &str = "cx-mcp";
 
@@ -80,6 +83,27 @@ pub fn runner(args: &[&OsStr], lock: File, log: File) -> io::Result<()> {
     command.arg0("cx").arg(RUN).args(args).stdin(Stdio::from(lock));
     command.stdout(Stdio::from(log.try_clone()?)).stderr(Stdio::from(log));
     detach(&mut command)
+}
+
+/// Starts the process that deletes and cleans what is given up, for the state folder
+/// `state`, and hands it the `lock` that there is only one of them by.
+pub fn tidier(state: &OsStr, lock: File) -> io::Result<()> {
+    let mut command = Command::new(own_binary());
+    command.arg0("cx").arg(TIDY).arg(state).stdin(Stdio::from(lock));
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    detach(&mut command)
+}
+
+/// What that process does first: it leaves the terminal, as a supervisor does, hears
+/// signals again, and steps behind everybody else who wants a processor. The disk goes
+/// by the same number where its scheduler goes by any.
+pub fn enter_tidier() -> io::Result<OwnedFd> {
+    let lock = enter_supervisor()?;
+    signals::unblock_all()?;
+    let _ = rustix::process::nice(19);
+    // Among sessions, that is what counts where there is such a file.
+    let _ = fs::write("/proc/self/autogroup", "19");
+    Ok(lock)
 }
 
 fn detach(command: &mut Command) -> io::Result<()> {

@@ -9,7 +9,10 @@ use std::{
 
 use super::{Stop, Supervisor, SupervisorError};
 use crate::{
-    git::{self, Place, include, worktree},
+    git::{
+        self, GitError, Place, include,
+        worktree::{self, pool::Step},
+    },
     ledger::{Event, Spawned, Tree, Worktree},
     process::{
         crash,
@@ -66,13 +69,10 @@ impl Supervisor {
             branch: tree.branch.as_deref(),
             base: &base,
         };
-        let made =
-            match worktree::create_in_steps(place, &new, &self.store.worktree_lock(), &|step| {
-                crash::point(step.name());
-            }) {
-                Ok(made) => made,
-                Err(error) => return Ok(Err(format!("its worktree could not be made: {error}"))),
-            };
+        let made = match self.recycle_or_create(place, &new) {
+            Ok(made) => made,
+            Err(error) => return Ok(Err(format!("its worktree could not be made: {error}"))),
+        };
         self.has_tree = true;
         crash::point("worktree-made");
         if let Err(error) = self.stand(place, tree) {
@@ -113,6 +113,24 @@ impl Supervisor {
             why: made.taken.why(),
         }))?;
         Ok(Ok(()))
+    }
+
+    /// Takes a tree of the pool, or makes one.
+    fn recycle_or_create(
+        &self,
+        place: &Place,
+        new: &worktree::NewWorktree<'_>,
+    ) -> Result<worktree::Made, GitError> {
+        let (lock, step) = (self.store.worktree_lock(), |step: Step| crash::point(step.name()));
+        match worktree::pool::recycle(place, new, &lock, &step)? {
+            Ok(made) => Ok(made),
+            Err(why) => {
+                let step = |step: worktree::Step| crash::point(step.name());
+                let mut made = worktree::create_in_steps(place, new, &lock, &step)?;
+                made.taken.why.splice(0..0, why);
+                Ok(made)
+            }
+        }
     }
 
     /// Says what of the checkout the worktree has not, because nobody committed it.
@@ -206,6 +224,12 @@ impl Supervisor {
             ("CX_NAME".into(), self.spec.name.as_str().into()),
             ("TMPDIR".into(), self.files.tmp().into()),
         ];
+        if let Some(port) = self.spec.port {
+            env.push(("CX_PORT".into(), port.to_string().into()));
+        }
+        if self.spec.checkout.is_some() {
+            env.push(("CX_CACHE".into(), self.store.cache_dir().into()));
+        }
         if let Some(run) = &self.spec.run {
             env.push(("CX_RUN".into(), run.clone().into()));
         }

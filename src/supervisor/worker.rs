@@ -33,6 +33,9 @@ impl Supervisor {
             },
         };
         self.begin_try()?;
+        if self.spec.mode == Mode::Writer {
+            self.store.create_cache()?;
+        }
         let prompt = fs::read(&prompt_file)?;
         let (schema_file, schema) = (self.files.schema(), self.schema()?);
         let start = self.start_folder();
@@ -45,7 +48,8 @@ impl Supervisor {
             Ok(grant) => grant,
             Err(reason) => return Ok(Ended::stopped(Stop::not_started(reason))),
         };
-        let folders = grant.as_ref().map_or(&[][..], |grant| &grant.folders);
+        let mut folders = grant.as_ref().map(|grant| grant.folders.clone()).unwrap_or_default();
+        folders.extend((self.spec.mode == Mode::Writer).then(|| self.store.cache_dir()));
         let server = if self.spec.mcp { start::mcp_server() } else { None };
         // Not its worktree, which may say that it belongs to another repository.
         let home = self.spec.checkout.as_deref().unwrap_or(&self.spec.cwd);
@@ -68,7 +72,7 @@ impl Supervisor {
             extra_args: &self.spec.extra_args,
             resume: thread.as_deref(),
             schema: schema.as_deref().map(|text| (schema_file.as_path(), text)),
-            folders,
+            folders: &folders,
             commands_confined: places.is_some(),
             endpoint: self.spec.endpoint.as_ref(),
             token_file: token.as_deref().filter(|token| token.exists()),
@@ -188,6 +192,7 @@ impl Supervisor {
         // A reader's place is to be looked at.
         if let (Some(tree), Mode::Writer) = (tree, self.spec.mode) {
             places.push(tree.to_owned());
+            places.push(self.store.cache_dir());
             places.extend(backend::more_folders(&self.backend, &self.spec.extra_args));
         }
         Some(places)

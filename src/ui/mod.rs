@@ -20,4 +20,4 @@ pub use output::{
 };
 pub use paint::{BAD, GOOD, LIVE, ODD};
 pub use table::{Align, Table};
-pub use text::{clean, cut, plural, quoted, width};
+pub use text::{clean, cut, plural, quoted, size, width};

@@ -104,9 +104,38 @@ pub fn plural(n: u64, one: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
 }
 
+/// A number of bytes as people read it: `1.2 GB`, in powers of a thousand.
+pub fn size(bytes: u64) -> String {
+    let mut unit = 1_u64;
+    let names = ["kB", "MB", "GB", "TB"];
+    let mut shown = format!("{bytes} B");
+    for name in names {
+        if bytes / unit < 1000 {
+            break;
+        }
+        unit *= 1000;
+        let tenths = bytes / (unit / 10);
+        shown = if tenths < 100 {
+            format!("{}.{} {name}", tenths / 10, tenths % 10)
+        } else {
+            format!("{} {name}", bytes / unit)
+        };
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_two_or_three_digits() {
+        let shown = [0, 999, 1000, 1234, 12_345, 999_999, 1_000_000, 20_000_000_000, u64::MAX];
+        let shown = shown.map(size);
+        let expected = ["0 B", "999 B", "1.0 kB", "1.2 kB", "12 kB", "999 kB", "1.0 MB", "20 GB"];
+        assert_eq!(shown[..8], expected);
+        assert_eq!(shown[8], "18446744 TB");
+    }
 
     #[test]
     fn a_worker_cannot_paint_on_the_terminal() {

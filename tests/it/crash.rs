@@ -90,6 +90,14 @@ const VERIFY: [&str; 1] = ["verify-checked-out"];
 /// Points in `cx clean`.
 const CLEAN: [&str; 5] = ["clean-kept", "clean-renamed", "clean-worktree", "clean-tree", "cleaned"];
 
+/// Points in giving a worktree to the pool, and in deleting one in the background; tried in
+/// `pool.rs`.
+pub(crate) const GIVE: [&str; 5] =
+    ["pool-renamed", "pool-given", "tidy-ordered", "pool-cleaned", "tidy-deleting"];
+
+/// Points in taking one out of the pool; tried there too.
+pub(crate) const TAKE: [&str; 3] = ["pool-claimed", "pool-moved", "pool-switched"];
+
 /// Points in `cx collect`.
 const COLLECT: [&str; 2] = ["collect-written", "collected"];
 
@@ -127,6 +135,8 @@ fn points() -> BTreeSet<&'static str> {
             &VERIFY,
             &CLEAN,
             &COLLECT,
+            &GIVE,
+            &TAKE,
             &RUN_SELDOM,
             &crate::packed::PACK,
         ]

@@ -44,6 +44,7 @@ mod parallel;
 mod patterns;
 mod planner;
 mod plans;
+mod pool;
 mod push;
 mod races;
 mod readers;

@@ -17,20 +17,24 @@ use std::{
 use clap::Args;
 use jiff::Timestamp;
 
-pub(super) use self::sweep::{abandoned_drafts, is_abandoned, trash};
+pub(super) use self::sweep::{abandoned_drafts, is_abandoned, trash, tree_folders};
 use self::{
     left::Left,
-    sweep::{clean_scratch, remove_folder, sweep},
+    sweep::{clean_scratch, pooled, remove_folder, sweep},
 };
 use super::{
     memory::keep_answer,
     records::{self, RecordArgs},
     runs,
     session::{Session, git, label, refuse_in_worker, store},
+    tidy::Tidying,
 };
 use crate::{
     failure::{Exit, Failure},
-    git::{GitError, Repo, checkpoint, refs, worktree},
+    git::{
+        GitError, Place, Repo, checkpoint, refs,
+        worktree::{self, pool},
+    },
     job::{Candidate as _, JobId, parse_duration},
     ledger::{Cleaned, Event, Job, Tree},
     process::crash,
@@ -40,7 +44,9 @@ use crate::{
 /// Remove what is done with: worktrees and branches of merged or empty jobs,
 /// the files of collected ones, and of runs whose jobs are all cleaned
 ///
-/// What is unmerged, uncommitted, untracked or uncollected stays and is named.
+/// A worktree is kept for the next writer, cleaned of all but build caches, where that is
+/// quicker than to make one anew (`pool` in `cx man config`); what is deleted is deleted in the
+/// background. What is unmerged, uncommitted, untracked or uncollected stays and is named.
 /// Ignored files in a worktree go with it. With --discard it goes too, but a
 /// commit with all of it is kept under `refs/cx/trash/` first; so are the commits of
 /// a merged branch that no other ref has, as after a squash, a rebase or `--outside
@@ -64,6 +70,10 @@ pub struct CleanArgs {
     #[arg(long, conflicts_with_all = ["jobs", "discard"])]
     trash: bool,
 
+    /// Delete the worktrees that are kept to be used again, and nothing else
+    #[arg(long, conflicts_with_all = ["jobs", "discard", "trash", "older_than"])]
+    pool: bool,
+
     /// Say what would happen; change nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -72,6 +82,9 @@ pub struct CleanArgs {
     #[command(flatten, next_help_heading = "Records of `cx run --compat`")]
     records: RecordArgs,
 }
+
+/// So many files and folders are deleted while the person waits; more in the background.
+const FEW: usize = 500;
 
 /// Why a job's files stay, whatever becomes of its worktree.
 const NOT_COLLECTED: &str = "not collected";
@@ -86,6 +99,10 @@ pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
     if args.trash {
         return trash::empty(&session, args.older_than, args.dry_run);
     }
+    let mut tidying = Tidying::new(&session);
+    if args.pool {
+        return pooled(&session, tidying, args.dry_run);
+    }
     if let Some(place) = session.place.as_ref().filter(|_| !args.dry_run) {
         super::merge::settle(&session, place)?;
     }
@@ -97,7 +114,7 @@ pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
     // One for all: what git is configured to do is read once.
     let repo = session.place.as_ref().map(Repo::open);
     for job in &jobs {
-        let (cleaned, stays) = clean_job(&session, repo.as_ref(), job, &lost, args)?;
+        let (cleaned, stays) = clean_job(&session, repo.as_ref(), job, &lost, args, &mut tidying)?;
         kept |= !stays.is_empty();
         gone.extend(cleaned.files.then_some(job.job));
         out.line(sentence(job, &cleaned, &stays, args.dry_run))?;
@@ -105,15 +122,16 @@ pub fn run(args: &CleanArgs) -> Result<Exit, Failure> {
         out.flush()?;
     }
     if !args.dry_run {
-        sweep(&session)?;
+        sweep(&session, &mut tidying)?;
     }
-    let scratch = args.jobs.is_empty() && clean_scratch(&session, args.dry_run)?;
+    let scratch = args.jobs.is_empty() && clean_scratch(&session, args.dry_run, &mut tidying)?;
     if scratch {
         let verb = if args.dry_run { "would remove" } else { "removed" };
         out.line(format_args!("{verb} the scratch worktree and the logs of `cx merge --verify`"))?;
     }
     if !args.dry_run {
-        remove_folder(&session)?;
+        let own = remove_folder(&session)?;
+        tidying.begin(&own)?;
     }
     let runs = args.jobs.is_empty()
         && runs::clean(&session, &gone, args.older_than, args.dry_run, &mut out)?;
@@ -139,7 +157,10 @@ pub(super) fn free(session: &Session, job: Job) -> Result<bool, Failure> {
         return Ok(false);
     }
     let repo = session.place.as_ref().map(Repo::open);
-    let (cleaned, stays) = clean_job(session, repo.as_ref(), job, &lost, &CleanArgs::default())?;
+    let mut tidying = Tidying::new(session);
+    let args = CleanArgs::default();
+    let (cleaned, stays) = clean_job(session, repo.as_ref(), job, &lost, &args, &mut tidying)?;
+    tidying.begin(&BTreeSet::new())?;
     ui::note(format_args!("its name is wanted again: {}", sentence(job, &cleaned, &stays, false)));
     Ok(stays.is_empty())
 }
@@ -151,6 +172,7 @@ fn clean_job(
     job: &Job,
     lost: &BTreeMap<JobId, String>,
     args: &CleanArgs,
+    tidying: &mut Tidying<'_>,
 ) -> Result<(Cleaned, Vec<String>), Failure> {
     let mut cleaned = Cleaned { tree: false, files: false, kept: None };
     let mut stays = Vec::new();
@@ -159,7 +181,7 @@ fn clean_job(
             session.repository("clean")?;
             return Ok((cleaned, stays));
         };
-        match clean_tree(session, repo, job, tree, args)? {
+        match clean_tree(session, repo, job, tree, args, tidying)? {
             Ok(trash) => {
                 cleaned.tree = true;
                 cleaned.kept = trash;
@@ -245,6 +267,7 @@ fn clean_tree(
     job: &Job,
     tree: &Tree,
     args: &CleanArgs,
+    tidying: &mut Tidying<'_>,
 ) -> Result<Result<Option<String>, Stays>, Failure> {
     let place = repo.place();
     let left = Left::look(repo, job, tree)?;
@@ -268,12 +291,8 @@ fn clean_tree(
     if args.dry_run {
         return Ok(Ok(trash));
     }
-    match worktree::remove(place, Path::new(&tree.path), &session.store.worktree_lock()) {
-        Ok(Some(renamed)) => {
-            crash::point("clean-renamed");
-            worktree::delete(&renamed).map_err(git)?;
-        }
-        Ok(None) => {}
+    match give_up(session, place, Path::new(&tree.path), tidying) {
+        Ok(()) => {}
         Err(error @ GitError::WorktreeLocked { .. }) => return Ok(Err(Stays(error.to_string()))),
         Err(error) => return Err(git(error)),
     }
@@ -293,6 +312,30 @@ fn clean_tree(
         checkpoint::forget(place, job.spec.name.as_str()).map_err(git)?;
     }
     Ok(Ok(trash))
+}
+
+/// Gives a worktree to the pool, or takes it away; what takes long is left to `tidying`.
+fn give_up(
+    session: &Session,
+    place: &Place,
+    path: &Path,
+    tidying: &mut Tidying<'_>,
+) -> Result<(), GitError> {
+    let (lock, step) =
+        (session.store.worktree_lock(), |step: pool::Step| crash::point(step.name()));
+    let folder = path.parent().unwrap_or(path);
+    if pool::is_worth_keeping(place, path, &tidying.rules)
+        && pool::give(place, path, &lock, &step)?.is_some()
+    {
+        tidying.note(folder);
+        return Ok(());
+    }
+    let Some(trash) = worktree::remove(place, path, &lock)? else { return Ok(()) };
+    crash::point("clean-renamed");
+    if !worktree::delete_if_small(&trash, FEW)? {
+        tidying.note(folder);
+    }
+    Ok(())
 }
 
 fn sentence(job: &Job, cleaned: &Cleaned, stays: &[String], dry_run: bool) -> String {

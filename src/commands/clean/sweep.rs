@@ -13,20 +13,27 @@ use crate::{
         runs,
         session::{Session, git, store},
         settings::{default_folder, folder_beside},
+        tidy::Tidying,
     },
-    failure::Failure,
-    git::{Place, merge, push, worktree},
+    failure::{Exit, Failure},
+    git::{
+        Place, merge, push,
+        worktree::{self, pool},
+    },
     job::JobId,
     ledger::{Follower, decode},
     process::lock,
+    ui,
 };
+
+use super::FEW;
 
 /// Drafts older than this were left by a spawn that died.
 const STALE_DRAFT: Duration = Duration::from_hours(1);
 
 /// Takes what crashes left: folders of jobs that never came to be or are
 /// cleaned, and trees that were renamed away and not deleted.
-pub(super) fn sweep(session: &Session) -> Result<(), Failure> {
+pub(super) fn sweep(session: &Session, tidying: &mut Tidying<'_>) -> Result<(), Failure> {
     for run in runs::abandoned(session)? {
         let _ = fs::remove_dir_all(run);
     }
@@ -43,9 +50,59 @@ pub(super) fn sweep(session: &Session) -> Result<(), Failure> {
         let _ = fs::remove_dir_all(draft);
     }
     for trash in trash(session)? {
-        worktree::delete(&trash).map_err(git)?;
+        give_up(&trash, tidying)?;
+    }
+    let Some(place) = &session.place else { return Ok(()) };
+    for folder in tree_folders(session)? {
+        let (pooled, waiting) = pool::look(place, &folder);
+        if !waiting.is_empty() || !pool::beyond(&pooled, &tidying.rules).is_empty() {
+            tidying.note(&folder);
+        }
     }
     Ok(())
+}
+
+/// Deletes what was renamed away, in the background where it is large.
+fn give_up(trash: &Path, tidying: &mut Tidying<'_>) -> Result<(), Failure> {
+    let folder = trash.parent().and_then(Path::parent);
+    if !worktree::delete_if_small(trash, FEW).map_err(git)? {
+        tidying.note(folder.unwrap_or(trash));
+    }
+    Ok(())
+}
+
+/// `cx clean --pool`.
+pub(super) fn pooled(
+    session: &Session,
+    mut tidying: Tidying<'_>,
+    dry_run: bool,
+) -> Result<Exit, Failure> {
+    let place = session.repository("clean --pool")?;
+    let mut out = ui::out();
+    let mut count = 0;
+    for folder in tree_folders(session)? {
+        let (pooled, waiting) = pool::look(place, &folder);
+        let verb = if dry_run { "would remove" } else { "removed" };
+        for tree in &pooled {
+            let size = ui::size(tree.bytes());
+            out.line(format_args!("{verb} {} ({size})", tree.path.display()))?;
+        }
+        for tree in &waiting {
+            out.line(format_args!("{verb} {}", tree.display()))?;
+        }
+        if !pooled.is_empty() || !waiting.is_empty() {
+            tidying.note(&folder);
+        }
+        count += pooled.len() + waiting.len();
+    }
+    out.finish()?;
+    if count == 0 {
+        ui::note("the pool is empty");
+    } else if !dry_run {
+        tidying.rules.max = 0;
+        tidying.begin(&remove_folder(session)?)?;
+    }
+    Ok(Exit::Success)
 }
 
 /// Forgets what was pushed of jobs whose branches are gone.
@@ -67,8 +124,9 @@ fn forget_pushed(session: &Session, place: &Place) -> Result<(), Failure> {
 
 /// Removes the folder for worktrees that cx has made, once nothing is in it; also the one
 /// beside the place where the repository was before somebody moved it.
-pub(super) fn remove_folder(session: &Session) -> Result<(), Failure> {
-    let Some(place) = &session.place else { return Ok(()) };
+/// Gives those that were there.
+pub(super) fn remove_folder(session: &Session) -> Result<BTreeSet<PathBuf>, Failure> {
+    let Some(place) = &session.place else { return Ok(BTreeSet::new()) };
     let now = default_folder(place);
     let mut folders = BTreeSet::new();
     for job in session.history()?.jobs.values() {
@@ -84,7 +142,7 @@ pub(super) fn remove_folder(session: &Session) -> Result<(), Failure> {
     for folder in folders.iter().filter(|folder| folder.is_dir()) {
         worktree::remove_empty(folder, &session.store.worktree_lock()).map_err(git)?;
     }
-    Ok(())
+    Ok(folders)
 }
 
 /// Drafts of jobs whose `cx spawn` has died.
@@ -106,12 +164,16 @@ pub(in crate::commands) fn is_abandoned(folder: &Path) -> bool {
 
 /// Worktrees that were removed and not yet deleted.
 pub(in crate::commands) fn trash(session: &Session) -> Result<Vec<PathBuf>, Failure> {
+    let folders = tree_folders(session)?;
+    Ok(folders.iter().flat_map(|folder| worktree::trash_beside(&folder.join("any"))).collect())
+}
+
+/// The folders that worktrees lie in, or lay.
+pub(in crate::commands) fn tree_folders(session: &Session) -> Result<BTreeSet<PathBuf>, Failure> {
     let state = session.store.state().map_err(store)?;
     let trees = state.jobs.values().filter_map(|job| job.spec.tree.as_ref());
-    let mut folders: Vec<&Path> = trees.filter_map(|tree| Path::new(&tree.path).parent()).collect();
-    folders.sort_unstable();
-    folders.dedup();
-    Ok(folders.iter().flat_map(|folder| worktree::trash_beside(&folder.join("any"))).collect())
+    let of_jobs = trees.filter_map(|tree| Path::new(&tree.path).parent().map(Path::to_owned));
+    Ok(of_jobs.chain(session.place.as_ref().map(default_folder)).collect())
 }
 
 /// Folders under a number that no job has, or whose job is cleaned. Between
@@ -143,7 +205,11 @@ fn sweep_folders(session: &Session) -> Result<(), Failure> {
 
 /// Takes the scratch worktree of `cx merge --verify` with its logs, unless a
 /// merge is using it. Says whether there was one.
-pub(super) fn clean_scratch(session: &Session, dry_run: bool) -> Result<bool, Failure> {
+pub(super) fn clean_scratch(
+    session: &Session,
+    dry_run: bool,
+    tidying: &mut Tidying<'_>,
+) -> Result<bool, Failure> {
     let (Some(place), state) = (&session.place, session.store.dir()) else { return Ok(false) };
     let Some(path) = crate::commands::check::scratch(state) else { return Ok(false) };
     let failed = |e: std::io::Error| {
@@ -159,7 +225,7 @@ pub(super) fn clean_scratch(session: &Session, dry_run: bool) -> Result<bool, Fa
         && let Some(trash) =
             worktree::remove(place, &path, &session.store.worktree_lock()).map_err(git)?
     {
-        worktree::delete(&trash).map_err(git)?;
+        give_up(&trash, tidying)?;
     }
     fs::remove_dir_all(state.join("verify")).map_err(failed)?;
     Ok(true)

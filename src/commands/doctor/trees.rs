@@ -8,16 +8,20 @@ use std::{
 use super::{Findings, Level};
 use crate::{
     commands::{
-        clean::trash,
+        clean::{trash, tree_folders},
         session::{Session, git, label, store},
         settings::Settings,
     },
     failure::Failure,
     git::{
         Place, Repo,
-        worktree::{self, Listed},
+        worktree::{
+            self, Listed,
+            pool::{self, Pooled},
+        },
     },
     ledger::{Job, Tree},
+    process::tidy,
     ui,
 };
 
@@ -41,6 +45,7 @@ pub(super) fn look(
     }
     findings.ok_unless_said("worktrees", "cx and git agree about them");
     made(place, findings);
+    pooled(session, place, findings);
 }
 
 /// What makes new ones, and where that is git, which takes longest, why.
@@ -53,6 +58,30 @@ fn made(place: &Place, findings: &mut Findings) {
             let text = format!("are made by {}, which takes longer: {why}", taken.engine);
             findings.add(Level::Note, "new worktrees", text, None);
         }
+    }
+}
+
+/// What waits in the pool.
+fn pooled(session: &Session, place: &Place, findings: &mut Findings) {
+    let folders = match tree_folders(session) {
+        Ok(folders) => folders,
+        Err(failure) => return findings.failure("pool", failure),
+    };
+    let mut all = Vec::new();
+    for folder in &folders {
+        let (pooled, waiting) = pool::look(place, folder);
+        if !waiting.is_empty() && !tidy::is_under_way(session.store.dir()) {
+            let count = ui::plural(waiting.len() as u64, "worktree");
+            let text = format!("{count} given to the pool, and not looked at yet");
+            findings.note("pool", text, "`cx clean` goes on with that");
+        }
+        all.extend(pooled);
+    }
+    if !all.is_empty() {
+        let is = if all.len() == 1 { "is" } else { "are" };
+        let size = ui::size(all.iter().map(Pooled::bytes).sum());
+        let count = ui::plural(all.len() as u64, "worktree");
+        findings.ok("pool", format!("{count} {is} kept to be used again ({size})"));
     }
 }
 
@@ -176,7 +205,8 @@ fn known_to_nobody(
 ) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let folders = entries.filter(|entry| {
-        entry.file_name() != ".trash" && entry.file_type().is_ok_and(|kind| kind.is_dir())
+        ![".trash", ".pool"].iter().any(|name| entry.file_name() == *name)
+            && entry.file_type().is_ok_and(|kind| kind.is_dir())
     });
     for path in folders.map(|entry| entry.path()) {
         let known = listed.iter().any(|tree| same(&tree.path, &path))

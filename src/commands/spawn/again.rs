@@ -161,6 +161,8 @@ impl Checked {
             tree,
             repeats: resumes.is_none().then_some(before.job),
             resumes,
+            // The one whose they were is over.
+            port: old.port.filter(|_| !matches!(again.from, From::Commit(_))),
             after,
             timeout_ms: again.timeout.map(millis).or(old.timeout_ms),
             silence_ms: again.silence.map(millis).or(old.silence_ms),

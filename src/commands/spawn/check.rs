@@ -49,7 +49,7 @@ pub(super) struct Checked {
     /// Names that it may not have although nobody has them now: those of the jobs before it.
     pub(super) kin: BTreeSet<String>,
     /// Base commit and prefix of a job with a worktree.
-    base: Option<(String, String)>,
+    pub(super) base: Option<(String, String)>,
     /// Where its branch is made, if that is not the base.
     pub(super) start: Option<Oid>,
     /// The shape of its answer, as a document of JSON.
@@ -208,8 +208,8 @@ impl Checked {
         notes.extend(target.notes);
         notes.extend(role.iter().flat_map(|role| role.notes(args, &backend)));
         let setup = if base.is_some() { settings.setup(args.require_setup)? } else { Vec::new() };
-        let max_jobs = args.max_jobs.map(std::num::NonZeroU64::get);
-        let max_jobs = max_jobs.or_else(|| config.max_jobs.map(|n| n.get() as u64));
+        let max_jobs = config.max_jobs.map(|n| n.get() as u64);
+        let max_jobs = args.max_jobs.map(std::num::NonZeroU64::get).or(max_jobs);
         let max_jobs = max_jobs.filter(|_| !args.takes_place);
         let limits = Limits::check(&args.uses, config, known.budget, (&backend, model.as_deref()))?;
         for Able { backend, model, .. } in &chosen.rest {
@@ -242,6 +242,7 @@ impl Checked {
             resolves: None,
             resumes: None,
             repeats: None,
+            port: None,
             after: after.iter().map(|job| job.job).collect(),
             timeout_ms: timeout.map(millis),
             silence_ms: silence.map(millis),

@@ -28,6 +28,7 @@ mod recall;
 mod resolver;
 mod role;
 mod secrets;
+mod space;
 mod task;
 mod text;
 mod unstarted;
@@ -61,10 +62,11 @@ use super::{
 };
 use crate::{
     backend::Backend,
+    config::Ports,
     failure::{Exit, Failure},
     job::{Candidate as _, JobId, Mode, parse_duration},
     ledger::{self, Appender, Event, Job, Note, Spawned},
-    process::{crash, lock, start},
+    process::{crash, lock, start, tidy},
     ui,
 };
 use check::Checked;
@@ -315,6 +317,7 @@ fn launch(
     checked: &mut [Checked],
 ) -> Result<Vec<Entered>, Failure> {
     checked.iter().try_for_each(Checked::refuse_secrets)?;
+    space::look(session, settings, checked)?;
     let drafts =
         checked.iter().map(|one| Draft::make(session, one)).collect::<Result<Vec<_>, _>>()?;
     let mut jobs = {
@@ -335,7 +338,7 @@ fn launch(
             .iter()
             .map(|one| one.finish(session, settings, &head))
             .collect::<Result<Vec<_>, _>>()?;
-        enter(session, &mut appender, drafts, specs, head.next)?
+        enter(session, settings.config.ports, &mut appender, drafts, specs, head.next)?
     };
     crash::point("spawned");
     let mut broken = None;
@@ -370,6 +373,10 @@ fn launch(
                 .append(job.id, &Event::Note(Note { text: note.clone() }))
                 .map_err(store)?;
         }
+    }
+    if jobs.iter().any(|job| job.spec.tree.is_some()) {
+        // What an earlier command has left to be deleted needs the same disk.
+        let _ = tidy::start(session.store.dir());
     }
     match broken {
         None => Ok(jobs),
@@ -440,13 +447,14 @@ impl Entered {
 /// Gives the drafts their numbers and writes the jobs into the ledger.
 fn enter(
     session: &Session,
+    ports: Ports,
     appender: &mut Appender<'_>,
     drafts: Vec<Draft>,
     specs: Vec<Spawned>,
     next: u64,
 ) -> Result<Vec<Entered>, Failure> {
     let mut entered: Vec<Entered> = Vec::new();
-    for (draft, spec) in drafts.into_iter().zip(specs) {
+    for (draft, mut spec) in drafts.into_iter().zip(specs) {
         if spec.is_limited() && spec.after.is_empty() {
             lock::begin_turn_wait(&draft.lock, spec.turns().len()).map_err(|e| {
                 Failure::internal(format!("cannot queue the job: {e}; nothing was started"))
@@ -455,6 +463,7 @@ fn enter(
         let next = entered.last().map_or(next, |last| last.id.0 + 1);
         let id = settle(session, draft.folder.path(), next)?;
         crash::point("settled");
+        spec.port = spec.port.or_else(|| ports.of_job(session.store.dir(), id));
         let event = Event::Spawned(Box::new(spec));
         let offset = match appender.append(id, &event) {
             Ok(offset) => offset,

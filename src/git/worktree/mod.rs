@@ -11,6 +11,7 @@ mod engine;
 mod fill;
 mod given;
 mod make;
+pub mod pool;
 mod scratch;
 mod state;
 mod submodules;
@@ -25,7 +26,7 @@ pub use state::{WorktreeState, fingerprint, state};
 pub use submodules::{links_only_here, only_here};
 
 use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -102,6 +103,7 @@ fn remove_unlocked(place: &Place, path: &Path) -> Result<Option<PathBuf>, GitErr
     let admin = admin_dir(place, path);
     if let Some(reason) = admin.as_deref().map(lock_of).transpose()?.flatten()
         && reason != INITIALIZING
+        && reason != pool::LOCKED
     {
         return Err(GitError::WorktreeLocked { path: path.to_owned(), reason });
     }
@@ -188,20 +190,27 @@ fn same_path(a: &Path, b: &Path) -> bool {
 }
 
 fn rename_away(path: &Path) -> Result<Option<PathBuf>, GitError> {
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+    let (Some(parent), Some(_)) = (path.parent(), path.file_name()) else {
         return Err(GitError::NotAWorktree(path.to_owned()));
     };
     if fs::symlink_metadata(path).is_err() {
         return Ok(None);
     }
-    let trash = parent.join(TRASH);
+    // Trees of the pool lie one deeper.
+    let folder = parent.parent().filter(|_| parent.file_name() == Some(pool::POOL.as_ref()));
+    move_to_trash(path, folder.unwrap_or(parent)).map(Some)
+}
+
+/// Renames `path` into the trash folder in `folder`, on the same file system.
+fn move_to_trash(path: &Path, folder: &Path) -> Result<PathBuf, GitError> {
+    let trash = folder.join(TRASH);
     fs::create_dir_all(&trash).map_err(GitError::io("make", &trash))?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let mut target = name.to_owned();
+    let mut target = path.file_name().unwrap_or_default().to_owned();
     target.push(format!(".{}.{}", now.as_nanos(), std::process::id()));
     let target = trash.join(target);
     fs::rename(path, &target).map_err(GitError::io("rename", path))?;
-    Ok(Some(target))
+    Ok(target)
 }
 
 /// What lies in the trash folders beside the worktree at `path`: removed, not yet deleted.
@@ -230,6 +239,24 @@ pub fn delete(trash: &Path) -> Result<(), GitError> {
     Ok(())
 }
 
+/// The same for what holds no more than `few` files and folders; otherwise nothing is
+/// deleted, and the answer is `false`.
+pub fn delete_if_small(trash: &Path, few: usize) -> Result<bool, GitError> {
+    let (mut count, mut pending) = (0, vec![trash.to_owned()]);
+    while let Some(folder) = pending.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            count += 1;
+            if count > few {
+                return Ok(false);
+            }
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                pending.push(entry.path());
+            }
+        }
+    }
+    delete(trash).map(|()| true)
+}
+
 /// Removes the folder that worktrees lie in, if it is empty, while nobody makes one.
 pub fn remove_empty(folder: &Path, lock: &Path) -> Result<(), GitError> {
     let _lock = locked(lock)?;
@@ -253,6 +280,26 @@ fn make_writable(folder: &Path) {
         let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
         pending.extend(folders.map(|entry| entry.path()));
     }
+}
+
+/// How many files the index of `place` has, as it says in its first bytes.
+pub fn tracked_files(place: &Place) -> Option<u64> {
+    entries(&place.git_dir.join("index"))
+}
+
+fn entries(index: &Path) -> Option<u64> {
+    let mut head = [0; 12];
+    io::Read::read_exact(&mut File::open(index).ok()?, &mut head).ok()?;
+    let [b'D', b'I', b'R', b'C', _, _, _, _, count @ ..] = head else { return None };
+    Some(u64::from(u32::from_be_bytes(count)))
+}
+
+/// What the files in the index of `place` take on disk at least, in blocks of 4 KiB. It reads
+/// all of the index.
+pub fn tracked_bytes(place: &Place) -> Option<u64> {
+    let index = git2::Index::open(&place.git_dir.join("index")).ok()?;
+    let blocks = index.iter().map(|entry| u64::from(entry.file_size).div_ceil(4096));
+    Some(blocks.sum::<u64>() * 4096)
 }
 
 /// The worktrees that git knows, the main one first.
