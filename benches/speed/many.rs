@@ -49,7 +49,7 @@ pub(crate) fn million(quick: bool) -> Result<Vec<Row>> {
         ("cx show, a job of long ago, by its name", &["show", &old], 3.0),
         ("cx collect, nothing to collect", &["collect"], 1.3),
         ("the line for prompts", &["__segment", STATE], 1.3),
-        ("cx events, of the last hour", &["events", "--since", "1h"], 3.0),
+        ("cx events, of the last second", &["events", "--since", "1s"], 3.0),
     ];
     let mut samples = vec![[const { Vec::new() }; 2]; asked.len()];
     let mut nothing = Vec::new();

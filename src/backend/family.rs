@@ -119,11 +119,6 @@ impl Backend {
         matches!(self.family, Family::Sh)
     }
 
-    /// Whether its jobs can be writers: what works elsewhere cannot touch a worktree.
-    pub fn can_write(&self) -> bool {
-        !self.works_elsewhere()
-    }
-
     /// Whether its jobs are done by a server, which has to be [found](crate::job::Endpoint).
     pub fn works_elsewhere(&self) -> bool {
         matches!(self.family, Family::Http)

@@ -89,7 +89,10 @@ fn sentence(record: &Record) -> String {
             let of: Vec<_> = b.of.iter().map(ToString::to_string).collect();
             format!("starts from {}, with the work of {}", b.base, of.join(", "))
         }
-        Event::Worktree(w) => format!("worktree made by {} in {} ms", w.engine, w.took_ms),
+        Event::Worktree(w) => match &w.why {
+            Some(why) => format!("worktree made by {} in {} ms ({why})", w.engine, w.took_ms),
+            None => format!("worktree made by {} in {} ms", w.engine, w.took_ms),
+        },
         Event::Note(n) => n.text.clone(),
         Event::Running(r) => format!("running as pid {}", r.worker.pid),
         Event::FellOver(f) => format!("{} {}; {} does it", f.from, f.reason, f.to),

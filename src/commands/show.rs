@@ -74,7 +74,10 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
         "made by",
         job.worktree
             .as_ref()
-            .map(|w| format!("{} in {} ms", w.engine, w.took_ms))
+            .map(|w| {
+                let why = w.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+                format!("{} in {} ms{why}", w.engine, w.took_ms)
+            })
             .unwrap_or_default(),
     );
     row("branch", text(view.branch));

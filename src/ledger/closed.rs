@@ -37,6 +37,12 @@ const TOGETHER: usize = 128;
 /// How much of a name stands in a row.
 const HEAD: usize = 8;
 
+/// Where in a row stands what is looked for.
+const NAME: usize = 12;
+const TASK: usize = 16;
+const GROUP: usize = 20;
+const BEGINNING: usize = 24;
+
 /// What the snapshot's header says of the two files.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Named {
@@ -104,10 +110,10 @@ impl Row {
         Some(Self {
             place: u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?),
             line: number(8)?,
-            name: number(12)?,
-            task: number(16)?,
-            group: number(20)?,
-            head: bytes.get(24..)?.try_into().ok()?,
+            name: number(NAME)?,
+            task: number(TASK)?,
+            group: number(GROUP)?,
+            head: bytes.get(BEGINNING..)?.try_into().ok()?,
         })
     }
 }
@@ -216,40 +222,48 @@ impl Closed {
 
     /// All jobs of this name that were put away, in no order.
     pub(super) fn of_name(&mut self, name: &str) -> Result<Vec<Job>, Odd> {
-        let wanted = mark(name);
-        let found = self.matching(|row| row.name == wanted)?;
+        let found = self.matching(NAME, &mark(name).to_le_bytes())?;
         Ok(found.into_iter().filter(|job| job.spec.name.as_str() == name).collect())
     }
 
     /// All jobs that were put away whose names begin so, in no order.
     pub(super) fn named_like(&mut self, beginning: &str) -> Result<Vec<Job>, Odd> {
-        let wanted = head(beginning);
-        let len = beginning.len().min(HEAD);
-        let begins = |row: &Row| row.head.iter().zip(wanted).take(len).all(|(a, b)| *a == b);
-        let found = self.matching(|row| begins(row))?;
+        let head = beginning.as_bytes();
+        let found = self.matching(BEGINNING, head.get(..HEAD).unwrap_or(head))?;
         let like = |job: &Job| job.spec.name.as_str().starts_with(beginning);
         Ok(found.into_iter().filter(like).collect())
     }
 
     /// The attempts at a task of a run that were put away.
     fn attempts(&mut self, run: Option<&str>, task: &TaskOf) -> Result<Vec<Job>, Odd> {
-        let wanted = mark_of_task(run, task);
-        self.matching(|row| row.task == wanted)
+        self.matching(TASK, &mark_of_task(run, task).to_le_bytes())
     }
 
     /// The jobs of a group that were put away.
     fn group(&mut self, group: &str) -> Result<Vec<Job>, Odd> {
-        let wanted = mark(group);
-        self.matching(|row| row.group == wanted)
+        self.matching(GROUP, &mark(group).to_le_bytes())
     }
 
-    fn matching(&mut self, wanted: impl Fn(&Row) -> bool) -> Result<Vec<Job>, Odd> {
-        let len = usize::try_from(self.index.metadata()?.len()).map_err(|_| Odd)?;
-        let mut index = vec![0; len];
-        self.index.read_exact_at(&mut index, 0)?;
-        let rows = (0..).zip(index.chunks_exact(ROW).filter_map(Row::from_bytes));
-        let mut found: Vec<(u64, Row)> =
-            rows.filter(|(_, row)| row.place > 0 && wanted(row)).collect();
+    /// The jobs in whose rows these bytes stand at `at`. Rows are looked at where they
+    /// lie, as there is one for each job that there ever was.
+    fn matching(&mut self, at: usize, wanted: &[u8]) -> Result<Vec<Job>, Odd> {
+        let mut buffer = vec![0; 2048 * ROW];
+        let (mut found, mut id) = (Vec::new(), 0);
+        loop {
+            let len = parts::read_at(&self.index, &mut buffer, row_place(JobId(id)))?;
+            let rows = buffer.get(..len).unwrap_or_default().chunks_exact(ROW);
+            let count = rows.len() as u64;
+            for (id, row) in (id..).zip(rows) {
+                if row.get(at..at + wanted.len()) == Some(wanted) {
+                    found.extend(Row::from_bytes(row).map(|row| (id, row)));
+                }
+            }
+            id += count;
+            if len < buffer.len() {
+                break;
+            }
+        }
+        found.retain(|(_, row)| row.place > 0);
         // Each member is unpacked once.
         found.sort_unstable_by_key(|(_, row)| (row.place, row.line));
         found.into_iter().map(|(id, row)| self.load(JobId(id), row)).collect()

@@ -265,10 +265,13 @@ pub struct Based {
 /// [`Event::Worktree`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Worktree {
-    /// What made it: `git`.
+    /// What made it: `copy`, `git worktree add`.
     pub engine: String,
     /// How long that took, milliseconds.
     pub took_ms: u64,
+    /// Why no cheaper engine made it: clauses, with `; ` between them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// [`Event::Note`].

@@ -43,13 +43,6 @@ pub struct Woken {
     pub written: bool,
 }
 
-impl Woken {
-    /// Whether it was only the time that passed.
-    pub fn by_nothing(self) -> bool {
-        self == Self::default()
-    }
-}
-
 /// Blocks all signals in this thread, and so in the processes that it starts,
 /// until they say [`Signals::install`]: between a supervisor's start and its
 /// `setsid` a Ctrl-C at the terminal must not end it.

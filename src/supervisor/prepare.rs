@@ -66,10 +66,13 @@ impl Supervisor {
             branch: tree.branch.as_deref(),
             base: &base,
         };
-        let made = match worktree::create(place, &new, &self.store.worktree_lock()) {
-            Ok(made) => made,
-            Err(error) => return Ok(Err(format!("its worktree could not be made: {error}"))),
-        };
+        let made =
+            match worktree::create_in_steps(place, &new, &self.store.worktree_lock(), &|step| {
+                crash::point(step.name());
+            }) {
+                Ok(made) => made,
+                Err(error) => return Ok(Err(format!("its worktree could not be made: {error}"))),
+            };
         self.has_tree = true;
         crash::point("worktree-made");
         if let Err(error) = self.stand(place, tree) {
@@ -104,7 +107,11 @@ impl Supervisor {
             return Ok(Err(format!("cannot make {}: {error}", folder.display())));
         }
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.append(&Event::Worktree(Worktree { engine: made.engine.to_owned(), took_ms }))?;
+        self.append(&Event::Worktree(Worktree {
+            engine: made.taken.engine.to_string(),
+            took_ms,
+            why: made.taken.why(),
+        }))?;
         Ok(Ok(()))
     }
 

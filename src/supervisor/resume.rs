@@ -39,7 +39,11 @@ impl Supervisor {
         if !path.is_dir() || worktree::admin_dir(place, path).is_none() {
             return Ok(Err(Stop::not_started(format!("its worktree {} is gone", tree.path))));
         }
-        self.append(&Event::Worktree(Worktree { engine: "taken over".to_owned(), took_ms: 0 }))?;
+        self.append(&Event::Worktree(Worktree {
+            engine: "taken over".to_owned(),
+            took_ms: 0,
+            why: None,
+        }))?;
         Ok(Ok(()))
     }
 }

@@ -20,8 +20,15 @@ const SPAWN: [(&str, bool); 4] =
     [("draft", false), ("settled", false), ("spawned", true), ("supervisor-started", true)];
 
 /// Points in a supervisor before its worker is started.
-const BEFORE_WORKER: [&str; 5] =
-    ["supervisor-up", "started", "worktree-made", "worktree", "before-worker"];
+const BEFORE_WORKER: [&str; 7] = [
+    "supervisor-up",
+    "started",
+    "worktree-added",
+    "worktree-filled",
+    "worktree-made",
+    "worktree",
+    "before-worker",
+];
 
 /// Points while its worker runs.
 const WITH_WORKER: [&str; 2] = ["worker", "running"];
@@ -146,7 +153,8 @@ fn every_crash_point_is_in_a_table() {
                     Some(rest.strip_prefix('"')?.split('"').next()?.to_owned())
                 }));
             // Those of a landing have their names in one place.
-            let steps = text.lines().filter(|line| line.trim().starts_with("Step::"));
+            let is_landing = path.ends_with("merge/land.rs");
+            let steps = text.lines().filter(|line| is_landing && line.trim().starts_with("Step::"));
             found.extend(steps.filter_map(|line| Some(line.split('"').nth(1)?.to_owned())));
         }
     }

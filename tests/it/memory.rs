@@ -95,6 +95,7 @@ fn values_are_bytes_up_to_a_mebibyte() {
         .cx(["memory", "store", "k", "x", "-n", "a\nb"])
         .refused(2, "the namespace 'ab' has a control character in it");
     sandbox.cx(["memory", "store", "k", "x", "--ttl", "soon"]).refused(2, "is not a duration");
+    sandbox.sh("cx memory store most < /dev/null").refused(2, "there is no value to store");
     assert!(sandbox.remembered("most") == most);
     assert_eq!(sandbox.keys(), ["default/bytes", "default/most"]);
     // No newline is added, and none taken.

@@ -51,8 +51,6 @@ pub(super) struct Digest {
     pub(super) usage: Option<Usage>,
     /// Commands that ended.
     pub(super) commands: u64,
-    /// Those of them that did not end with 0.
-    pub(super) commands_failed: u64,
     /// Those of them that the sandbox could not start.
     pub(super) commands_refused: u64,
     /// What the sandbox wrote the first time.
@@ -150,9 +148,6 @@ impl Digest {
     fn command(&mut self, command: &str, exit: Option<i64>, output: &str) {
         let Some(exit) = exit else { return };
         self.commands += 1;
-        if exit != 0 {
-            self.commands_failed += 1;
-        }
         // A command that calls these programs itself proves nothing either way.
         let own = ["bwrap", "bubblewrap", "landlock", "codex"].iter().any(|w| command.contains(w));
         if exit == 0 || !is_refusal(output) {

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Findings;
+use super::{Findings, Level};
 use crate::{
     commands::{
         clean::trash,
@@ -40,6 +40,20 @@ pub(super) fn look(
         Err(failure) => findings.failure("worktrees", failure),
     }
     findings.ok_unless_said("worktrees", "cx and git agree about them");
+    made(place, findings);
+}
+
+/// What makes new ones, and where that is git, which takes longest, why.
+fn made(place: &Place, findings: &mut Findings) {
+    let Ok(Some(head)) = Repo::open(place).head().map(|head| head.oid().cloned()) else { return };
+    let taken = worktree::expected(place, &head);
+    match taken.why() {
+        None => findings.ok("new worktrees", "are copied from the checkout"),
+        Some(why) => {
+            let text = format!("are made by {}, which takes longer: {why}", taken.engine);
+            findings.add(Level::Note, "new worktrees", text, None);
+        }
+    }
 }
 
 fn compare(

@@ -146,10 +146,7 @@ fn read(args: &StoreArgs) -> Result<Vec<u8>, Failure> {
             Box::new(file)
         }
         (None, Some(value)) if value != "-" => return Ok(value.as_bytes().to_vec()),
-        (None, None) if io::stdin().is_terminal() => {
-            return Err(Failure::usage("there is no value to store")
-                .hint("cx memory store KEY VALUE, or -F FILE, or `-` for stdin"));
-        }
+        (None, None) if io::stdin().is_terminal() => return Err(no_value()),
         _ => Box::new(io::stdin().lock()),
     };
     let mut bytes = Vec::new();
@@ -157,6 +154,10 @@ fn read(args: &StoreArgs) -> Result<Vec<u8>, Failure> {
         .take(MAX_VALUE as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|e| Failure::usage(format!("cannot read the value: {e}; nothing was stored")))?;
+    if bytes.is_empty() && args.file.is_none() && args.value.is_none() {
+        // More likely forgotten than meant: stdin is /dev/null where nobody says.
+        return Err(no_value());
+    }
     if bytes.len() > MAX_VALUE {
         return Err(Failure::usage(format!(
             "the value of '{}' has more than {MAX_VALUE} bytes, which is the most; nothing was stored",
@@ -165,6 +166,11 @@ fn read(args: &StoreArgs) -> Result<Vec<u8>, Failure> {
         .hint("store where it lies, or a summary of it"));
     }
     Ok(bytes)
+}
+
+fn no_value() -> Failure {
+    Failure::usage("there is no value to store")
+        .hint("cx memory store KEY VALUE, or -F FILE, or `-` for stdin")
 }
 
 /// The value without the secrets that this process knows: it is going to be told to

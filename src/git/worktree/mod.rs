@@ -1,54 +1,43 @@
 //! Linked worktrees: made, listed, removed.
 //!
-//! Every command that changes the list of worktrees holds one lock file, since
-//! two `git worktree add` at once race on git's own files. What a crash leaves:
-//! a half-made worktree is an entry that git calls `locked: initializing`, which
+//! Git makes a worktree without a file in it; [`fill`] fills it, or git where that is not
+//! sure to give the same. Every command that changes the list of worktrees holds one lock
+//! file, since two `git worktree add` at once race on git's own files; filling needs none.
+//! What a crash leaves: a half-made worktree is an entry that git calls `locked: initializing`, which
 //! [`remove`] takes away; a half-removed one lies in the trash folder beside
 //! it, with or without its entry, and [`remove`] can simply be called again.
 
+mod engine;
+mod fill;
 mod given;
+mod make;
 mod scratch;
 mod state;
 mod submodules;
 
+pub use engine::{Engine, Taken};
 pub use given::note_given;
 pub(super) use given::{GIVEN, Given};
+pub use make::{Made, NewWorktree, Step, create, create_in_steps, expected};
 pub use scratch::{check_out, is_scratch};
 pub(super) use state::changed;
 pub use state::{WorktreeState, fingerprint, state};
 pub use submodules::{links_only_here, only_here};
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::command::{path as path_of, records};
 use super::place::read_pointer;
-use super::{Git, GitError, Oid, Place, Repo, refs};
+use super::{Git, GitError, Oid, Place};
+
+/// Why git keeps a worktree that is being made.
+const INITIALIZING: &str = "initializing";
 
 /// The folder beside worktrees into which removed ones are renamed.
 const TRASH: &str = ".trash";
-
-/// A worktree to be made.
-#[derive(Clone, Copy, Debug)]
-pub struct NewWorktree<'a> {
-    /// Its folder, absolute; must not exist. Parents are made.
-    pub path: &'a Path,
-    /// Its branch (short name), made anew; none for a detached HEAD.
-    pub branch: Option<&'a str>,
-    /// The commit that it starts from.
-    pub base: &'a Oid,
-}
-
-/// How a worktree was made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Made {
-    /// Which engine made it.
-    pub engine: &'static str,
-    /// Submodules (their paths) that the source does not have either, and that were left empty.
-    pub empty_submodules: Vec<PathBuf>,
-}
 
 /// A worktree in git's list, the main one included.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,46 +66,6 @@ fn locked(lock: &Path) -> Result<File, GitError> {
         .map_err(GitError::io("open", lock))?;
     file.lock().map_err(GitError::io("lock", lock))?;
     Ok(file)
-}
-
-/// Makes a linked worktree, with a new branch or detached, as `git worktree add` does:
-/// attributes, filters (LFS) and the sparse patterns of `place`'s checkout count.
-///
-/// The user's `post-checkout` hook does not run: it belongs to the person's own
-/// checkouts, and its failure would fail the job. Submodules that the source
-/// checkout has come along, from its objects where they suffice. When anything
-/// fails, neither worktree nor branch is left. `lock` is the lock file.
-pub fn create(place: &Place, new: &NewWorktree<'_>, lock: &Path) -> Result<Made, GitError> {
-    let _lock = locked(lock)?;
-    if let Some(branch) = new.branch
-        && Repo::open(place).branch_exists(branch)?
-    {
-        return Err(GitError::BranchExists(branch.to_owned()));
-    }
-    if fs::symlink_metadata(new.path).is_ok() {
-        let source = io::Error::from(ErrorKind::AlreadyExists);
-        return Err(GitError::io("make worktree", new.path)(source));
-    }
-    let git = Git::at(place.folder()).config("checkout.workers", "0").args(["worktree", "add"]);
-    let git = match new.branch {
-        Some(branch) => git.args(["--no-track", "-b", branch]),
-        None => git.args(["--quiet", "--detach"]),
-    };
-    let added = git.arg(new.path).arg(new.base).run();
-    let made = added.and_then(|_| submodules::populate(place.checkout.as_deref(), new.path));
-    match made {
-        Ok(empty_submodules) => Ok(Made { engine: "git worktree add", empty_submodules }),
-        Err(error) => {
-            // Nothing of anybody's is in it yet. The first error is the one to tell.
-            if let Ok(Some(trash)) = remove_unlocked(place, new.path) {
-                let _ = delete(&trash);
-            }
-            if let Some(branch) = new.branch {
-                let _ = refs::delete_branch(&Repo::open(place), branch, new.base);
-            }
-            Err(error)
-        }
-    }
 }
 
 /// Makes a linked worktree for cx itself: HEAD is detached at `commit`, and
@@ -152,7 +101,7 @@ fn remove_unlocked(place: &Place, path: &Path) -> Result<Option<PathBuf>, GitErr
     // Git's own files say all that its list would, without a look at every other worktree.
     let admin = admin_dir(place, path);
     if let Some(reason) = admin.as_deref().map(lock_of).transpose()?.flatten()
-        && reason != "initializing"
+        && reason != INITIALIZING
     {
         return Err(GitError::WorktreeLocked { path: path.to_owned(), reason });
     }

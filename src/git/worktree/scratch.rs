@@ -9,8 +9,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::{admin_dir, delete, locked, place_of, remove_unlocked, submodules};
-use crate::git::{Git, GitError, Oid, Place};
+use super::make::{NewWorktree, add, fill_with, finished};
+use super::{admin_dir, delete, fill, locked, place_of, remove_unlocked, submodules};
+use crate::git::{GitError, Oid, Place};
 
 /// Brings the scratch worktree at `path` to `commit`, and makes it where it is
 /// not there. Says whether it was made. `lock` is the lock file of worktree
@@ -26,13 +27,10 @@ pub fn check_out(place: &Place, path: &Path, commit: &Oid, lock: &Path) -> Resul
     if let Some(trash) = remove_unlocked(place, path)? {
         delete(&trash)?;
     }
-    Git::at(place.folder())
-        .config("checkout.workers", "0")
-        .args(["worktree", "add", "--quiet", "--detach"])
-        .arg(path)
-        .arg(commit)
-        .run()?;
+    let tree = add(place, &NewWorktree { path, branch: None, base: commit })?;
+    fill_with(fill::plan(place, commit), &tree)?;
     submodules::populate(place.checkout.as_deref(), path)?;
+    finished(&tree)?;
     Ok(true)
 }
 

@@ -28,7 +28,11 @@ fn every_kind_reads_back_as_it_was_written() {
         Event::Waiting(Waiting { after: vec![JobId(1)] }),
         Event::Queued,
         Event::Admitted,
-        Event::Worktree(Worktree { engine: "git".to_owned(), took_ms: 5 }),
+        Event::Worktree(Worktree {
+            engine: "git".to_owned(),
+            took_ms: 5,
+            why: Some("it is".into()),
+        }),
         note("said\n"),
         Event::Running(Running { worker: process(11) }),
         Event::KillRequested(KillRequested { signal: 15 }),

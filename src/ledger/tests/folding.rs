@@ -15,7 +15,11 @@ fn a_job_goes_through_its_phases() {
         (Event::Waiting(Waiting { after: vec![JobId(9)] }), Phase::Waiting, false),
         (Event::Queued, Phase::Queued, false),
         (Event::Admitted, Phase::Starting, true),
-        (Event::Worktree(Worktree { engine: "git".into(), took_ms: 1 }), Phase::Starting, true),
+        (
+            Event::Worktree(Worktree { engine: "git".into(), took_ms: 1, why: None }),
+            Phase::Starting,
+            true,
+        ),
         (Event::Running(Running { worker: process(6) }), Phase::Running, true),
         (Event::Lost, Phase::Lost, true),
         (Event::Started(Started { supervisor: process(7) }), Phase::Lost, true),
