@@ -68,7 +68,8 @@ impl Ground {
     fn add(&self, name: &str) -> (PathBuf, Duration) {
         let path = self.trees().join(name);
         let begun = Instant::now();
-        git(&self.root(), &["worktree", "add", "-q", "--detach", path.to_str().unwrap(), "main"]);
+        let (at, main) = (path.to_str().unwrap(), self.main.as_str());
+        git(&self.root(), &["worktree", "add", "-q", "--detach", at, main]);
         (path, begun.elapsed())
     }
 
