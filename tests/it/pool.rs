@@ -54,7 +54,7 @@ fn a_worktree_goes_to_the_next_writer_with_its_cache_and_nothing_else() {
     let script = "mkdir -p target/deep empty; echo warm > target/deep/cache; echo x > secret.log; \
                   echo y > work; chmod 777 README.md";
     done_with(&sandbox, "one", script);
-    assert_eq!(made_by(&sandbox, "one"), "git worktree add");
+    assert_ne!(made_by(&sandbox, "one"), "pool");
     let cleaned = sandbox.cx(["clean"]).ok().stdout();
     assert_eq!(cleaned, "[1] one removed worktree, branch and files\n");
     assert!(!trees(&sandbox).join("one").exists());
@@ -141,7 +141,7 @@ fn a_crash_while_one_is_given_up_is_finished_by_the_next_clean() {
         assert_eq!(sandbox.git(["worktree", "list"]).lines().count(), 1 + kept, "{at}");
         assert_eq!(sandbox.read("work"), "y\n");
         sandbox.written("two", "cat work");
-        assert_eq!(made_by(&sandbox, "two"), ["git worktree add", "pool"][kept], "{at}");
+        assert_eq!(made_by(&sandbox, "two") == "pool", kept == 1, "{at}");
         sandbox.git(["fsck", "--strict"]);
     }
 }
@@ -168,7 +168,7 @@ fn a_crash_while_one_is_taken_leaves_no_half_of_it() {
         assert_eq!(among(&sandbox, ".trash"), 0, "{at}");
         assert_eq!(sandbox.git(["worktree", "list"]).lines().count(), 1 + kept, "{at}");
         sandbox.written("two", "cat Cargo.toml");
-        assert_eq!(made_by(&sandbox, "two"), ["git worktree add", "pool"][kept], "{at}");
+        assert_eq!(made_by(&sandbox, "two") == "pool", kept == 1, "{at}");
     }
 }
 

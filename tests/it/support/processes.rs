@@ -27,7 +27,8 @@ pub(crate) fn with_variable(variable: &str) -> Vec<Survivor> {
         // Empty for a zombie, unreadable for what has gone meanwhile.
         let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
         environment.split(|byte| *byte == 0).find(|entry| *entry == variable.as_bytes())?;
-        let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        // Between the two looks it may have ended: then this is empty as well.
+        let command = fs::read(format!("/proc/{pid}/cmdline")).ok().filter(|c| !c.is_empty())?;
         let command = String::from_utf8_lossy(&command).replace('\0', " ");
         Some(Survivor { pidfd, what: format!("{pid}: {}", command.trim_end()) })
     })
