@@ -4,13 +4,14 @@ use std::{
     env,
     ffi::OsString,
     fs,
-    io::{self, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
 use clap::{Args, Command, CommandFactory};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_mangen::Man;
+use flate2::read::GzDecoder;
 
 use crate::{
     backend::program,
@@ -41,16 +42,24 @@ pub struct ManArgs {
     into: Option<PathBuf>,
 }
 
-/// The references, which an installed cx has nowhere else.
-const REFERENCES: [(&str, &str); 8] = [
-    ("agents", include_str!("../../docs/agents.md")),
-    ("backends", include_str!("../../docs/backends.md")),
-    ("config", include_str!("../../docs/config.md")),
-    ("http", include_str!("../../docs/http.md")),
-    ("ledger", include_str!("../../docs/ledger.md")),
-    ("mcp", include_str!("../../docs/mcp.md")),
-    ("memory", include_str!("../../docs/memory.md")),
-    ("plans", include_str!("../../docs/plans.md")),
+/// A reference, as `build.rs` has packed it.
+macro_rules! reference {
+    ($name:literal) => {
+        ($name, include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".md.gz")))
+    };
+}
+
+/// The references, which an installed cx has nowhere else. Unpacked they would be a
+/// fiftieth of the binary.
+const REFERENCES: [(&str, &[u8]); 8] = [
+    reference!("agents"),
+    reference!("backends"),
+    reference!("config"),
+    reference!("http"),
+    reference!("ledger"),
+    reference!("mcp"),
+    reference!("memory"),
+    reference!("plans"),
 ];
 
 /// What a shell is offered for a verb.
@@ -80,9 +89,13 @@ pub fn run(args: &ManArgs) -> Result<Exit, Failure> {
         ));
         return Ok(Exit::Success);
     }
-    if let Some((_, text)) = REFERENCES.iter().find(|(name, _)| Some(*name) == args.verb.as_deref())
-    {
-        return show("less", &[], text.as_bytes());
+    let is_it = |(name, _): &&(&str, &[u8])| Some(*name) == args.verb.as_deref();
+    if let Some((name, packed)) = REFERENCES.iter().find(is_it) {
+        let mut text = Vec::new();
+        GzDecoder::new(*packed)
+            .read_to_end(&mut text)
+            .map_err(|e| Failure::internal(format!("cannot unpack the reference {name}: {e}")))?;
+        return show("less", &[], &text);
     }
     let name = args.verb.as_ref().map_or("cx".to_owned(), |verb| format!("cx-{verb}"));
     let page = pages.iter().find(|page| page.name == name).ok_or_else(|| {
