@@ -1,6 +1,6 @@
 //! Linked worktrees: made, listed, removed.
 //!
-//! Git makes a worktree without a file in it; [`fill`] fills it, or git where that is not
+//! Git makes a worktree without a file in it; `fill` fills it, or git where that is not
 //! sure to give the same. Every command that changes the list of worktrees holds one lock
 //! file, since two `git worktree add` at once race on git's own files; filling needs none.
 //! What a crash leaves: a half-made worktree is an entry that git calls `locked: initializing`, which

@@ -6,7 +6,7 @@
 //! 2. [`admit`], in the background: everything goes that the tree's commit does not have,
 //!    but for caches that are to stay (`caches`); then git is asked whether the tree is what
 //!    its index says. What is not shown to be clean is removed. Last, a note is
-//!    written into git's own folder of the worktree ([`NOTE`]): only with it the tree is
+//!    written into git's own folder of the worktree (`NOTE`): only with it the tree is
 //!    in the pool.
 //! 3. [`recycle`]: a writer's supervisor takes the note away, under the lock of worktree
 //!    commands, renames the tree to where the writer works, and brings it to its base.
