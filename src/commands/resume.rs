@@ -111,7 +111,7 @@ pub(super) fn last_of(session: &Session, word: &String) -> Result<Job, Failure> 
         job = next.clone();
     }
     if job.job != named.job {
-        ui::note(format_args!("{} went on as {}, which goes on now", label(&named), label(&job)));
+        ui::note(format_args!("{} went on as {}, which is taken up", label(&named), label(&job)));
     }
     Ok(job)
 }

@@ -160,6 +160,10 @@ pub fn delete_branch(repo: &Repo, name: &str, expected: &Oid) -> Result<(), GitE
         return Ok(());
     }
     let output = place.git().args(["update-ref", "-d", &full, expected.as_str()]).output()?;
+    if output.code() != 0 && repo.ref_tip(&full)?.is_none() {
+        // Somebody else did the same at the same time.
+        return Ok(());
+    }
     moved_or(place, &full, Some(expected), &output)?;
     // What `git branch -D` clears as well.
     let section = format!("branch.{name}");

@@ -238,6 +238,29 @@ fn what_it_may_use_is_its_own_where_that_is_said() {
 }
 
 #[test]
+fn the_name_of_what_is_gone_on_from_is_not_freed_for_who_goes_on() {
+    let sandbox = Sandbox::new();
+    sandbox.cx(["spawn", "-b", "sh", "--write", "-n", "w", "echo hi"]).ok();
+    sandbox.cx(["wait"]).ok();
+    sandbox.cx(["collect"]).ok();
+    let whole = |what: &str| {
+        assert_eq!(sandbox.cx(["logs", what]).ok().stdout(), "hi\n");
+        let tree = sandbox.job(what)["worktree"].as_str().map(std::path::PathBuf::from);
+        assert!(tree.is_some_and(|tree| tree.is_dir()), "{what}");
+    };
+    sandbox.cx(["retry", "-n", "w", "w"]).refused(2, "the name 'w' is in use by [1] w");
+    whole("%1");
+    sandbox.cx(["retry", "w"]).ok();
+    sandbox.cx(["wait"]).ok();
+    sandbox.cx(["collect"]).ok();
+    sandbox.cx(["retry", "-n", "w", "w"]).code(2);
+    whole("%1");
+    // Who begins anew may have it.
+    sandbox.cx(["retry", "--fresh", "-n", "w", "w-2"]).code(2);
+    whole("%2");
+}
+
+#[test]
 fn a_retried_job_still_comes_after_what_it_came_after() {
     let sandbox = Sandbox::new();
     sandbox.reader("tests", "test -e ok");

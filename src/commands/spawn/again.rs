@@ -188,6 +188,11 @@ impl Checked {
         Ok(checked)
     }
 
+    /// Whether it takes up the work of that one, in its tree.
+    pub(super) fn goes_on_from(&self, job: &Job) -> bool {
+        self.spec.resumes.as_ref().is_some_and(|from| from.job == job.job)
+    }
+
     /// Refuses what has gone on already. To be called under the ledger's lock.
     pub(super) fn refuse_second(
         session: &Session,

@@ -418,9 +418,8 @@ impl Checked {
         Ok(spec)
     }
 
-    /// The live writer that may be at work in its scope, and where. Those of its own
-    /// group do not count: only one of them is picked. Neither do those that are
-    /// over before it starts.
+    /// The live writer that may be at work in its scope, and where: none of its own group, of
+    /// which only one is picked, and none that is over before it starts.
     pub(super) fn overlap(&self, session: &Session) -> Result<Option<(Job, String)>, Failure> {
         let Some((base, prefix)) = &self.base else { return Ok(None) };
         if self.spec.mode == Mode::Reader || self.may_overlap || self.spec.scope.is_empty() {
@@ -478,12 +477,13 @@ impl Checked {
         }
         if let Some(id) = head.taken.get(name) {
             let job = session.store.state().map_err(store)?.jobs.remove(id);
-            let (who, live) =
-                job.as_ref().map_or((id.to_string(), true), |job| (label(job), job.is_live()));
+            // What goes on in its tree has its branch, and with it the name.
+            let stays = |j: &Job| j.is_live() || j.went_on.is_some() || self.goes_on_from(j);
+            let who = job.as_ref().map_or(id.to_string(), label);
             let failure = Failure::usage(format!(
                 "the name '{name}' is in use by {who}; nothing was started"
             ));
-            return Err(if live {
+            return Err(if job.as_ref().is_none_or(stays) {
                 failure.hint("choose another with -n, or leave -n out")
             } else {
                 failure.hint(format!(

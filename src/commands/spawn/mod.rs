@@ -398,7 +398,9 @@ fn closed_namesakes(
     }
     let mut state = session.store.state().map_err(store)?;
     let jobs = holders.iter().filter_map(|id| state.jobs.remove(id));
-    Ok(jobs.filter(|job| !job.is_open()).collect())
+    // Neither what it goes on from, nor what went on: the tree is another's by now.
+    let goes_on = |job: &Job| checked.iter().any(|one| one.goes_on_from(job));
+    Ok(jobs.filter(|job| !job.is_open() && job.holds_name() && !goes_on(job)).collect())
 }
 
 /// Makes one job and starts its supervisor.
