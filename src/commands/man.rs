@@ -99,8 +99,9 @@ pub fn run(args: &ManArgs) -> Result<Exit, Failure> {
     }
     let name = args.verb.as_ref().map_or("cx".to_owned(), |verb| format!("cx-{verb}"));
     let page = pages.iter().find(|page| page.name == name).ok_or_else(|| {
+        let references = REFERENCES.map(|(name, _)| name);
         Failure::usage(format!("no such verb: {}", args.verb.as_deref().unwrap_or_default()))
-            .hint("`cx --help` lists them; plans, agents, config, http and ledger are references")
+            .hint(format!("`cx --help` lists them; {} are references", references.join(", ")))
     })?;
     show("man", &["-l"], &page.roff()?)
 }

@@ -240,6 +240,10 @@ impl Writer<'_> {
             if there.is_some_and(|entry| !upsert || !reader.may_read(entry)) {
                 continue;
             }
+            // What is there already keeps its author and its time.
+            if there.is_some_and(|entry| entry.value.as_ref() == Some(&value)) {
+                continue;
+            }
             let version = before.map_or(0, |entry| entry.version) + 1;
             let by = by.cloned();
             let entry = Entry { name: name.clone(), version, at, by, value: Some(value) };

@@ -305,6 +305,10 @@ fn what_is_exported_is_imported_again() {
             .collect()
     };
     assert_eq!(plain(&other.cx(["memory", "export"]).ok().stdout()), plain(&exported));
+    // What is there already keeps its time and its versions.
+    let again = sandbox.sh("cx memory export | cx memory import --json").ok().json();
+    assert_eq!(again, json!({"stored": 0, "left": 2}));
+    assert_eq!(sandbox.cx(["memory", "export"]).ok().stdout(), exported);
     // All of it is read before anything is stored.
     other.write("bad.jsonl", "{\"key\":\"new\",\"value\":\"x\"}\n{\"key\":\"no value\"}\n");
     other.cx(["memory", "import", "bad.jsonl"]).refused(2, "line 2 of bad.jsonl is no entry");

@@ -38,8 +38,9 @@ pub(super) fn compose(
     let agent = role.map(Role::agent);
     if backend.runs_commands() {
         if !context.is_empty() || recall::is_asked(args) {
-            return Err(Failure::usage("a shell command cannot be given context")
-                .hint("leave out --goal, --context and their like, or choose another backend"));
+            return Err(Failure::usage("a shell command cannot be given context").hint(
+                "leave out --goal, --context, --recall and their like, or choose another backend",
+            ));
         }
         return Ok(task.bytes.clone());
     }
