@@ -339,6 +339,25 @@ fn is_zero(n: &u64) -> bool {
     *n == 0
 }
 
+impl Exited {
+    /// The end of a job of which nothing ran: what is known besides can be set.
+    pub fn of(outcome: Outcome) -> Self {
+        Self {
+            code: WorkerExit::job_code(None, &outcome),
+            outcome,
+            exit: None,
+            reason: None,
+            ran_ms: 0,
+            usage: None,
+            thread: None,
+            tip: None,
+            commits: 0,
+            files: 0,
+            stragglers: 0,
+        }
+    }
+}
+
 impl Event {
     /// The word under `ev`.
     pub fn kind(&self) -> &'static str {

@@ -91,19 +91,7 @@ fn spawned(name: &str, mode: Mode) -> Event {
 }
 
 fn exited(outcome: Outcome) -> Exited {
-    Exited {
-        code: WorkerExit::job_code(None, &outcome),
-        outcome,
-        exit: None,
-        reason: None,
-        ran_ms: 7,
-        usage: None,
-        thread: None,
-        tip: None,
-        commits: 0,
-        files: 0,
-        stragglers: 0,
-    }
+    Exited { ran_ms: 7, ..Exited::of(outcome) }
 }
 
 fn ended(outcome: Outcome) -> Event {

@@ -8,7 +8,7 @@ use super::Entered;
 use crate::{
     commands::session::{Session, store},
     failure::Failure,
-    job::{Outcome, WorkerExit},
+    job::Outcome,
     ledger::{Cleaned, Event, Exited},
     process::lock,
 };
@@ -38,20 +38,9 @@ fn write_ends(session: &Session, jobs: Vec<Entered>, reason: &str) -> Result<(),
             None => lock::claim(&files.lock()).ok().flatten(),
         };
         let Some(_lock) = lock else { continue };
-        let outcome = Outcome::NotStarted;
-        let exited = Event::Exited(Box::new(Exited {
-            code: WorkerExit::job_code(None, &outcome),
-            outcome,
-            exit: None,
-            reason: Some(reason.to_owned()),
-            ran_ms: 0,
-            usage: None,
-            thread: None,
-            tip: None,
-            commits: 0,
-            files: 0,
-            stragglers: 0,
-        }));
+        let reason = Some(reason.to_owned());
+        let exited = Exited { reason, ..Exited::of(Outcome::NotStarted) };
+        let exited = Event::Exited(Box::new(exited));
         let nothing = Event::Cleaned(Cleaned { tree: true, files: false, kept: None });
         // There is no tree, and the name is free again; one that was taken over is given back.
         let has_none = job.spec.tree.is_some() && job.spec.resumes.is_none();

@@ -80,20 +80,7 @@ impl Model {
     }
 
     fn ends(&mut self, id: JobId) {
-        let exited = Exited {
-            outcome: Outcome::Succeeded,
-            exit: None,
-            code: 0,
-            reason: None,
-            ran_ms: 0,
-            usage: None,
-            thread: None,
-            tip: None,
-            commits: 0,
-            files: 0,
-            stragglers: 0,
-        };
-        self.happens(id, Event::Exited(Box::new(exited)));
+        self.happens(id, Event::Exited(Box::new(Exited::of(Outcome::Succeeded))));
         self.alarms.remove(&id);
         // Closing its lock lets go of all of it.
         let turns = self.state.jobs[&id].spec.turns().len();
