@@ -5,15 +5,21 @@
 //! what of a processor both have used, which a busy machine changes less.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement")]
 
+mod shared;
+#[path = "shared/ticks.rs"]
+mod ticks;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use cx::git::merge::Matrix;
 use cx::git::{Oid, Place, Repo};
+use shared::{git, median};
+use ticks::ticks;
 
 const BRANCHES: usize = 64;
 const OWN: usize = 20;
@@ -62,24 +68,6 @@ fn main() {
     println!("every pair {theirs:.1?}, matrix {ours:.1?}");
     println!("ratio {:.4}", ours.as_secs_f64() / theirs.as_secs_f64());
     println!("processor time: {} of {} ticks", used[0], used[1]);
-}
-
-/// The processor time of this process and its children, in clock ticks.
-fn ticks() -> u64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap();
-    let (_, fields) = stat.rsplit_once(") ").unwrap();
-    fields.split(' ').skip(11).take(4).map(|field| field.parse::<u64>().unwrap()).sum()
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
-}
-
-fn git(root: &Path, args: &[&str]) -> String {
-    let output = Command::new("git").current_dir(root).args(args).output().unwrap();
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 /// All commits in one `git fast-import`. Every path is written by few branches, so

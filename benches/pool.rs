@@ -6,6 +6,8 @@
 //! removal 0.05 of `rm -rf`. Rounds are interleaved; medians.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement")]
 
+mod shared;
+
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -15,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use cx::git::worktree::{self, NewWorktree, pool};
 use cx::git::{Oid, Place};
+use shared::{git, median};
 
 const ROUNDS: usize = 5;
 
@@ -43,10 +46,7 @@ impl Ground {
     fn new(files: usize) -> Self {
         let temp = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let root = temp.path().join("repo");
-        fs::create_dir(&root).unwrap();
-        git(&root, &["init", "-q", "-b", "main"]);
-        git(&root, &["config", "user.name", "a"]);
-        git(&root, &["config", "user.email", "a@b"]);
+        repository(&root);
         import(&root, files);
         let tip = |name: &str| Oid::new(&git(&root, &["rev-parse", name])).unwrap();
         let place = Place::discover(&root).unwrap().unwrap();
@@ -170,10 +170,7 @@ fn row(what: &str, took: Duration, of: Duration) {
 fn warm() {
     let temp = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let root = temp.path().join("repo");
-    fs::create_dir(&root).unwrap();
-    git(&root, &["init", "-q", "-b", "main"]);
-    git(&root, &["config", "user.name", "a"]);
-    git(&root, &["config", "user.email", "a@b"]);
+    repository(&root);
     project(&root, 12);
     git(&root, &["add", "-A"]);
     git(&root, &["commit", "-q", "-m", "project"]);
@@ -252,17 +249,11 @@ fn source(n: usize, functions: usize) -> String {
     text
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
-}
-
-fn git(root: &Path, args: &[&str]) -> String {
-    let mut git = Command::new("git");
-    git.current_dir(root).args(["-c", "core.hooksPath=/dev/null"]).args(args);
-    let output = git.output().unwrap();
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+fn repository(root: &Path) {
+    fs::create_dir(root).unwrap();
+    git(root, &["init", "-q", "-b", "main"]);
+    git(root, &["config", "user.name", "a"]);
+    git(root, &["config", "user.email", "a@b"]);
 }
 
 /// Two commits, by one `git fast-import`.

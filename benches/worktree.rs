@@ -7,6 +7,10 @@
 //! when all is measured, since making files is slow where others have just gone.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement")]
 
+mod shared;
+#[path = "shared/ticks.rs"]
+mod ticks;
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -15,6 +19,8 @@ use std::time::{Duration, Instant};
 
 use cx::git::worktree::{self, NewWorktree};
 use cx::git::{Oid, Place};
+use shared::{git, median};
+use ticks::ticks;
 
 const AT_ONCE: usize = 8;
 
@@ -114,34 +120,16 @@ impl Ground {
     }
 }
 
-/// The processor time of this process and its children, in clock ticks.
-fn ticks() -> u64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let (_, fields) = stat.rsplit_once(") ").unwrap();
-    fields.split(' ').skip(11).take(4).map(|field| field.parse::<u64>().unwrap()).sum()
-}
-
 /// Has the system write out what it holds back, so that nobody pays for others.
 fn settle() {
     assert!(Command::new("sync").status().unwrap().success());
 }
 
 fn tell(what: &str, ours: &[Duration], against: &str, theirs: &[Duration]) {
-    let median = |times: &[Duration]| {
-        let mut times = times.to_vec();
-        times.sort_unstable();
-        times[times.len() / 2]
-    };
-    let (one, other) = (median(ours), median(theirs));
+    let (one, other) = (median(ours.to_vec()), median(theirs.to_vec()));
     let ratio = one.as_secs_f64() / other.as_secs_f64();
     println!("{what}: {one:.1?}, {against}: {other:.1?}, ratio {ratio:.3}");
     println!("    each: {ours:.0?} against {theirs:.0?}");
-}
-
-fn git(root: &Path, args: &[&str]) -> String {
-    let output = Command::new("git").current_dir(root).args(args).output().unwrap();
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 /// Source files of 200 bytes to 20 KB, 3 KB in the mean, fifty in a folder.

@@ -120,6 +120,18 @@ impl Ground {
         store.refresh_snapshot();
         Ok(self)
     }
+
+    /// The supervisors of so many jobs, once all their workers run.
+    pub(crate) fn running(&self, count: usize) -> Result<Vec<i32>> {
+        let mut supervisors = Vec::new();
+        until("workers that run", || {
+            let Ok(state) = self.store().state() else { return false };
+            let running = state.jobs.values().filter(|job| job.worker.is_some());
+            supervisors = running.filter_map(|job| job.supervisor).map(|s| s.pid).collect();
+            supervisors.len() == count
+        })?;
+        Ok(supervisors)
+    }
 }
 
 pub(crate) fn spawned(number: u64, cwd: &str) -> Result<Spawned> {

@@ -124,13 +124,7 @@ pub(crate) fn live(quick: bool) -> Result<Vec<Row>> {
 }
 
 fn alive(ground: &Ground, count: usize) -> Result<Vec<Row>> {
-    let mut supervisors = Vec::new();
-    until("workers that run", || {
-        let Ok(state) = ground.store().state() else { return false };
-        let running = state.jobs.values().filter(|job| job.worker.is_some());
-        supervisors = running.filter_map(|job| job.supervisor).map(|s| s.pid).collect();
-        supervisors.len() == count
-    })?;
+    let supervisors = ground.running(count)?;
     thread::sleep(Duration::from_millis(500));
     let shares = supervisors.iter().map(|pid| share(*pid)).collect::<Result<Vec<u64>>>()?;
     let mean = shares.iter().sum::<u64>() / (count as u64);

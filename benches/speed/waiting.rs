@@ -108,13 +108,7 @@ pub(crate) fn sleeping(quick: bool) -> Result<Vec<Row>> {
 }
 
 fn asleep(ground: &Ground, count: usize, seconds: u64) -> Result<(Vec<Row>, u64)> {
-    let mut supervisors = Vec::new();
-    until("workers that run", || {
-        let Ok(state) = ground.store().state() else { return false };
-        let running = state.jobs.values().filter(|job| job.worker.is_some());
-        supervisors = running.filter_map(|job| job.supervisor).map(|s| s.pid).collect();
-        supervisors.len() == count
-    })?;
+    let supervisors = ground.running(count)?;
     thread::sleep(SETTLE);
     let mut waiter = ground.cx(["wait"]).spawn()?;
     until_waiting(waiter.id())?;
