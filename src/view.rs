@@ -272,9 +272,11 @@ pub(crate) fn colour(job: &Job) -> anstyle::Style {
     }
 }
 
-/// That a job's worker left processes running, which were ended.
+/// That a job's worker left processes running, which were ended. Of a lost job the
+/// reason says so.
 pub(crate) fn left_behind(job: &Job) -> Option<String> {
-    let count = job.exited.as_ref().map(|exited| exited.stragglers).filter(|count| *count > 0)?;
+    let exited = job.exited.as_ref().filter(|exited| exited.outcome != Outcome::Lost)?;
+    let count = Some(exited.stragglers).filter(|count| *count > 0)?;
     let (processes, were) = if count == 1 { ("process", "was") } else { ("processes", "were") };
     Some(format!("{count} {processes} left behind by its worker {were} ended"))
 }

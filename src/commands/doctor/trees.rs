@@ -35,7 +35,7 @@ pub(super) fn look(
         findings.failure("worktrees", failure);
     }
     match trash(session) {
-        Ok(trash) if trash.is_empty() => {}
+        Ok(trash) if trash.is_empty() || tidy::is_under_way(session.store.dir()) => {}
         Ok(trash) => findings.note(
             "worktrees",
             format!("{} removed but not yet deleted", ui::plural(trash.len() as u64, "worktree")),
